@@ -1,0 +1,54 @@
+# make demo    set up and turn a photo into a film   (PHOTO=me.jpg TEMPLATE=laugh CONSENT=self)
+# make test    set up and run the tests
+# make check   ruff, mypy, import-linter and the tests: what CI runs
+PYTHON ?= python3
+BIN := .venv/bin
+PHOTO ?=
+TEMPLATE ?= smile
+CONSENT ?=
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
+
+.PHONY: demo test lint check docs gallery wheel clean
+
+demo: .venv/run.stamp
+	@$(BIN)/photoplay demo --template "$(TEMPLATE)" $(if $(PHOTO),"$(PHOTO)") $(if $(CONSENT),--consent $(CONSENT)) --out out/demo.mp4
+
+test: .venv/dev.stamp
+	$(BIN)/python -m pytest
+
+lint: .venv/dev.stamp
+	$(BIN)/ruff format --check src tests benchmarks examples
+	$(BIN)/ruff check src tests benchmarks examples
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+check: lint test
+
+docs: .venv/dev.stamp
+	$(BIN)/mkdocs build --strict
+
+gallery: .venv/run.stamp
+	$(BIN)/photoplay templates preview --all --out out/gallery
+
+wheel: .venv/dev.stamp
+	$(BIN)/python -m build --no-isolation --outdir dist
+
+clean:
+	rm -rf .venv out dist site
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' || \
+	  { echo "photoplay needs Python 3.11 or 3.12: make PYTHON=python3.11 ..."; exit 1; }
+	@$(PYTHON) -m venv .venv
+
+.venv/run.stamp: requirements/run.txt pyproject.toml | .venv/bin/python
+	@echo "Setting up photoplay (about a minute, once) ..."
+	@$(PIP) --require-hashes -r requirements/run.txt
+	@$(PIP) --no-build-isolation --editable .
+	@touch $@
+
+.venv/dev.stamp: requirements/dev.txt pyproject.toml | .venv/bin/python
+	@echo "Setting up photoplay and its tools (about a minute, once) ..."
+	@$(PIP) --require-hashes -r requirements/dev.txt
+	@$(PIP) --no-build-isolation --editable .
+	@touch $@ .venv/run.stamp

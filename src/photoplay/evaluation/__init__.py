@@ -1,0 +1,1 @@
+"""Frames to report: identity, flicker, tracking, lids, background."""

@@ -1,0 +1,1 @@
+"""Frames to a finished file: smoothing, upscaling, encoding."""

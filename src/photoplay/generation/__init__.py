@@ -1,0 +1,1 @@
+"""Scene and motion track to frames."""

@@ -1,0 +1,27 @@
+"""What every generator looks like to the pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from photoplay.types import Capabilities, Frames, MotionTrack, Progress, RenderPlan, Scene, silent
+
+
+class Backend(Protocol):
+    """A generator: a scene and its motion tracks in, windows of frames out."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    def generate(
+        self, scene: Scene, tracks: Sequence[MotionTrack], plan: RenderPlan, progress: Progress = silent
+    ) -> Iterator[Frames]:
+        """Yields consecutive windows of at most ``plan.window`` frames, ``plan.num_frames`` in all.
+
+        Same arguments, same frames. ``progress`` is called once a frame and may raise to cancel.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""Decoded photos, videos and audio: the only door for bytes from outside."""

@@ -1,0 +1,1 @@
+"""Scene and template to motion track."""

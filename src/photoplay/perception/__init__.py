@@ -1,0 +1,1 @@
+"""Photo to scene: faces, head pose, bodies, mattes, identity, light, advice."""

@@ -1,0 +1,1 @@
+"""The gates around the line: admission before it, seal after it."""

@@ -1,0 +1,375 @@
+"""The frozen data that passes between the stages. Imports nothing of photoplay but the errors.
+
+Frames of reference
+    Photo space: pixels of the upright photo, x to the right, y down, z away from the camera (right-handed), all in the
+    same unit. A landmark's z is relative to its face's own centre.
+    Frame space: pixels of the finished film. :class:`RenderPlan` maps photo space to frame space.
+    Left and right are the subject's own, as in every landmark table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import IntEnum
+from math import cos, radians, sin
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import numpy as np
+from jaxtyping import Float16, Float32, UInt8
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Array: TypeAlias = npt.NDArray[Any]
+else:
+    Array = np.ndarray
+
+Rgb: TypeAlias = UInt8[Array, "h w 3"]
+RgbStack: TypeAlias = UInt8[Array, "f h w 3"]
+Mask: TypeAlias = UInt8[Array, "h w"]
+Landmarks: TypeAlias = Float32[Array, "478 3"]
+LandmarkTrack: TypeAlias = Float32[Array, "f 478 3"]
+Joints: TypeAlias = Float32[Array, "33 3"]
+JointTrack: TypeAlias = Float32[Array, "f 33 3"]
+Box: TypeAlias = tuple[float, float, float, float]
+"""x0, y0, x1, y1 in pixels; x1 and y1 lie outside."""
+
+Consent: TypeAlias = Literal["self", "granted", "historical", "fictional"]
+Severity: TypeAlias = Literal["info", "warning", "blocking"]
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something worth telling the user: a stable ``code``, a sentence, and what would help."""
+
+    code: str
+    message: str
+    hint: str
+    severity: Severity = "info"
+    subject: int | None = None
+
+
+@dataclass(frozen=True)
+class StageEvent:
+    """Progress of one stage: ``done`` of ``total`` steps (frames, files …)."""
+
+    stage: str
+    done: int
+    total: int
+    message: str = ""
+
+
+Progress: TypeAlias = Callable[[StageEvent], None]
+"""Called as work goes on. To cancel, raise :class:`photoplay.errors.CancelledError` from it."""
+
+
+def silent(event: StageEvent) -> None:
+    """A :data:`Progress` that tells nobody."""
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A decoded, upright sRGB photo without any metadata. ``sha256`` is the hex digest of the bytes it came from."""
+
+    pixels: Rgb
+    sha256: str
+    format: str = "unknown"
+    notices: tuple[Notice, ...] = ()
+
+    @property
+    def width(self) -> int:
+        return int(self.pixels.shape[1])
+
+    @property
+    def height(self) -> int:
+        return int(self.pixels.shape[0])
+
+
+@dataclass(frozen=True)
+class HeadPose:
+    """Head rotation in degrees, all 0 when the face looks straight into the camera.
+
+    yaw > 0: the nose turns towards the image's right. pitch > 0: the nose turns up. roll > 0: the head tilts clockwise as
+    seen in the image.
+    """
+
+    yaw: float
+    pitch: float
+    roll: float
+
+    def matrix(self) -> Float32[Array, "3 3"]:
+        """The rotation as ``Rz(roll) @ Rx(pitch) @ Ry(yaw)``, acting on photo-space column vectors."""
+        y, p, r = -radians(self.yaw), -radians(self.pitch), radians(self.roll)
+        about_y = np.array([[cos(y), 0, sin(y)], [0, 1, 0], [-sin(y), 0, cos(y)]])
+        about_x = np.array([[1, 0, 0], [0, cos(p), -sin(p)], [0, sin(p), cos(p)]])
+        about_z = np.array([[cos(r), -sin(r), 0], [sin(r), cos(r), 0], [0, 0, 1]])
+        rotation: Array = (about_z @ about_x @ about_y).astype(np.float32)
+        return rotation
+
+
+@dataclass(frozen=True)
+class Light:
+    """Light on one face: unit ``direction`` from the face to the light (photo space; z < 0 is the camera's side),
+    ``ambient`` share 0 (hard light) to 1 (no direction), ``color`` the light's RGB tint with mean 1."""
+
+    direction: tuple[float, float, float]
+    ambient: float
+    color: tuple[float, float, float] = (1.0, 1.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Face:
+    """One face. ``landmarks`` are MediaPipe's 468 mesh points followed by 2 x 5 iris points (right eye first).
+
+    ``eye_opening`` (left, right) is lid gap over eye width, ``mouth_opening`` lip gap over mouth width. ``visibility`` is
+    1 where a landmark faces the camera inside the photo and 0 where it cannot be seen. ``embedding`` is a 128-d identity
+    vector (distance under 0.6: same person), None where the face is too small or too oblique.
+    """
+
+    landmarks: Landmarks
+    box: Box
+    score: float
+    head_pose: HeadPose
+    eye_opening: tuple[float, float]
+    mouth_opening: float
+    visibility: Float32[Array, 478]
+    embedding: Float32[Array, 128] | None = None
+    light: Light | None = None
+
+
+@dataclass(frozen=True)
+class Body:
+    """MediaPipe's 33 pose joints in photo space (z relative to the hips) with a visibility of 0..1 each."""
+
+    joints: Joints
+    visibility: Float32[Array, 33]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One person: the face, the body if one was found, and this person's own matte (0..255) where it was cut out."""
+
+    face: Face
+    body: Body | None = None
+    matte: Mask | None = None
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What is in the photo: subjects from left to right, a soft matte of all people, advice as notices."""
+
+    photo: Photo
+    subjects: tuple[Subject, ...]
+    matte: Mask
+    notices: tuple[Notice, ...] = ()
+
+
+@dataclass(frozen=True)
+class Performance:
+    """A motion that is not yet put on anybody: curves at ``fps``, relative to the rest pose.
+
+    blendshapes   [f, 52] 0..1 in the order of ``topology.ARKIT_NAMES``
+    head          [f, 6] yaw, pitch, roll in degrees (signs as in :class:`HeadPose`), then x, y, z shift in inter-ocular
+                  distances (photo-space axes)
+    gaze          [f, 2] yaw, pitch of both eyes in degrees, relative to the photo's own gaze (signs as in HeadPose)
+    torso         [f, 6] yaw, pitch (lean), roll (sway) in degrees, then x, y, z shift in shoulder widths
+    arms          [f, 2, 4] for (left, right): upper arm, forearm and hand as in-plane angles in degrees relative to rest
+                  (positive raises the limb outwards and up), then shoulder lift in shoulder widths
+    breath        [f] 0 (breathed out) .. 1 (breathed in)
+    """
+
+    fps: float
+    blendshapes: Float32[Array, "f 52"]
+    head: Float32[Array, "f 6"]
+    gaze: Float32[Array, "f 2"]
+    torso: Float32[Array, "f 6"]
+    arms: Float32[Array, "f 2 4"]
+    breath: Float32[Array, f]
+    name: str = ""
+    notices: tuple[Notice, ...] = ()
+
+    @property
+    def num_frames(self) -> int:
+        return int(self.blendshapes.shape[0])
+
+
+@dataclass(frozen=True)
+class MotionTrack:
+    """A performance put on one subject, in photo space: what every generator is driven by.
+
+    ``rest_*`` is the subject as the photo shows it; a frame that equals rest must leave the photo unchanged.
+    ``head_transform`` [f, 3, 4] is the rigid part: rest point -> ``R @ p + t``; it also moves hair, ears and hat.
+    ``joints`` always has 33 points: where no body was seen they are estimated from the face, with visibility 0.
+    ``gaze`` is in degrees as in :class:`Performance`. ``breath`` is 0..1.
+    """
+
+    subject: int
+    fps: float
+    rest_landmarks: Landmarks
+    landmarks: LandmarkTrack
+    head_transform: Float32[Array, "f 3 4"]
+    head_pose: Float32[Array, "f 3"]
+    blendshapes: Float32[Array, "f 52"]
+    rest_blendshapes: Float32[Array, 52]
+    gaze: Float32[Array, "f 2"]
+    rest_joints: Joints
+    joints: JointTrack
+    joint_visibility: Float32[Array, 33]
+    breath: Float32[Array, f]
+    name: str = ""
+    notices: tuple[Notice, ...] = ()
+
+    @property
+    def num_frames(self) -> int:
+        return int(self.landmarks.shape[0])
+
+
+@dataclass(frozen=True)
+class RenderPlan:
+    """The film's frame: ``crop`` of the photo (photo-space box) shown at ``width`` x ``height``, and how many frames."""
+
+    width: int
+    height: int
+    crop: Box
+    fps: float
+    num_frames: int
+    seed: int = 0
+    prompt: str = ""
+    window: int = 24
+
+    @property
+    def scale(self) -> float:
+        """Frame pixels per photo pixel."""
+        return self.width / (self.crop[2] - self.crop[0])
+
+    def to_frame(self, points: Float32[Array, "*n d"]) -> Float32[Array, "*n d"]:
+        """Maps photo-space points ``[..., 2 or 3]`` to frame space (pixel centres at whole numbers in both)."""
+        mapped = points.astype(np.float32, copy=True)
+        mapped[..., 0] = (points[..., 0] + 0.5 - self.crop[0]) * self.scale - 0.5
+        mapped[..., 1] = (points[..., 1] + 0.5 - self.crop[1]) * self.scale - 0.5
+        if points.shape[-1] == 3:
+            mapped[..., 2] = points[..., 2] * self.scale
+        return mapped
+
+
+class Label(IntEnum):
+    """What a pixel of an anchor frame shows."""
+
+    BACKGROUND = 0
+    BODY = 1
+    HAIR = 2
+    SKIN = 3
+    LID = 4
+    EYE = 5
+    LASH = 6
+    LIP = 7
+    MOUTH = 8
+    TEETH = 9
+    TONGUE = 10
+    ARM = 11
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """What the photo alone says about a window of frames.
+
+    rgb         [f, h, w, 3] uint8 sRGB
+    confidence  [f, h, w] uint8: 255 where the photo's own pixels can be trusted, 0 where nothing is known
+    labels      [f, h, w] uint8 of :class:`Label`
+    flow        [f, h, w, 2] float16: frame pixel + flow = where that pixel stood in the (framed) photo
+    depth       [f, h, w] float16: frame pixels, smaller is nearer; background is +inf
+    """
+
+    rgb: RgbStack
+    confidence: UInt8[Array, "f h w"]
+    labels: UInt8[Array, "f h w"]
+    flow: Float16[Array, "f h w 2"]
+    depth: Float16[Array, "f h w"]
+
+
+@dataclass(frozen=True)
+class Frames:
+    """A window of consecutive frames, uint8 sRGB; ``start`` is the index of its first frame in the film."""
+
+    rgb: RgbStack
+    fps: float
+    start: int = 0
+    anchor: Anchor | None = None
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a backend can do. ``source_type`` is the C2PA digital source type that is true of its output."""
+
+    modes: tuple[str, ...]
+    max_long_side: int
+    max_subjects: int
+    needs_gpu: bool
+    source_type: Literal["compositeWithTrainedAlgorithmicMedia", "trainedAlgorithmicMedia", "algorithmicallyEnhanced"]
+    description: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """Review of a film: named ``metrics``, whether it ``passed``, one ``sentence`` for a person, and notices."""
+
+    metrics: dict[str, float]
+    passed: bool
+    sentence: str
+    notices: tuple[Notice, ...] = ()
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for. ``consent`` holds one statement per photo."""
+
+    photos: tuple[Photo, ...]
+    consent: tuple[Consent, ...]
+    template: str
+    prompt: str = ""
+    seconds: float = 3.0
+    fps: float = 24.0
+    size: str = "720p"
+    seed: int = 0
+    intensity: float = 1.0
+    priors: bool = True
+    backend: str = "anchor"
+
+
+_GATE_KEY = object()
+"""Held by ``photoplay.safety`` alone: nothing else may make an :class:`Admitted` or a :class:`Clip`."""
+
+
+def _require_gate(key: object, what: str) -> None:
+    if key is not _GATE_KEY:
+        raise TypeError(f"only photoplay.safety can make {what}")
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """A request that passed admission. Only ``photoplay.safety.admission`` can make one."""
+
+    request: Request
+    statements: dict[str, Any]
+    gate_key: object = field(repr=False, compare=False, default=None)
+
+    def __post_init__(self) -> None:
+        _require_gate(self.gate_key, "an Admitted request")
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A finished, sealed film on disk. Only ``photoplay.safety.provenance`` can make one."""
+
+    path: Path
+    sha256: str
+    recipe: dict[str, Any]
+    report: Report
+    timings: dict[str, float] = field(default_factory=dict)
+    notices: tuple[Notice, ...] = ()
+    gate_key: object = field(repr=False, compare=False, default=None)
+
+    def __post_init__(self) -> None:
+        _require_gate(self.gate_key, "a Clip")

@@ -1,0 +1,38 @@
+"""Shapes and types of every annotated function are checked while the tests run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from jaxtyping import install_import_hook
+
+import tests.typecheck  # noqa: F401  (the hook below looks it up by name)
+
+# Numba compiles plain Python functions, so modules with kernels stay unwrapped; typer reads the signatures of cli.
+UNWRAPPED = {"photoplay.cli", "photoplay.__main__"}
+KERNELS = "kernels"  # modules named *kernels*.py hold numba code
+
+
+def _hooked_modules() -> list[str]:
+    root = Path(__file__).parents[1] / "src"
+    names = []
+    for path in (root / "photoplay").rglob("*.py"):
+        name = ".".join(path.relative_to(root).with_suffix("").parts)
+        if name.endswith("__init__") or name in UNWRAPPED or KERNELS in path.stem:
+            continue
+        names.append(name)
+    return names
+
+
+install_import_hook(_hooked_modules(), "tests.typecheck.checked")
+
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of licensed test material that lies beside the checkout, where there is one."""
+    if not SHARED.is_dir():
+        pytest.skip("../shared/data is not here: this test needs its photos, clips or reference head")
+    return SHARED
