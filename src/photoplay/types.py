@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from math import cos, radians, sin
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 from jaxtyping import Float16, Float32, UInt8
@@ -137,6 +137,17 @@ class Face:
     visibility: Float32[Array, 478]
     embedding: Float32[Array, 128] | None = None
     light: Light | None = None
+
+
+class FaceReader(Protocol):
+    """Finds faces in an image. ``perception`` provides it; ``motion`` and ``evaluation`` are handed one."""
+
+    def read(self, rgb: Rgb, near: Box | None = None, identity: bool = False) -> tuple[Face, ...]:
+        """All faces from left to right; with ``near`` only the one in and around that box (fast: no search).
+
+        ``embedding`` is filled only with ``identity``; ``light`` is never filled here.
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -297,6 +308,15 @@ class Frames:
     fps: float
     start: int = 0
     anchor: Anchor | None = None
+
+
+@dataclass(frozen=True)
+class Audio:
+    """Mono sound: float32 samples in -1..1 at ``rate`` Hz."""
+
+    samples: Float32[Array, "n"]
+    rate: int
+    sha256: str
 
 
 @dataclass(frozen=True)
