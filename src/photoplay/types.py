@@ -343,18 +343,25 @@ class Report:
 
 @dataclass(frozen=True)
 class Request:
-    """What the user asked for. ``consent`` holds one statement per photo."""
+    """What the user asked for. ``consent`` holds one statement per photo.
+
+    ``template`` is a name or a file; empty where the prompt shall choose one. ``who`` is ``all`` (every face that can be
+    animated) or ``main`` (the largest face). ``category`` is the template's, for the gates of admission.
+    """
 
     photos: tuple[Photo, ...]
     consent: tuple[Consent, ...]
     template: str
+    category: str = "face"
     prompt: str = ""
     seconds: float = 3.0
     fps: float = 24.0
     size: str = "720p"
     seed: int = 0
     intensity: float = 1.0
+    speed: float = 1.0
     priors: bool = True
+    who: Literal["all", "main"] = "all"
     backend: str = "anchor"
 
 
