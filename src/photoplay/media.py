@@ -1,1 +1,0 @@
-"""Decoded photos, videos and audio: the only door for bytes from outside."""
