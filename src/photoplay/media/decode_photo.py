@@ -1,6 +1,6 @@
 """The child that decodes one photo: ``python -m photoplay.media.decode_photo FORMAT CPU_SECONDS``.
 
-Out come upright sRGB pixels and nothing else. Imports Pillow and the standard library only, to start in 60 ms.
+Nothing else imports it. Out come upright sRGB pixels; in go Pillow and the standard library only, to start in 50 ms.
 """
 
 from __future__ import annotations
