@@ -10,7 +10,7 @@ from jaxtyping import install_import_hook
 import tests.typecheck  # noqa: F401  (the hook below looks it up by name)
 
 # Numba compiles plain Python functions, so modules with kernels stay unwrapped; typer reads the signatures of cli.
-UNWRAPPED = {"photoplay.cli", "photoplay.__main__"}
+UNWRAPPED = ("photoplay.cli", "photoplay.__main__")
 KERNELS = "kernels"  # modules named *kernels*.py hold numba code
 
 
@@ -19,7 +19,7 @@ def _hooked_modules() -> list[str]:
     names = []
     for path in (root / "photoplay").rglob("*.py"):
         name = ".".join(path.relative_to(root).with_suffix("").parts)
-        if name.endswith("__init__") or name in UNWRAPPED or KERNELS in path.stem:
+        if name.endswith("__init__") or name.startswith(UNWRAPPED) or KERNELS in path.stem:
             continue
         names.append(name)
     return names

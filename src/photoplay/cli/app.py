@@ -1,0 +1,85 @@
+"""The root command and what happens to errors."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from photoplay import __version__
+from photoplay.cli import film, look, system
+from photoplay.errors import (
+    CancelledError,
+    InputError,
+    PhotoplayError,
+    RefusedError,
+    ReviewError,
+    SceneError,
+    SealError,
+    UnavailableError,
+)
+
+EXIT_CODES: tuple[tuple[type[PhotoplayError], int], ...] = (
+    (InputError, 3),
+    (SceneError, 4),
+    (RefusedError, 5),
+    (ReviewError, 6),
+    (SealError, 7),
+    (UnavailableError, 8),
+    (CancelledError, 130),
+)
+"""Exit status of each branch of the error tree. 0 is success, 1 a bug, 2 a wrong command line."""
+
+app = typer.Typer(
+    name="photoplay",
+    help="Turns a photograph into a short film, with the consent of the people in it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("animate")(film.animate)
+app.command("demo")(film.demo)
+app.command("inspect")(look.inspect)
+app.command("capture")(look.capture)
+app.add_typer(look.templates, name="templates")
+app.command("verify")(system.verify)
+app.command("backends")(system.backends)
+app.command("doctor")(system.doctor)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"photoplay {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Turns a photograph into a short film, with the consent of the people in it."""
+
+
+def exit_code(error: PhotoplayError) -> int:
+    """The exit status for an error of the tree."""
+    return next((code for kind, code in EXIT_CODES if isinstance(error, kind)), 1)
+
+
+def main() -> None:
+    """Entry point of ``photoplay``: errors become two lines for a person (or JSON) and an exit status."""
+    os.environ.setdefault("GLOG_minloglevel", "2")
+    try:
+        app()
+    except PhotoplayError as error:
+        if "--json" in sys.argv:
+            typer.echo(json.dumps({"error": {"code": error.code, "message": error.message, "hint": error.hint}}))
+        else:
+            typer.secho(error.message, err=True, fg="red", bold=True)
+            typer.echo(f"{error.hint}".strip(), err=True)
+        sys.exit(exit_code(error))

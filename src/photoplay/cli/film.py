@@ -1,0 +1,159 @@
+"""``photoplay animate`` and ``photoplay demo``."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from photoplay.cli import show
+from photoplay.cli.portrait import portrait
+from photoplay.errors import ConsentError
+
+if TYPE_CHECKING:
+    from photoplay.types import Clip
+
+
+class ConsentChoice(StrEnum):
+    """Who says that the people in the photo may be animated."""
+
+    SELF = "self"
+    GRANTED = "granted"
+    HISTORICAL = "historical"
+    FICTIONAL = "fictional"
+
+
+class WhoChoice(StrEnum):
+    """Who in the photo moves."""
+
+    ALL = "all"
+    MAIN = "main"
+
+
+QUESTION = """Who is in this photo? Your answer is written into the film.
+  self        it is me
+  granted     they agreed to be animated
+  historical  a published historical portrait
+  fictional   nobody real: a painting or drawing of an invented person"""
+
+
+def ask_consent(given: ConsentChoice | None) -> ConsentChoice:
+    """The statement given on the command line, or asked for at a terminal.
+
+    Raises:
+        ConsentError: there is none, and nobody to ask.
+    """
+    if given:
+        return given
+    if not show.interactive():
+        raise ConsentError(
+            "consent_missing",
+            "Nobody has said yet that the people in this photo may be animated.",
+            "Add --consent self, granted, historical or fictional.",
+        )
+    typer.echo(QUESTION, err=True)
+    answer = typer.prompt("Consent", type=ConsentChoice, err=True)
+    return ConsentChoice(answer)
+
+
+def animate(
+    photo: Annotated[Path, typer.Argument(help="The photo.", show_default=False)],
+    template: Annotated[str, typer.Option("--template", "-t", help="A motion: a name or a YAML file.")] = "",
+    prompt: Annotated[str, typer.Option(help="Describe the motion; the nearest template is chosen.")] = "",
+    seconds: Annotated[float, typer.Option(help="Length of the film.")] = 3.0,
+    fps: Annotated[float, typer.Option(help="Frames a second.")] = 24.0,
+    size: Annotated[str, typer.Option(help="480p, 720p, 1080p (the photo's shape is kept) or WxH.")] = "720p",
+    seed: Annotated[int, typer.Option(help="Same seed, same film.")] = 0,
+    intensity: Annotated[float, typer.Option(help="Strength of the motion, 0 to 2.")] = 1.0,
+    speed: Annotated[float, typer.Option(help="Tempo of the motion, 0.25 to 4.")] = 1.0,
+    no_priors: Annotated[bool, typer.Option("--no-priors", help="No blinking, breathing or sway of its own.")] = False,
+    who: Annotated[WhoChoice, typer.Option(help="Everybody in the photo, or the largest face only.")] = WhoChoice.ALL,
+    backend: Annotated[str, typer.Option(help="What makes the frames (see `photoplay backends`).")] = "anchor",
+    consent: Annotated[
+        ConsentChoice | None, typer.Option(help="Who says that the people may be animated.", show_default=False)
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The film to write.")] = Path("film.mp4"),
+    profile: Annotated[bool, typer.Option(help="Print the time of each stage.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Animate a photo: photoplay animate me.jpg --template smile --consent self"""
+    statement = ask_consent(consent)
+    from photoplay.pipeline import animate as run
+
+    watch = show.Stopwatch()
+    with show.stages(quiet=as_json) as progress:
+        clip = run(
+            photo,
+            consent=statement.value,
+            template=template or ("" if prompt else "smile"),
+            prompt=prompt,
+            out=out,
+            progress=progress,
+            seconds=seconds,
+            fps=fps,
+            size=size,
+            seed=seed,
+            intensity=intensity,
+            speed=speed,
+            priors=not no_priors,
+            who=who.value,
+            backend=backend,
+        )
+    if as_json:
+        typer.echo(json.dumps(_as_dict(clip), sort_keys=True))
+        return
+    show.notices(clip.notices)
+    if profile:
+        show.timings(clip.timings, round(seconds * fps))
+    typer.echo(f"{clip.report.sentence}\nYour film: {clip.path} ({watch})")
+
+
+def demo(
+    photo: Annotated[
+        Path | None, typer.Argument(help="A photo; without one a NASA portrait.", show_default=False)
+    ] = None,
+    template: Annotated[str, typer.Option("--template", "-t", help="A motion: a name or a YAML file.")] = "smile",
+    consent: Annotated[
+        ConsentChoice | None, typer.Option(help="Who says that the people may be animated.", show_default=False)
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The film to write.")] = Path("out/demo.mp4"),
+) -> None:
+    """Make a first film and a contact sheet of it."""
+    from photoplay.finishing.sheet import film_sheet
+    from photoplay.media import save_image
+    from photoplay.pipeline import animate as run
+
+    statement = ask_consent(consent) if photo else ConsentChoice.HISTORICAL
+    source = photo or portrait()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    watch = show.Stopwatch()
+    with show.stages(quiet=False) as progress:
+        clip = run(source, consent=statement.value, template=template, out=out, progress=progress)
+    show.notices(clip.notices)
+    show.timings(clip.timings, 72)
+    sheet = out.with_suffix(".png")
+    save_image(film_sheet(clip.path, title=f"photoplay: {template}"), sheet)
+    typer.echo(f"{clip.report.sentence}\nYour film:     {clip.path} ({watch})\nContact sheet: {sheet}\n")
+    typer.echo("Next:\n  make demo PHOTO=me.jpg TEMPLATE=laugh CONSENT=self")
+    typer.echo("  .venv/bin/photoplay templates list\n  .venv/bin/photoplay verify out/demo.mp4")
+
+
+def _as_dict(clip: Clip) -> dict[str, object]:
+    return {
+        "path": str(clip.path),
+        "sha256": clip.sha256,
+        "report": {
+            "passed": clip.report.passed,
+            "sentence": clip.report.sentence,
+            "metrics": clip.report.metrics,
+        },
+        "recipe": clip.recipe,
+        "timings": clip.timings,
+        "notices": [
+            {"code": n.code, "severity": n.severity, "message": n.message, "hint": n.hint, "subject": n.subject}
+            for n in clip.notices
+        ],
+    }

@@ -1,0 +1,85 @@
+"""What a person sees while photoplay works: one line a stage, with a bar and its time."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+
+from photoplay.types import Notice, Progress, StageEvent, silent
+
+TITLES = {
+    "admit": "Checking consent",
+    "perceive": "Looking at the photo",
+    "move": "Planning the motion",
+    "generate": "Making the frames",
+    "review": "Reviewing the film",
+    "seal": "Signing the film",
+    "preview": "Drawing previews",
+    "capture": "Reading the clip",
+}
+MARKS = {"info": "·", "warning": "!", "blocking": "✗"}
+
+
+@contextmanager
+def stages(quiet: bool) -> Iterator[Progress]:
+    """A progress display on stderr; a :data:`Progress` that draws nothing when ``quiet``."""
+    if quiet:
+        yield silent
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bars
+
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description:<22}"),
+        BarColumn(bar_width=28),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Bars(*columns, console=console) as bars:
+        tasks: dict[str, Any] = {}
+
+        def tell(event: StageEvent) -> None:
+            if event.stage not in tasks:
+                tasks[event.stage] = bars.add_task(TITLES.get(event.stage, event.stage), total=event.total)
+            bars.update(tasks[event.stage], completed=event.done, total=event.total)
+
+        yield tell
+
+
+def notices(found: tuple[Notice, ...]) -> None:
+    """Prints notices to stderr, the serious ones first."""
+    order = ("blocking", "warning", "info")
+    for notice in sorted(found, key=lambda notice: order.index(notice.severity)):
+        who = "" if notice.subject is None else f"(person {notice.subject + 1}) "
+        typer.echo(f" {MARKS[notice.severity]} {who}{notice.message} {notice.hint}".rstrip(), err=True)
+
+
+def timings(seconds: dict[str, float], frames: int) -> None:
+    """Prints the time of each stage, and per frame for those that work frame by frame."""
+    total = sum(seconds.values())
+    for stage, spent in sorted(seconds.items(), key=lambda item: -item[1]):
+        each = f"{1000 * spent / frames:7.1f} ms a frame" if stage in {"generate", "smooth", "review", "encode"} else ""
+        typer.echo(f"  {stage:<10}{spent:7.2f} s {100 * spent / total:5.1f} %  {each}".rstrip(), err=True)
+    typer.echo(f"  {'all':<10}{total:7.2f} s", err=True)
+
+
+def interactive() -> bool:
+    """Whether somebody sits at a terminal and can be asked."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+class Stopwatch:
+    """Seconds since it was made."""
+
+    def __init__(self) -> None:
+        self._start = time.perf_counter()
+
+    def __str__(self) -> str:
+        return f"{time.perf_counter() - self._start:.1f} s"

@@ -1,0 +1,96 @@
+"""Contact sheets of templates, each a sealed picture, and a page that shows them."""
+
+from __future__ import annotations
+
+import html
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from photoplay.errors import SceneError
+from photoplay.finishing.sheet import contact_sheet, evenly
+from photoplay.generation.backends import get_backend
+from photoplay.media import save_image
+from photoplay.motion.template import Template
+from photoplay.pipeline.line import prepare
+from photoplay.safety.admission import admit
+from photoplay.safety.provenance import seal
+from photoplay.safety.recipe import make_recipe
+from photoplay.types import Progress, Report, Request, StageEvent, silent
+
+PAGE = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>photoplay: templates</title>
+<style>
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem }}
+figure {{ margin: 0 0 2.5rem }} img {{ width: 100%; border-radius: 6px }} code {{ background: #eee; padding: 0 .3em }}
+</style>
+<h1>Templates</h1>
+{figures}
+</html>
+"""
+FIGURE = """<figure id="{name}"><figcaption><h2>{title}</h2><p>{description} <code>--template {name}</code></p></figcaption>
+{pictures}</figure>"""
+
+
+def draw_preview(request: Request, out: Path, shots: int = 8) -> None:
+    """Writes a sealed contact sheet of ``shots`` frames of one film to ``out`` (PNG).
+
+    Raises:
+        RefusedError: admission says no.   SceneError: the photo cannot carry this template.
+    """
+    admitted = admit(request)
+    prepared = prepare(admitted)
+    backend = get_backend(request.backend)
+    frames = evenly(backend.generate(prepared.scene, prepared.tracks, prepared.plan), shots, prepared.plan.num_frames)
+    sheet = contact_sheet(frames, columns=shots, title=prepared.template.title)
+    with tempfile.TemporaryDirectory(prefix=".photoplay-", dir=out.parent) as folder:
+        unsealed = Path(folder) / "sheet.png"
+        save_image(sheet, unsealed)
+        seal(
+            unsealed,
+            out,
+            admitted=admitted,
+            recipe=make_recipe(admitted, prepared.template.model_dump(mode="json"), prepared.plan, backend.name),
+            report=Report({}, True, "A preview: not reviewed."),
+            source_type=backend.capabilities.source_type,
+        )
+
+
+def write_gallery(
+    templates: Sequence[Template], requests: Sequence[Request], folder: Path, progress: Progress = silent
+) -> Path:
+    """Draws every template on every request's photo into ``folder`` and returns the page that shows them.
+
+    A template that a photo cannot carry is named on the page with the reason instead of a picture.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    figures = []
+    for done, template in enumerate(templates):
+        progress(StageEvent("preview", done, len(templates), template.title))
+        pictures = []
+        for index, request in enumerate(requests):
+            name = f"{template.name}-{index + 1}.png"
+            seconds = min(6.0, max(2.0, template.duration))
+            asked = replace(request, template=template.name, category=template.category, seconds=seconds)
+            try:
+                draw_preview(asked, folder / name)
+            except SceneError as error:
+                pictures.append(f"<p>Photo {index + 1}: {html.escape(error.message)}</p>")
+            else:
+                pictures.append(
+                    f'<img loading="lazy" src="{name}" alt="Eight frames of {html.escape(template.title)}">'
+                )
+        figures.append(
+            FIGURE.format(
+                name=html.escape(template.name),
+                title=html.escape(template.title),
+                description=html.escape(template.description),
+                pictures="\n".join(pictures),
+            )
+        )
+    page = folder / "index.html"
+    page.write_text(PAGE.format(figures="\n".join(figures)), encoding="utf-8")
+    progress(StageEvent("preview", len(templates), len(templates)))
+    return page

@@ -1,0 +1,306 @@
+"""The line: admit -> perceive -> move -> generate -> review -> finish -> seal.
+
+Each stage is a plain function of frozen data. :func:`prepare` runs perceive and move, :func:`produce` generate, review and
+finish as one stream of windows (so that memory stays flat), and :func:`animate` everything, sealed.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, TypedDict, Unpack
+
+from photoplay.errors import RequestError, ReviewError, SceneError
+from photoplay.evaluation.reviewer import Reviewer
+from photoplay.finishing.encode import encode
+from photoplay.finishing.size import plan_size
+from photoplay.finishing.smoothing import smooth
+from photoplay.generation.backends import get_backend
+from photoplay.generation.backends.protocol import Backend
+from photoplay.media import load_photo, resize_photo
+from photoplay.motion.curves import perform
+from photoplay.motion.library import check_needs, find, list_templates
+from photoplay.motion.priors import add_priors
+from photoplay.motion.prompts import match_prompt
+from photoplay.motion.retarget import make_track
+from photoplay.motion.template import Template
+from photoplay.perception.faces import FaceReader
+from photoplay.perception.scene import perceive
+from photoplay.pipeline.clock import StageClock
+from photoplay.safety.admission import admit
+from photoplay.safety.provenance import seal
+from photoplay.safety.recipe import make_recipe
+from photoplay.types import (
+    Admitted,
+    Box,
+    Clip,
+    Consent,
+    Frames,
+    MotionTrack,
+    Notice,
+    Photo,
+    Progress,
+    RenderPlan,
+    Report,
+    Request,
+    Scene,
+    StageEvent,
+    silent,
+)
+
+SECONDS_RANGE = (1.0, 60.0)
+FPS_RANGE = (8.0, 60.0)
+INTENSITY_RANGE = (0.0, 2.0)
+SPEED_RANGE = (0.25, 4.0)
+RETRY_INTENSITIES = (1.0, 0.65)
+"""A film that fails review is made once more with calmer motion before it is refused."""
+
+
+class FilmOptions(TypedDict, total=False):
+    """How the film shall be: fields of :class:`photoplay.types.Request` and its defaults."""
+
+    seconds: float
+    fps: float
+    size: str
+    seed: int
+    intensity: float
+    speed: float
+    priors: bool
+    who: Literal["all", "main"]
+    backend: str
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """All that a generator needs, and what was noticed on the way."""
+
+    scene: Scene
+    template: Template
+    tracks: tuple[MotionTrack, ...]
+    plan: RenderPlan
+    notices: tuple[Notice, ...]
+
+
+def choose_template(template: str, prompt: str) -> Template:
+    """The template by name or file, or the one that the prompt's words describe.
+
+    Raises:
+        TemplateError: no such template, or it does not validate.
+        RequestError: neither is given, or the prompt describes no template that there is.
+    """
+    if template:
+        return find(template)
+    if prompt.strip():
+        return match_prompt(prompt, list_templates())[0]
+    raise RequestError(
+        "template_missing",
+        "Nothing says how the photo shall move.",
+        "Give a template (see `photoplay templates list`) or a prompt such as 'she laughs and nods'.",
+    )
+
+
+def check_request(request: Request) -> None:
+    """Refuses numbers that no film can have.
+
+    Raises:
+        RequestError: a length, rate, intensity or speed is out of range.
+    """
+    for name, value, (low, high) in (
+        ("seconds", request.seconds, SECONDS_RANGE),
+        ("fps", request.fps, FPS_RANGE),
+        ("intensity", request.intensity, INTENSITY_RANGE),
+        ("speed", request.speed, SPEED_RANGE),
+    ):
+        if not low <= value <= high:
+            raise RequestError(
+                f"{name}_out_of_range",
+                f"{name} is {value:g}, which is not possible.",
+                f"Choose {name} between {low:g} and {high:g}.",
+            )
+
+
+def prepare(
+    admitted: Admitted, progress: Progress = silent, clock: StageClock | None = None, intensity: float = 1.0
+) -> Prepared:
+    """Perceives the photo and puts the motion on everybody who can carry it.
+
+    ``intensity`` multiplies the request's own.
+
+    Raises:
+        SceneError: nobody in the photo can play this template.
+    """
+    request, clock = admitted.request, clock or StageClock()
+    check_request(request)
+    template = choose_template(request.template, request.prompt)
+    with clock.stage("perceive"):
+        scene = perceive(_working_copy(request.photos[0], request.size), progress)
+    with clock.stage("move"):
+        progress(StageEvent("move", 0, 1))
+        needs = check_needs(template, scene)
+        subjects = _playing(scene, needs, request)
+        tracks = tuple(_track(scene, subject, template, request, intensity) for subject in subjects)
+        width, height, crop = plan_size(
+            scene.photo.width, scene.photo.height, request.size, _faces_box(scene, subjects)
+        )
+        plan = RenderPlan(
+            width=width,
+            height=height,
+            crop=crop,
+            fps=request.fps,
+            num_frames=max(1, round(request.seconds * request.fps)),
+            seed=request.seed,
+            prompt=request.prompt,
+        )
+        progress(StageEvent("move", 1, 1))
+    told = (*request.photos[0].notices, *scene.notices, *needs, *(n for track in tracks for n in track.notices))
+    return Prepared(scene, template, tracks, plan, _once(told))
+
+
+def _working_copy(photo: Photo, size: str) -> Photo:
+    """The photo, no larger than twice the film: more would cost time and memory and never be seen."""
+    width, _, crop = plan_size(photo.width, photo.height, size, None)
+    scale = 2 * width / (crop[2] - crop[0])
+    return photo if scale >= 1 else resize_photo(photo, round(scale * max(photo.width, photo.height)))
+
+
+def _playing(scene: Scene, needs: tuple[Notice, ...], request: Request) -> list[int]:
+    """Indices of the subjects that play: not blocked by a notice, the largest faces first, as many as the backend takes."""
+    blocking = [notice for notice in (*scene.notices, *needs) if notice.severity == "blocking"]
+    everybody = next((notice for notice in blocking if notice.subject is None), None)
+    blocked = {notice.subject for notice in blocking}
+    free = [index for index in range(len(scene.subjects)) if index not in blocked]
+    if everybody or not free:
+        why = everybody or blocking[0]
+        raise SceneError(why.code, why.message, why.hint)
+    most = 1 if request.who == "main" else get_backend(request.backend).capabilities.max_subjects
+    return sorted(free, key=lambda index: -_face_size(scene, index))[:most]
+
+
+def _face_size(scene: Scene, subject: int) -> float:
+    x0, y0, x1, y1 = scene.subjects[subject].face.box
+    return (x1 - x0) * (y1 - y0)
+
+
+def _faces_box(scene: Scene, subjects: list[int]) -> Box | None:
+    boxes = [scene.subjects[index].face.box for index in subjects]
+    if not boxes:
+        return None
+    x0, y0, x1, y1 = zip(*boxes, strict=True)
+    return min(x0), min(y0), max(x1), max(y1)
+
+
+def _track(scene: Scene, subject: int, template: Template, request: Request, intensity: float) -> MotionTrack:
+    seed = request.seed + 7919 * subject
+    performance = perform(template, seconds=request.seconds, fps=request.fps, speed=request.speed, seed=seed)
+    if request.priors:
+        performance = add_priors(performance, seed=seed)
+    return make_track(scene, subject, performance, intensity=request.intensity * intensity)
+
+
+def _once(notices: tuple[Notice, ...]) -> tuple[Notice, ...]:
+    return tuple({(notice.code, notice.subject): notice for notice in notices}.values())
+
+
+def _film(
+    prepared: Prepared, backend: Backend, path: Path, progress: Progress = silent, clock: StageClock | None = None
+) -> Report:
+    """Generates, smooths, reviews and encodes in one stream of windows; writes an *unsealed* file to ``path``."""
+    clock = clock or StageClock()
+    scene, tracks, plan = prepared.scene, prepared.tracks, prepared.plan
+    with clock.stage("review"):
+        reviewer = Reviewer(scene, tracks, plan, FaceReader())
+    windows = clock.stream("generate", backend.generate(scene, tracks, plan, progress))
+    smoothed = clock.stream("smooth", smooth(windows))
+
+    def reviewed() -> Iterator[Frames]:
+        for frames in smoothed:
+            with clock.stage("review"):
+                reviewer.see(frames)
+            yield frames
+
+    with clock.stage("encode"):
+        encode(reviewed(), path)
+    with clock.stage("review"):
+        progress(StageEvent("review", 0, 1))
+        report = reviewer.report()
+        progress(StageEvent("review", 1, 1, report.sentence))
+    return report
+
+
+def produce(request: Request, out: Path, progress: Progress = silent) -> Clip:
+    """The whole line for one request: an admitted, reviewed and sealed film at ``out``, or an error and no file.
+
+    Raises:
+        RefusedError: admission says no.   SceneError: the photo cannot carry this film.
+        ReviewError: no attempt passed review.   SealError: the film could not be signed.
+    """
+    clock = StageClock()
+    _check_out(out)
+    backend = get_backend(request.backend)
+    request = replace(request, category=choose_template(request.template, request.prompt).category)
+    with clock.stage("admit"):
+        progress(StageEvent("admit", 0, 1))
+        admitted = admit(request)
+        progress(StageEvent("admit", 1, 1))
+    with tempfile.TemporaryDirectory(prefix=".photoplay-", dir=out.parent) as folder:
+        unsealed = Path(folder) / "film.mp4"
+        for intensity in RETRY_INTENSITIES:
+            prepared = prepare(admitted, progress, clock, intensity)
+            report = _film(prepared, backend, unsealed, progress, clock)
+            if report.passed:
+                break
+        else:
+            raise ReviewError("review_failed", report.sentence, "Try a calmer template, or a larger and sharper photo.")
+        with clock.stage("seal"):
+            progress(StageEvent("seal", 0, 1))
+            recipe = make_recipe(admitted, prepared.template.model_dump(mode="json"), prepared.plan, backend.name)
+            clip = seal(
+                unsealed,
+                out,
+                admitted=admitted,
+                recipe=recipe,
+                report=report,
+                source_type=backend.capabilities.source_type,
+                notices=_once((*prepared.notices, *report.notices)),
+            )
+            progress(StageEvent("seal", 1, 1))
+    return replace(clip, timings=dict(clock.seconds))
+
+
+def _check_out(out: Path) -> None:
+    if out.suffix.lower() != ".mp4":
+        raise RequestError("out_not_mp4", "The film is written as mp4.", "Give --out a name that ends in .mp4.")
+    if not out.parent.is_dir():
+        raise RequestError(
+            "out_folder_missing", "The folder for the film is not there.", "Make it first, or choose another."
+        )
+
+
+def animate(
+    photo: str | Path | bytes | Photo,
+    *,
+    consent: Consent,
+    template: str = "",
+    prompt: str = "",
+    out: str | Path = "film.mp4",
+    progress: Progress = silent,
+    **options: Unpack[FilmOptions],
+) -> Clip:
+    """Turns one photo into a sealed film.
+
+    Args:
+        photo: a file, its bytes, or a :class:`Photo`.
+        consent: ``self`` (it is me), ``granted`` (they agreed), ``historical`` or ``fictional``; it goes into the recipe.
+        template: a name from ``photoplay templates list`` or a YAML file; ``prompt`` chooses one where it is empty.
+        out: where the mp4 goes.
+        progress: told about every step; raise ``CancelledError`` in it to stop.
+        options: see :class:`FilmOptions`.
+
+    Returns:
+        The sealed :class:`Clip` (path, digest, recipe, report, timings, notices).
+    """
+    loaded = photo if isinstance(photo, Photo) else load_photo(photo if isinstance(photo, bytes) else Path(photo))
+    request = Request((loaded,), (consent,), template, prompt=prompt, **options)
+    return produce(request, Path(out), progress)
