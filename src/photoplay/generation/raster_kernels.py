@@ -1,0 +1,136 @@
+"""The per-pixel work, compiled: triangles to an inverse map, and the map to colours. See ``raster`` for the contracts."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+TOLERANCE = np.float32(1e-4)
+
+
+@njit(cache=True, nogil=True, fastmath=False, boundscheck=False)
+def rasterise(points, values, triangles, out):
+    """Fills ``out`` [h, w, c + 1] (c values, then depth) with the nearest front-facing triangle's interpolated values."""
+    height, width, depth_at = out.shape[0], out.shape[1], out.shape[2] - 1
+    zero, one = np.float32(0), np.float32(1)
+    for t in range(triangles.shape[0]):
+        a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+        ax, ay, bx, by, cx, cy = points[a, 0], points[a, 1], points[b, 0], points[b, 1], points[c, 0], points[c, 1]
+        area = (bx - ax) * (cy - ay) - (cx - ax) * (by - ay)
+        if not area > TOLERANCE:
+            continue
+        low, high = min(ay, by, cy), max(ay, by, cy)
+        if high < zero or low > height - 1 or max(ax, bx, cx) < zero or min(ax, bx, cx) > width - 1:
+            continue
+        inverse = one / area
+        # Barycentric weights of b and c are affine in x and y.
+        bdx, bdy = (cy - ay) * inverse, (ax - cx) * inverse
+        cdx, cdy = (ay - by) * inverse, (bx - ax) * inverse
+        for y in range(max(0, int(np.ceil(low))), min(height - 1, int(np.floor(high))) + 1):
+            wb0 = (zero - ax) * bdx + (y - ay) * bdy
+            wc0 = (zero - ax) * cdx + (y - ay) * cdy
+            left = max(0, int(np.ceil(min(ax, bx, cx))))
+            right = min(width - 1, int(np.floor(max(ax, bx, cx))))
+            for x in range(left, right + 1):
+                wb = wb0 + np.float32(x) * bdx
+                wc = wc0 + np.float32(x) * cdx
+                wa = one - wb - wc
+                if wa < -TOLERANCE or wb < -TOLERANCE or wc < -TOLERANCE:
+                    continue
+                z = wa * points[a, 2] + wb * points[b, 2] + wc * points[c, 2]
+                if z >= out[y, x, depth_at]:
+                    continue
+                out[y, x, depth_at] = z
+                for k in range(depth_at):
+                    out[y, x, k] = wa * values[a, k] + wb * values[b, k] + wc * values[c, k]
+
+
+@njit(cache=True, nogil=True)
+def vertex_stretch(points, rest, triangles, out, count):
+    """Mean stretch of the triangles around each vertex in ``out``: the larger of the longest pull and squeeze, from 1."""
+    out[:] = 0
+    count[:] = 0
+    for t in range(triangles.shape[0]):
+        a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+        ux, uy, vx, vy = (
+            rest[b, 0] - rest[a, 0],
+            rest[b, 1] - rest[a, 1],
+            rest[c, 0] - rest[a, 0],
+            rest[c, 1] - rest[a, 1],
+        )
+        px, py = points[b, 0] - points[a, 0], points[b, 1] - points[a, 1]
+        qx, qy = points[c, 0] - points[a, 0], points[c, 1] - points[a, 1]
+        area = ux * vy - vx * uy
+        stretch = np.float32(4)
+        if abs(area) > np.float32(1e-3):
+            # The Jacobian's larger and smaller singular value from its norm and determinant.
+            j00, j01 = (px * vy - qx * uy) / area, (qx * ux - px * vx) / area
+            j10, j11 = (py * vy - qy * uy) / area, (qy * ux - py * vx) / area
+            half = (j00 * j00 + j01 * j01 + j10 * j10 + j11 * j11) * np.float32(0.5)
+            det = abs(j00 * j11 - j01 * j10)
+            root = np.sqrt(max(half * half - det * det, np.float32(0)))
+            longest = np.sqrt(half + root)
+            shortest = np.sqrt(max(half - root, np.float32(0)))
+            stretch = min(max(longest, np.float32(1) / max(shortest, np.float32(0.25))), np.float32(4))
+        for v in (a, b, c):
+            out[v] += stretch
+            count[v] += 1
+    for v in range(out.shape[0]):
+        out[v] = out[v] / count[v] if count[v] > 0 else np.float32(1)
+
+
+@njit(cache=True, nogil=True)
+def shade(maps, texture, labels, photo, still, x0, y0, settings, rgb, confidence, label_out, flow, depth):
+    """Samples the layer through ``maps`` [h, w, 4] (u, v, trust, depth) and lays it over the frame at (x0, y0).
+
+    ``still`` [H, W] is how far the frame so far may stand as the untouched photo (1 = untouched).
+    """
+    factor, margin, near, far = settings[0], settings[1], settings[2], settings[3]
+    top, side = texture.shape[0] - 2, texture.shape[1] - 2
+    one, zero = np.float32(1), np.float32(0)
+    scale = one / np.float32(255)
+    for j in range(maps.shape[0]):
+        y = y0 + j
+        for i in range(maps.shape[1]):
+            z = maps[j, i, 3]
+            if not z < np.float32(1e30):
+                continue
+            x = x0 + i
+            u = min(max(maps[j, i, 0], zero), np.float32(side))
+            v = min(max(maps[j, i, 1], zero), np.float32(top))
+            restx = (maps[j, i, 0] + np.float32(0.5)) / factor - np.float32(0.5) - margin
+            resty = (maps[j, i, 1] + np.float32(0.5)) / factor - np.float32(0.5) - margin
+            dx, dy = restx - np.float32(x), resty - np.float32(y)
+            s = min(max((np.sqrt(dx * dx + dy * dy) - near) / (far - near), zero), one)
+            s = s * s * (np.float32(3) - np.float32(2) * s)
+            iu, iv = int(u), int(v)
+            fu, fv = u - np.float32(iu), v - np.float32(iv)
+            w00, w01 = (one - fu) * (one - fv), fu * (one - fv)
+            w10, w11 = (one - fu) * fv, fu * fv
+            alpha = (
+                w00 * texture[iv, iu, 3] + w01 * texture[iv, iu + 1, 3]
+                + w10 * texture[iv + 1, iu, 3] + w11 * texture[iv + 1, iu + 1, 3]
+            )  # fmt: skip
+            s = min(s, one)
+            untouched = min(still[y, x], one - s)
+            still[y, x] = untouched
+            keep = one - alpha * scale
+            for k in range(3):
+                own = (
+                    w00 * texture[iv, iu, k] + w01 * texture[iv, iu + 1, k]
+                    + w10 * texture[iv + 1, iu, k] + w11 * texture[iv + 1, iu + 1, k]
+                )  # fmt: skip
+                value = own + keep * np.float32(rgb[y, x, k])
+                value += (np.float32(photo[y, x, k]) - value) * untouched
+                rgb[y, x, k] = np.uint8(min(max(value + np.float32(0.5), zero), np.float32(255)))
+            trust = maps[j, i, 2] * np.float32(255)
+            edge = alpha * scale
+            old = np.float32(confidence[y, x])
+            confidence[y, x] = np.uint8(min(max(old + (trust - old) * edge + np.float32(0.5), zero), np.float32(255)))
+            if alpha >= np.float32(128):
+                ly = min(max(int(np.floor(resty + margin + np.float32(0.5))), 0), labels.shape[0] - 1)
+                lx = min(max(int(np.floor(restx + margin + np.float32(0.5))), 0), labels.shape[1] - 1)
+                label_out[y, x] = labels[ly, lx]
+                flow[y, x, 0] = dx
+                flow[y, x, 1] = dy
+                depth[y, x] = z
