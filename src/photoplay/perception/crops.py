@@ -7,7 +7,7 @@ from math import atan2, ceil, cos, floor, sin
 
 import cv2
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, UInt8
 
 from photoplay.types import Array, Rgb
 
@@ -24,7 +24,7 @@ class Crop:
     side: float
     angle: float = 0.0
 
-    def take(self, rgb: Rgb, size: int, mirrored: bool = False) -> Rgb:
+    def take(self, rgb: Rgb, size: int, mirrored: bool = False) -> UInt8[Array, "{size} {size} 3"]:
         """The crop at ``size`` x ``size`` pixels, black outside the photo; ``mirrored`` flips it left to right."""
         image, offset, shrink = self._shrunk_around(rgb, size)
         scale = self.side / shrink / size
@@ -37,7 +37,7 @@ class Crop:
             [[flip * c, -s, x - flip * c * half + s * half], [flip * s, c, y - flip * s * half - c * half]], np.float64
         )
         how = cv2.INTER_CUBIC if scale < 0.7 else cv2.INTER_LINEAR
-        taken: Rgb = cv2.warpAffine(image, to_photo, (size, size), flags=how | cv2.WARP_INVERSE_MAP)
+        taken: Array = cv2.warpAffine(image, to_photo, (size, size), flags=how | cv2.WARP_INVERSE_MAP)
         return taken
 
     def to_photo(self, points: Float32[Array, "n d"], size: int) -> Float32[Array, "n d"]:
@@ -58,7 +58,7 @@ class Crop:
         mapped[:, 1] = (-sin(self.angle) * u + cos(self.angle) * v) * scale + size / 2
         return mapped.astype(np.float32)
 
-    def _shrunk_around(self, rgb: Rgb, size: int) -> tuple[Rgb, tuple[int, int], float]:
+    def _shrunk_around(self, rgb: Rgb, size: int) -> tuple[UInt8[Array, "rows cols 3"], tuple[int, int], float]:
         """The photo around the crop, shrunk by averaging where the crop would skip pixels: image, offset, factor."""
         factor = self.side / size
         if factor < 1.5:

@@ -8,7 +8,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, UInt8
 
 from photoplay import weights
 from photoplay.errors import UnavailableError
@@ -42,7 +42,7 @@ def _network() -> tuple[Any, threading.Lock]:
     return dlib.face_recognition_model_v1(str(weights.find("face_identity"))), threading.Lock()
 
 
-def chip(rgb: Rgb, landmarks: Landmarks) -> Rgb:
+def chip(rgb: Rgb, landmarks: Landmarks) -> UInt8[Array, "150 150 3"]:
     """The 150 x 150 aligned face that the network wants: a similarity transform puts eye corners and nose in place."""
     target = (_PLACES + _PADDING) / (1 + 2 * _PADDING) * (_CHIP - 1)
     source = landmarks[list(_POINTS), :2].astype(np.float64)
@@ -62,7 +62,7 @@ def chip(rgb: Rgb, landmarks: Landmarks) -> Rgb:
         move = move + linear @ (0.5 * ratio - 0.5)
         linear = linear * ratio
     how = cv2.INTER_CUBIC if scale > 1 else cv2.INTER_LINEAR
-    taken: Rgb = cv2.warpAffine(image, np.column_stack([linear, move]), (_CHIP, _CHIP), flags=how)
+    taken: Array = cv2.warpAffine(image, np.column_stack([linear, move]), (_CHIP, _CHIP), flags=how)
     return taken
 
 

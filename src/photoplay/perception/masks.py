@@ -65,7 +65,7 @@ def person_boxes(face: Face, width: int, height: int) -> list[Box]:
     return boxes
 
 
-def person_probability(rgb: Rgb, box: Box, models: Models) -> Float32[Array, "h w"]:
+def person_probability(rgb: Rgb, box: Box, models: Models) -> Float32[Array, "rows cols"]:
     """Segmentation of one crop at the crop's own size, 0..1."""
     x0, y0, x1, y1 = (int(v) for v in box)
     part = rgb[y0:y1, x0:x1]
