@@ -1,0 +1,234 @@
+"""Who signs: your own certificate, a callback (a key that never leaves its vault), or a local development certificate."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from photoplay.errors import SealError
+
+Algorithm: TypeAlias = Literal["ES256", "ES384", "ES512", "PS256", "PS384", "PS512", "ED25519"]
+PrivateKey: TypeAlias = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
+
+DEVELOPMENT = "photoplay development certificate"
+"""Organisation in the name of every development certificate; no other signer may call itself so."""
+LIFETIME = timedelta(days=3650)
+
+
+@dataclass(frozen=True)
+class Signer:
+    """Makes signatures. ``chain`` is PEM, leaf first; ``sign`` maps the bytes to a raw signature (ECDSA: r and s, not DER).
+
+    ``anchors`` is the PEM of the roots under which films of this signer are trusted. A key in a vault is a ``Signer`` whose
+    ``sign`` calls that vault.
+    """
+
+    chain: str
+    anchors: str
+    algorithm: Algorithm
+    sign: Callable[[bytes], bytes]
+
+
+def data_home() -> Path:
+    """Where photoplay keeps its own files: ``$PHOTOPLAY_HOME``, or ``photoplay`` in the user's data folder."""
+    if home := os.environ.get("PHOTOPLAY_HOME"):
+        return Path(home)
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "photoplay"
+
+
+def default_signer() -> Signer:
+    """The certificate of ``PHOTOPLAY_SIGN_CERT`` and ``PHOTOPLAY_SIGN_KEY``, or else the development certificate.
+
+    Raises:
+        SealError: only one of the two is set, or what they name cannot be used.
+    """
+    cert, key = os.environ.get("PHOTOPLAY_SIGN_CERT"), os.environ.get("PHOTOPLAY_SIGN_KEY")
+    if not cert and not key:
+        return development_signer()
+    if not cert or not key:
+        raise SealError(
+            "sign_settings_incomplete",
+            "Only one of the two settings for your own certificate is there.",
+            "Set both PHOTOPLAY_SIGN_CERT and PHOTOPLAY_SIGN_KEY, or neither.",
+        )
+    anchor = os.environ.get("PHOTOPLAY_SIGN_ANCHOR")
+    return signer_from_files(Path(cert), Path(key), Path(anchor) if anchor else None)
+
+
+def signer_from_files(cert: Path, key: Path, anchor: Path | None = None) -> Signer:
+    """A signer whose PEM chain (leaf first) and unencrypted PEM key lie in files.
+
+    Args:
+        cert: the chain. key: the leaf's private key (EC P-256/384/521, RSA or Ed25519).
+        anchor: PEM of the root; without it the last certificate of the chain is the anchor.
+
+    Raises:
+        SealError: ``certificate_unusable``.
+    """
+    try:
+        chain, private = cert.read_text(), serialization.load_pem_private_key(key.read_bytes(), None)
+        certificates = x509.load_pem_x509_certificates(chain.encode())
+        if not isinstance(private, PrivateKey) or certificates[0].public_key() != private.public_key():
+            raise ValueError("the key does not belong to the certificate")
+        anchors = anchor.read_text() if anchor else _pem(certificates[-1])
+        algorithm, sign = _algorithm(private)
+    except (OSError, ValueError, TypeError, LookupError) as error:
+        raise SealError(
+            "certificate_unusable",
+            "The certificate or its key cannot be used for signing.",
+            "Give a PEM chain with the signing certificate first, and its unencrypted PEM key (EC, RSA or Ed25519).",
+        ) from error
+    return Signer(chain, anchors, algorithm, sign)
+
+
+def trusted_anchors() -> str:
+    """PEM of every root that this machine trusts: its own development root and that of the configured certificate."""
+    anchors = []
+    with suppress(OSError):
+        anchors.append((_development_folder() / "root.pem").read_text())
+    if os.environ.get("PHOTOPLAY_SIGN_CERT"):
+        with suppress(SealError):
+            anchors.append(default_signer().anchors)
+    return "".join(anchors)
+
+
+def development_signer() -> Signer:
+    """The development certificate of this user, made on first use.
+
+    Root and leaf are new for every user and the root's key is forgotten at once, so that nothing else can be issued
+    under it. The folder appears in one rename: of several first runs at the same time one wins and all use its files.
+
+    Raises:
+        SealError: ``certificate_unusable`` or ``certificate_not_writable``.
+    """
+    folder = _development_folder()
+    if not folder.is_dir():
+        try:
+            _make_development_certificate(folder)
+        except OSError as error:
+            raise SealError(
+                "certificate_not_writable",
+                "The development certificate could not be stored.",
+                "Set PHOTOPLAY_HOME to a folder that can be written.",
+            ) from error
+    return signer_from_files(folder / "chain.pem", folder / "key.pem", folder / "root.pem")
+
+
+def _development_folder() -> Path:
+    return data_home() / "development-certificate"
+
+
+def _make_development_certificate(folder: Path) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    root_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    root = _certificate("Root", "Root", root_key, root_key.public_key(), authority=True)
+    leaf = _certificate("Signer", "Root", root_key, key.public_key(), authority=False)
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ).decode()
+    making = folder.with_name(f"{folder.name}.{secrets.token_hex(8)}")
+    making.mkdir(mode=0o700)
+    try:
+        for name, text in (("root.pem", _pem(root)), ("chain.pem", _pem(leaf)), ("key.pem", private)):
+            with open(
+                os.open(making / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii"
+            ) as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+        try:
+            making.rename(folder)
+        except OSError:
+            if not folder.is_dir():
+                raise
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
+
+
+def _certificate(
+    subject: str,
+    issuer: str,
+    signing_key: ec.EllipticCurvePrivateKey,
+    key: ec.EllipticCurvePublicKey,
+    *,
+    authority: bool,
+) -> x509.Certificate:
+    """An X.509 v3 certificate with what C2PA 2.x, section 14.5 asks of signing credentials."""
+    now = datetime.now(UTC)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(_name(subject))
+        .issuer_name(_name(issuer))
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + LIFETIME)
+        .add_extension(x509.BasicConstraints(ca=authority, path_length=0 if authority else None), critical=True)
+        .add_extension(_key_usage(authority), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signing_key.public_key()), critical=False)
+    )
+    if not authority:
+        builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION]), critical=False)
+    return builder.sign(signing_key, hashes.SHA256())
+
+
+def _name(common: str) -> x509.Name:
+    return x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, DEVELOPMENT),
+            x509.NameAttribute(NameOID.COMMON_NAME, f"photoplay development {common}"),
+        ]
+    )
+
+
+def _key_usage(authority: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not authority,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=authority,
+        crl_sign=authority,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _pem(certificate: x509.Certificate) -> str:
+    return certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def _algorithm(key: PrivateKey) -> tuple[Algorithm, Callable[[bytes], bytes]]:
+    if isinstance(key, ed25519.Ed25519PrivateKey):
+        return "ED25519", key.sign
+    if isinstance(key, rsa.RSAPrivateKey):
+        salted = padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.DIGEST_LENGTH)
+        return "PS256", lambda data: key.sign(data, salted, hashes.SHA256())
+    curves: dict[int, tuple[Algorithm, hashes.HashAlgorithm]] = {
+        256: ("ES256", hashes.SHA256()),
+        384: ("ES384", hashes.SHA384()),
+        521: ("ES512", hashes.SHA512()),
+    }
+    algorithm, hashed = curves[key.curve.key_size]
+    size = (key.curve.key_size + 7) // 8
+
+    def sign(data: bytes) -> bytes:
+        r, s = decode_dss_signature(key.sign(data, ec.ECDSA(hashed)))
+        return r.to_bytes(size, "big") + s.to_bytes(size, "big")
+
+    return algorithm, sign

@@ -1,0 +1,172 @@
+"""The seal, and the only maker of :class:`~photoplay.types.Clip`: a film leaves signed or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+import os
+import secrets
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from photoplay import __version__
+from photoplay.errors import PhotoplayError, SealError
+from photoplay.safety.certificates import Signer, default_signer
+from photoplay.safety.container import MIME, Kind, loose_digest
+from photoplay.safety.reading import RECIPE_ASSERTION, read_seal, read_settings
+from photoplay.safety.recipe import canonical, digest, recipe_digest
+from photoplay.types import _GATE_KEY, Admitted, Clip, Notice, Photo, Report
+
+SourceType: TypeAlias = Literal[
+    "compositeWithTrainedAlgorithmicMedia", "trainedAlgorithmicMedia", "algorithmicallyEnhanced"
+]
+
+KINDS: dict[str, Kind] = {".mp4": "mp4", ".png": "png", ".gif": "gif", ".webp": "webp"}
+IPTC = "http://cv.iptc.org/newscodes/digitalsourcetype/"
+NO_TRAINING = ("cawg.ai_generative_training", "cawg.ai_inference", "cawg.ai_training", "cawg.data_mining")
+CREATED = ("c2pa.actions", "c2pa.ingredient", "cawg.training-mining", RECIPE_ASSERTION)
+"""Assertions that photoplay itself vouches for (C2PA: created, not gathered)."""
+
+
+def seal(
+    unsigned: Path,
+    out: Path,
+    *,
+    admitted: Admitted,
+    recipe: dict[str, Any],
+    report: Report,
+    source_type: SourceType,
+    timings: dict[str, float] | None = None,
+    notices: tuple[Notice, ...] = (),
+    signer: Signer | None = None,
+) -> Clip:
+    """Signs a film or preview and puts it in its place.
+
+    The signed file is written beside ``out``, read back and trusted before it is renamed to ``out``; whatever goes wrong, no
+    new file is left. Equal recipes give equal media; the seal itself differs each time (time and signature).
+
+    Args:
+        unsigned: the finished file without a seal.
+        out: where it goes: ``.mp4``, ``.png``, ``.gif`` or ``.webp``, the same kind as ``unsigned``.
+        admitted: the request that the film was made for.
+        recipe: see :func:`photoplay.safety.recipe.make_recipe`; it goes into the manifest.
+        report, timings, notices: go into the :class:`Clip`.
+        source_type: IPTC digital source type that is true of the frames.
+        signer: who signs; :func:`photoplay.safety.certificates.default_signer` by default.
+
+    Raises:
+        SealError: ``seal_format``, ``seal_failed``, ``seal_not_trusted``, or what the certificate lacks.
+    """
+    kind = KINDS.get(out.suffix.lower())
+    if kind is None:
+        raise SealError("seal_format", "Files of that kind cannot be sealed.", f"Use {', '.join(sorted(KINDS))}.")
+    signing = out.with_name(f".photoplay-{secrets.token_hex(8)}{out.suffix.lower()}")
+    try:
+        signer = signer or default_signer()
+        statement = _statement(unsigned, kind, admitted, recipe)
+        _sign(unsigned, signing, kind, make_manifest(admitted.request.photos, statement, source_type, kind), signer)
+        found = read_seal(signing, kind, signer.anchors)
+        if found.state != "trusted" or found.seal != statement:
+            raise SealError(
+                "seal_not_trusted",
+                "The film was signed, but the signature does not hold under its own root.",
+                "Check that the certificate is valid today, allows signing content (emailProtection), and fits its root.",
+            )
+        with signing.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            os.fsync(file.fileno())
+        clip = Clip(out, sha256, recipe, report, dict(timings or {}), notices, gate_key=_GATE_KEY)
+        signing.replace(out)
+    except PhotoplayError:
+        raise
+    except Exception as error:
+        raise SealError(
+            "seal_failed",
+            "The film could not be signed, and an unsigned film is never handed out.",
+            "Check the certificate, its key and the space on the disk, then try again.",
+        ) from error
+    finally:
+        signing.unlink(missing_ok=True)
+    return clip
+
+
+def make_manifest(
+    photos: tuple[Photo, ...], statement: dict[str, Any], source_type: SourceType, kind: Kind
+) -> dict[str, Any]:
+    """The C2PA manifest: what was done, from which photos (their digests only), and what may not be done with it.
+
+    A photo is a parent if it is the only one, or else a component: a C2PA asset has one parent at most. Names, pixels and
+    metadata of the photos stay out.
+    """
+    relation = "parentOf" if len(photos) == 1 else "componentOf"
+    sources = [
+        {
+            "label": f"source-{index}",
+            "title": "source photo",
+            "format": f"image/{photo.format.lower()}" if photo.format != "unknown" else "application/octet-stream",
+            "relationship": relation,
+            "instance_id": f"urn:sha256:{photo.sha256}",
+        }
+        for index, photo in enumerate(photos)
+    ]
+    return {
+        "claim_version": 2,
+        "claim_generator_info": [{"name": "photoplay", "version": __version__}],
+        "title": "photoplay film" if kind == "mp4" else "photoplay picture",
+        "format": MIME[kind],
+        "ingredients": sources,
+        "assertions": [
+            {"label": "c2pa.actions.v2", "data": _actions(sources, relation, source_type)},
+            {"label": "cawg.training-mining", "data": {"entries": {use: {"use": "notAllowed"} for use in NO_TRAINING}}},
+            {"label": RECIPE_ASSERTION, "data": statement},
+        ],
+    }
+
+
+def _actions(sources: list[dict[str, str]], relation: str, source_type: SourceType) -> dict[str, Any]:
+    done = {
+        "when": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "softwareAgent": {"name": "photoplay", "version": __version__},
+    }
+    kind = {"digitalSourceType": IPTC + source_type}
+    labels = {"parameters": {"ingredientIds": [source["label"] for source in sources]}}
+    if relation == "parentOf":
+        actions = [{"action": "c2pa.opened", **labels, **done}, {"action": "c2pa.edited", **kind, **done}]
+    else:
+        actions = [{"action": "c2pa.created", **kind, **done}, {"action": "c2pa.placed", **labels, **done}]
+    return {"actions": actions, "allActionsIncluded": True}
+
+
+def _statement(unsigned: Path, kind: Kind, admitted: Admitted, recipe: dict[str, Any]) -> dict[str, Any]:
+    """photoplay's own assertion: the recipe as text, its digest, who consented, and what C2PA leaves unsigned."""
+    consent = admitted.statements["consent"]
+    with (
+        unsigned.open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
+        memoryview(mapped) as data,
+    ):
+        loose = loose_digest(data, kind)
+    return {
+        "recipe": canonical(recipe),
+        "recipe_sha256": recipe_digest(recipe),
+        "consent": consent,
+        "consent_sha256": digest(consent),
+        "loose_sha256": loose,
+    }
+
+
+def _sign(unsigned: Path, signing: Path, kind: Kind, manifest: dict[str, Any], signer: Signer) -> None:
+    import c2pa
+
+    settings = read_settings(signer.anchors)
+    settings["builder"] = {"thumbnail": {"enabled": False}, "created_assertion_labels": list(CREATED)}
+    algorithm = c2pa.C2paSigningAlg[signer.algorithm]
+    with (
+        c2pa.Context.from_dict(settings) as context,
+        c2pa.Signer.from_callback(signer.sign, algorithm, signer.chain) as native,
+        c2pa.Builder(manifest, context=context) as builder,
+        unsigned.open("rb") as source,
+        signing.open("x+b") as target,
+    ):
+        builder.sign(native, MIME[kind], source, target)

@@ -1,0 +1,135 @@
+"""Reads the seal of one file. As a program it does so in a process of its own, for files that nobody vouches for:
+``python -m photoplay.safety.reading FILE KIND`` with the trusted roots on standard input prints a :class:`Found` as JSON.
+
+Imports nothing heavy, so that the process starts at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import mmap
+import resource
+import sys
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from photoplay.safety.container import MIME, ContainerError, Kind, check_manifest, loose_digest
+
+State: TypeAlias = Literal["trusted", "valid", "tampered", "unsigned", "untrusted"]
+
+RECIPE_ASSERTION = "org.photoplay.recipe"
+MEMORY_LIMIT = 4 << 30
+CPU_SECONDS = 60
+_UNKNOWN_SIGNER = "signingCredential.untrusted"
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a file's manifest says, and whether it holds. ``problems`` are C2PA's status codes and our own.
+
+    ``seal`` is photoplay's own assertion, empty where there is none; ``signature`` says who signed.
+    """
+
+    state: State
+    problems: tuple[str, ...] = ()
+    generator: str = ""
+    signature: dict[str, Any] = field(default_factory=dict)
+    actions: tuple[dict[str, Any], ...] = ()
+    ingredients: tuple[dict[str, Any], ...] = ()
+    seal: dict[str, Any] = field(default_factory=dict)
+
+
+def read_settings(anchors: str) -> dict[str, Any]:
+    """Settings of the C2PA library for reading: only ``anchors`` (PEM) are trusted, and the network is never asked."""
+    return {
+        "version": 1,
+        "trust": {"user_anchors": anchors} if anchors else {},
+        "core": {"max_decompressed_manifest_size_in_mb": 16, "decode_identity_assertions": False},
+        "verify": {"verify_trust": True, "remote_manifest_fetch": False, "ocsp_fetch": False},
+    }
+
+
+def read_seal(path: Path, kind: Kind, anchors: str) -> Found:
+    """Reads and checks the seal of a file.
+
+    ``trusted`` is a file that photoplay sealed under one of ``anchors`` and in which no bit has changed since. ``valid`` is
+    intact and signed under an anchor, but not a film of photoplay. ``untrusted`` is intact and signed by a stranger.
+    """
+    from c2pa import C2paError, Context, Reader
+
+    if path.stat().st_size == 0:
+        return Found("unsigned", ("empty",))
+    with path.open("rb") as file:
+        try:
+            with (
+                Context.from_dict(read_settings(anchors)) as context,
+                Reader(MIME[kind], file, context=context) as reader,
+            ):
+                store = json.loads(reader.json())
+        except C2paError.ManifestNotFound:
+            return Found("unsigned")
+        except C2paError as error:
+            return Found("tampered", (type(error).__name__.strip("_"),))
+        found = _describe(store)
+        if found.state != "tampered" and found.seal:
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped, memoryview(mapped) as data:
+                problem = _unsealed_part(data, kind, found.seal)
+            if problem:
+                return Found(**{**vars(found), "state": "tampered", "problems": (*found.problems, problem)})
+    return found
+
+
+def _describe(store: dict[str, Any]) -> Found:
+    manifest = store.get("manifests", {}).get(store.get("active_manifest"), {})
+    results = store.get("validation_results", {})
+    problems = tuple(failure["code"] for failure in results.get("activeManifest", {}).get("failure", []))
+    said = {assertion["label"]: assertion["data"] for assertion in manifest.get("assertions", [])}
+    actions = next((data["actions"] for label, data in said.items() if label.startswith("c2pa.actions")), [])
+    seal = said.get(RECIPE_ASSERTION, {})
+    anchored = store.get("validation_state") == "Trusted" and results.get("trustListUri") == "user_anchors"
+    state: State
+    if set(problems) - {_UNKNOWN_SIGNER} or store.get("validation_state") not in ("Trusted", "Valid", "Invalid"):
+        state = "tampered"
+    elif not anchored:
+        state = "untrusted"
+    else:
+        state = "trusted" if seal else "valid"
+    generator = manifest.get("claim_generator_info", [{}])[0]
+    return Found(
+        state,
+        problems,
+        f"{generator.get('name', '')} {generator.get('version', '')}".strip(),
+        manifest.get("signature_info", {}),
+        tuple(actions),
+        tuple(manifest.get("ingredients", [])),
+        seal,
+    )
+
+
+def _unsealed_part(data: memoryview, kind: Kind, seal: dict[str, Any]) -> str:
+    """Name of what is wrong with the bytes that the C2PA signature does not cover; empty if nothing is."""
+    try:
+        check_manifest(data, kind)
+        if loose_digest(data, kind) != seal.get("loose_sha256"):
+            return "photoplay.loose.mismatch"
+    except (ContainerError, ValueError):
+        return "photoplay.manifest.altered"
+    if hashlib.sha256(str(seal.get("recipe")).encode()).hexdigest() != seal.get("recipe_sha256"):
+        return "photoplay.recipe.mismatch"
+    return ""
+
+
+def main(arguments: list[str]) -> None:
+    """The program: limits itself, reads, writes JSON."""
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT, MEMORY_LIMIT))
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    path, kind = arguments
+    found = read_seal(Path(path), kind, sys.stdin.read())  # type: ignore[arg-type]
+    json.dump(asdict(found), sys.stdout)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,105 @@
+"""The recipe of a film: everything that makes it again, as canonical JSON with a digest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from photoplay import __version__
+from photoplay.errors import RequestError
+from photoplay.types import Admitted, Photo, RenderPlan, Request
+
+RECIPE_VERSION = 1
+PIXEL_MAKERS = ("av", "dlib-bin", "mediapipe", "numba", "numpy", "opencv-contrib-python-headless", "pillow")
+"""Packages whose version can change a pixel of the film."""
+
+_REPLAYED = ("category", "prompt", "seconds", "fps", "size", "seed", "intensity", "speed", "priors", "who", "backend")
+
+
+def canonical(data: object) -> str:
+    """``data`` as the one JSON text that stands for it: sorted keys, no spaces, no NaN (a subset of RFC 8785)."""
+    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def digest(data: object) -> str:
+    """Hex SHA-256 of the canonical JSON of ``data``."""
+    return hashlib.sha256(canonical(data).encode()).hexdigest()
+
+
+def make_recipe(
+    admitted: Admitted, template: dict[str, Any], plan: RenderPlan, backend: str, backend_version: str = __version__
+) -> dict[str, Any]:
+    """The recipe of an admitted request. It holds no time, no name and no path: same request, same recipe.
+
+    Args:
+        admitted: the request as it passed admission.
+        template: the template as plain data, as it was played.
+        plan: the film's frame and length.
+        backend: name of the backend, and ``backend_version``.
+    """
+    request = admitted.request
+    return {
+        "recipe": RECIPE_VERSION,
+        "photoplay": __version__,
+        "versions": {name: found for name in PIXEL_MAKERS if (found := _version(name))},
+        "photos": [photo.sha256 for photo in request.photos],
+        "consent": [
+            {"photo": said["photo"], "statement": said["statement"]} for said in admitted.statements["consent"]
+        ],
+        "template": {"name": str(template.get("name", "")), "sha256": digest(template)},
+        "backend": {"name": backend, "version": backend_version},
+        "request": {name: getattr(request, name) for name in _REPLAYED},
+        "frame": {
+            "width": plan.width,
+            "height": plan.height,
+            "crop": [float(edge) for edge in plan.crop],
+            "fps": plan.fps,
+            "num_frames": plan.num_frames,
+        },
+    }
+
+
+def recipe_digest(recipe: dict[str, Any]) -> str:
+    """What identifies a recipe: hex SHA-256 of its canonical JSON."""
+    return digest(recipe)
+
+
+def request_from_recipe(recipe: dict[str, Any], photos: Sequence[Photo], template: str = "") -> Request:
+    """The request that makes this film again.
+
+    Args:
+        recipe: as :func:`make_recipe` wrote it.
+        photos: the same photos in the same order.
+        template: where the recipe's template is now, if it was a file; its name otherwise.
+
+    Raises:
+        RequestError: ``recipe_unreadable`` or ``recipe_other_photo``.
+    """
+    try:
+        if recipe["recipe"] != RECIPE_VERSION:
+            raise ValueError("a recipe of another version")
+        wanted, asked = recipe["photos"], recipe["request"]
+        consent = tuple(said["statement"] for said in recipe["consent"])
+        fields = {name: asked[name] for name in _REPLAYED}
+        name = template or recipe["template"]["name"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise RequestError(
+            "recipe_unreadable", "That recipe cannot be read.", "Use the recipe of a film that photoplay made."
+        ) from error
+    if [photo.sha256 for photo in photos] != wanted:
+        raise RequestError(
+            "recipe_other_photo",
+            "The recipe was made for another photo.",
+            "Give the very file that the film was made from: an edited or re-saved copy does not count.",
+        )
+    return Request(photos=tuple(photos), consent=consent, template=name, **fields)
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""

@@ -1,0 +1,138 @@
+"""Tells whether a film is what it claims to be: who sealed it, what was done, from which photo, whether it is intact."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from photoplay.errors import MediaError, SealError
+from photoplay.safety.certificates import DEVELOPMENT, trusted_anchors
+from photoplay.safety.container import Kind, sniff
+from photoplay.safety.reading import Found, State
+
+MAX_BYTES = 2 << 30
+MAX_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What a file says about itself and whether that can be believed. Believe the rest only if ``state`` is ``trusted``.
+
+    state             ``trusted``: sealed by photoplay under a root that this machine trusts, no bit changed;
+                      ``valid``: intact and signed under such a root, but not a film of photoplay;
+                      ``untrusted``: intact, but the signer is unknown here; ``tampered``; ``unsigned``
+    sentence          the same for a person
+    development       signed with a development certificate: good for trying out, worth nothing to others
+    created           UTC time that the signer claims
+    source_type       IPTC digital source type of what was done, without its address
+    consent           one ``{"photo", "statement", "date"}`` per photo
+    recipe            makes the film again, see :func:`photoplay.safety.recipe.request_from_recipe`
+    source_photos     hex SHA-256 of each photo file
+    problems          status codes of C2PA and of photoplay, for whoever looks closer
+    """
+
+    state: State
+    sentence: str
+    signer: str = ""
+    development: bool = False
+    made_with: str = ""
+    created: str = ""
+    actions: tuple[str, ...] = ()
+    source_type: str = ""
+    consent: tuple[dict[str, str], ...] = ()
+    recipe_digest: str = ""
+    source_photos: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+    recipe: dict[str, Any] = field(default_factory=dict, repr=False)
+
+
+def verify(path: str | Path) -> Verification:
+    """Reads the seal of a film or preview, in a process of its own with limits on memory and time.
+
+    Raises:
+        MediaError: ``verify_missing``, ``verify_unsupported`` (not an mp4, PNG, GIF or WebP) or ``verify_too_large``.
+        SealError: ``verify_failed``, where reading took too long or broke down: believe nothing about this file.
+    """
+    path = Path(path)
+    return describe(_read_apart(path, _kind(path)))
+
+
+def describe(found: Found) -> Verification:
+    """The verification that follows from what was found in a file."""
+    seal = found.seal
+    organisation, common = found.signature.get("issuer") or "", found.signature.get("common_name") or ""
+    signer = ", ".join(part for part in (common, organisation) if part)
+    development = organisation == DEVELOPMENT
+    consent = tuple({key: str(said[key]) for key in sorted(said)} for said in seal.get("consent", ()))
+    kinds = [action["digitalSourceType"] for action in found.actions if action.get("digitalSourceType")]
+    recipe = json.loads(seal["recipe"]) if found.state in ("trusted", "untrusted") and seal.get("recipe") else {}
+    return Verification(
+        state=found.state,
+        sentence=_sentence(found, signer, development, consent),
+        signer=signer,
+        development=development,
+        made_with=found.generator,
+        created=next((action["when"] for action in reversed(found.actions) if action.get("when")), ""),
+        actions=tuple(action.get("action", "") for action in found.actions),
+        source_type=kinds[-1].rsplit("/", 1)[-1] if kinds else "",
+        consent=consent,
+        recipe_digest=str(seal.get("recipe_sha256", "")),
+        source_photos=tuple(said["photo"] for said in consent if "photo" in said),
+        problems=found.problems,
+        recipe=recipe,
+    )
+
+
+def _kind(path: Path) -> Kind:
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            head = file.read(12)
+    except OSError as error:
+        raise MediaError("verify_missing", "There is no such file, or it cannot be read.", "Check its name.") from error
+    if size > MAX_BYTES:
+        raise MediaError("verify_too_large", "The file is too large to be verified.", f"At most {MAX_BYTES >> 30} GiB.")
+    kind = sniff(head)
+    if kind is None:
+        raise MediaError(
+            "verify_unsupported",
+            "That is not a film or picture that photoplay could have made.",
+            "Give an mp4, PNG, GIF or WebP file.",
+        )
+    return kind
+
+
+def _read_apart(path: Path, kind: Kind) -> Found:
+    command = [sys.executable, "-P", "-m", "photoplay.safety.reading", str(path.absolute()), kind]
+    try:
+        done = subprocess.run(
+            command, input=trusted_anchors(), capture_output=True, text=True, timeout=MAX_SECONDS, check=True
+        )
+        found = json.loads(done.stdout)
+        lists = {name: tuple(found[name]) for name in ("problems", "actions", "ingredients")}
+        return Found(**{**found, **lists})
+    except (subprocess.SubprocessError, OSError, ValueError, TypeError, KeyError) as error:
+        raise SealError(
+            "verify_failed",
+            "The seal of that file could not be read, so nothing about it can be believed.",
+            "If photoplay made it, get the file again from where it came.",
+        ) from error
+
+
+def _sentence(found: Found, signer: str, development: bool, consent: tuple[dict[str, str], ...]) -> str:
+    if found.state == "unsigned":
+        return "No seal: nothing tells who made this file or whether it shows what happened."
+    if found.state == "tampered":
+        return "The seal is broken: the file was changed after it was signed, or the seal was never right."
+    if found.state == "untrusted":
+        hint = " It is a development certificate of another machine." if development else ""
+        return f"Intact since it was signed, but by a signer that this machine does not know ({signer}).{hint}"
+    if found.state == "valid":
+        return f"Intact and signed by {signer}, but it is not a film of photoplay."
+    stated = ", ".join(said.get("statement", "?") for said in consent)
+    note = " This is a development certificate: it means something on this machine only." if development else ""
+    return f"Made by {found.generator} from a photo and unchanged since; consent stated: {stated}. Signed by {signer}.{note}"
