@@ -18,7 +18,7 @@ from jaxtyping import Float64
 from photoplay.types import Array
 
 Points: TypeAlias = Float64[Array, "478 3"]
-Weights: TypeAlias = Float64[Array, 478]
+Weights: TypeAlias = Float64[Array, "478"]
 Vector: TypeAlias = tuple[float, float, float]
 
 
