@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from stat import S_ISREG
 from time import monotonic
-from typing import IO, Any
+from typing import Any, BinaryIO
 
 from photoplay.errors import UnavailableError
 from photoplay.media.refusals import REFUSALS, refusal
@@ -20,7 +20,7 @@ from photoplay.media.refusals import REFUSALS, refusal
 _HEADER_LIMIT = 65_536
 
 
-def open_source(source: Path | bytes, limit: int, kind: str) -> IO[bytes]:
+def open_source(source: Path | bytes, limit: int, kind: str) -> BinaryIO:
     """An open regular file of 1 .. ``limit`` bytes that holds ``source``; the caller closes it.
 
     Raises MediaError ``file_missing``, ``file_not_regular``, ``file_unreadable``, ``file_empty`` or
@@ -34,15 +34,15 @@ def open_source(source: Path | bytes, limit: int, kind: str) -> IO[bytes]:
     raise refusal("file_empty" if size == 0 else f"{kind}_too_many_bytes")
 
 
-def _spooled(data: bytes) -> IO[bytes]:
-    file: IO[bytes] = os.fdopen(os.memfd_create("photoplay"), "w+b")
+def _spooled(data: bytes) -> BinaryIO:
+    file: BinaryIO = os.fdopen(os.memfd_create("photoplay"), "w+b")
     file.write(data)
     file.flush()
     file.seek(0)
     return file
 
 
-def _opened(path: Path) -> IO[bytes]:
+def _opened(path: Path) -> BinaryIO:
     try:
         if not S_ISREG(os.stat(path).st_mode):  # before opening: opening a device can already act on it
             raise refusal("file_not_regular")
@@ -58,12 +58,15 @@ def _opened(path: Path) -> IO[bytes]:
 
 
 class Child:
-    """One running decoder. ``kind`` (photo, video, audio) prefixes the codes of its failures."""
+    """One running decoder. ``kind`` (photo, video, audio) prefixes the codes of its failures.
 
-    def __init__(self, process: subprocess.Popen[bytes], kind: str, deadline: float) -> None:
+    ``seconds`` is spent by waiting only: a caller may take its time between two frames.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], kind: str, seconds: float) -> None:
         self._process = process
         self._kind = kind
-        self._deadline = deadline
+        self._seconds = seconds
         assert process.stdout is not None
         self._pipe = process.stdout.fileno()
 
@@ -99,14 +102,16 @@ class Child:
         return bytes(buffer)
 
     def _wait(self) -> None:
-        remaining = self._deadline - monotonic()
-        if remaining <= 0 or not select.select([self._pipe], [], [], remaining)[0]:
+        began = monotonic()
+        ready = select.select([self._pipe], [], [], max(self._seconds, 0.0))[0]
+        self._seconds -= monotonic() - began
+        if not ready:
             raise refusal(f"{self._kind}_too_slow")
 
     def _reason(self) -> str:
         """Why a child went silent: the processor limit ends it with a signal, anything else is a broken file."""
         try:
-            status = self._process.wait(timeout=max(self._deadline - monotonic(), 0.1))
+            status = self._process.wait(timeout=1.0)
         except subprocess.TimeoutExpired:
             return f"{self._kind}_too_slow"
         return f"{self._kind}_too_slow" if status in _CPU_SIGNALS else f"{self._kind}_broken"
@@ -116,7 +121,7 @@ _CPU_SIGNALS = (-24, -9)  # SIGXCPU at the soft limit, SIGKILL at the hard one
 
 
 @contextmanager
-def decoder(module: str, arguments: list[str], file: IO[bytes], kind: str, seconds: float) -> Iterator[Child]:
+def decoder(module: str, arguments: list[str], file: BinaryIO, kind: str, seconds: float) -> Iterator[Child]:
     """Runs ``photoplay.media.<module>`` on an open file for at most ``seconds`` of wall time, then ends it.
 
     The child gets the file as standard input, an answer pipe, no other descriptor and no environment but where Python's
@@ -143,7 +148,7 @@ def decoder(module: str, arguments: list[str], file: IO[bytes], kind: str, secon
             "Check that the machine has memory left and allows new processes.",
         ) from None
     try:
-        yield Child(process, kind, monotonic() + seconds)
+        yield Child(process, kind, seconds)
     finally:
         process.kill()
         process.wait()

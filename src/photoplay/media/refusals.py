@@ -54,7 +54,7 @@ REFUSALS: dict[str, tuple[str, str]] = {
     "photo_too_slow": ("This photo took too long to read.", _SAVE_AS_PHOTO),
     "photo_too_much_memory": ("This photo needs too much memory to read.", _SAVE_AS_PHOTO),
     # video
-    "video_too_many_bytes": ("This video file is larger than 1 GB.", "Cut it to the part that you need."),
+    "video_too_many_bytes": ("This video file is larger than 500 MB.", "Cut it to the part that you need."),
     "video_format_unknown": (
         "This is not a video in a format that photoplay reads.",
         "Use mp4, mov, webm, mkv or an animated GIF.",
@@ -71,7 +71,7 @@ REFUSALS: dict[str, tuple[str, str]] = {
     "video_too_slow": ("This video took too long to read.", "Scale it down or cut it to the part that you need."),
     "video_too_much_memory": ("This video needs too much memory to read.", "Scale it down and try again."),
     # audio
-    "audio_too_many_bytes": ("This sound file is larger than 1 GB.", "Cut it to the part that you need."),
+    "audio_too_many_bytes": ("This sound file is larger than 500 MB.", "Cut it to the part that you need."),
     "audio_format_unknown": (
         "This is not sound in a format that photoplay reads.",
         "Use WAV, FLAC, MP3, M4A, Ogg or Opus, or a video with sound.",
