@@ -31,6 +31,8 @@ from photoplay.types import Array, Label, Landmarks, LandmarkTrack, Mask, Motion
 
 NEAR, FAR = 0.05, 0.5
 """Where motion in pixels is below NEAR the photo stands untouched; from FAR on the moved layer stands alone."""
+FACE_FIRST = 0.06
+"""How much nearer the face counts than the skin around it, in face heights, so that the two never fight where they meet."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ class PersonLayer:
         neck = float(np.linalg.norm(shoulders[:2] - track.rest[CHIN, :2]))
         head = HeadField.of(nodes, track.rest, min(neck, 0.8 * face_height(track.rest)))
         rest = np.concatenate([head.rest, track.rest])
-        triangles = np.concatenate([cells, _face_triangles(track.rest) + len(nodes)]).astype(np.int32)
+        triangles = np.concatenate([cells, _face_triangles() + len(nodes)]).astype(np.int32)
         trust = np.concatenate([np.ones(len(nodes), np.float32), _facing(track.rest)])
         behind = cv2.copyMakeBorder(plate, *(framing.margin,) * 4, cv2.BORDER_REFLECT_101)
         behind = cv2.resize(behind, alpha.shape[::-1], interpolation=cv2.INTER_LINEAR)
@@ -125,11 +127,13 @@ class PersonLayer:
             return
         maps = empty_maps(y1 - y0, x1 - x0, 3)
         local = points - np.array([x0, y0, 0], np.float32)
+        local[-len(self.track.rest) :, 2] -= FACE_FIRST * self.head.height
         rasterise(local, np.column_stack([self.uv, trust]).astype(np.float32), self.triangles, maps)
         raster_kernels.shade(
             maps, self.texture, self.labels, photo, still, x0, y0, self.settings,
             buffers.rgb, buffers.confidence, buffers.labels, buffers.flow, buffers.depth,
         )  # fmt: skip
+        raster_kernels.soften_folds(maps, self.settings[0], x0, y0, buffers.rgb)
 
 
 def _grid(framing: Framing, alpha: Mask) -> tuple[Float32[Array, "n 2"], Int32[Array, "m 3"]]:
@@ -150,8 +154,8 @@ def _grid(framing: Framing, alpha: Mask) -> tuple[Float32[Array, "n 2"], Int32[A
     return nodes, index.reshape(-1, 3).astype(np.int32)
 
 
-def _face_triangles(rest: Landmarks) -> Int32[Array, "m 3"]:
-    """The face's 852 triangles and strips that close its mouth and eyes."""
+def _face_triangles() -> Int32[Array, "m 3"]:
+    """The face's 852 triangles and strips that close its mouth and eyes, both sides: no fold may leave a pinhole."""
     strips = [visible_triangles()]
     for upper, lower in (
         (LIPS_INNER_UPPER, LIPS_INNER_LOWER),
@@ -160,7 +164,8 @@ def _face_triangles(rest: Landmarks) -> Int32[Array, "m 3"]:
     ):
         u, v = np.array(upper), np.array(lower)
         strips += [np.stack([u[:-1], u[1:], v[:-1]], 1), np.stack([u[1:], v[1:], v[:-1]], 1)]
-    return np.concatenate(strips).astype(np.int32)
+    front = np.concatenate(strips)
+    return np.concatenate([front, front[:, ::-1]]).astype(np.int32)
 
 
 def _facing(rest: Landmarks) -> Float32[Array, 478]:

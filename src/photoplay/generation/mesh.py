@@ -86,10 +86,8 @@ class Outline:
         mixed: Array = of_landmarks[self.first] * (1 - share) + of_landmarks[self.second] * share
         return mixed
 
-    def bearing(
-        self, points: Float32[Array, "n 2"]
-    ) -> tuple[Int32[Array, n], Float32[Array, n], Float32[Array, n]]:
-        """For each point: the ray before it, the share of the next ray, and the distance outside the outline (< 0: inside)."""
+    def bearing(self, points: Float32[Array, "n 2"]) -> tuple[Int32[Array, n], Float32[Array, n], Float32[Array, n]]:
+        """For each point: the ray before it, the share of the next ray, and how far outside the outline it is (< 0: inside)."""
         offset = points - self.centre
         turn = np.arctan2(offset[:, 1], offset[:, 0]) % (2 * np.pi) * (RAYS / (2 * np.pi))
         ray = np.floor(turn).astype(np.int32)
@@ -113,6 +111,7 @@ class HeadField:
     local: Float32[Array, n]
     ray: Int32[Array, n]
     share: Float32[Array, n]
+    height: float
 
     @classmethod
     def of(cls, points: Float32[Array, "n 2"], landmarks: Landmarks, neck: float) -> HeadField:
@@ -132,7 +131,7 @@ class HeadField:
         local = 1 - smoothstep(0, 1, far / reach)
         depth = _depths(outline, landmarks, ray, share, outside, height)
         rest = np.concatenate([points, depth[:, None]], axis=1).astype(np.float32)
-        return cls(outline, rest, outside, head.astype(np.float32), local.astype(np.float32), ray, share)
+        return cls(outline, rest, outside, head.astype(np.float32), local.astype(np.float32), ray, share, height)
 
     def moved(
         self, landmarks_rest: Landmarks, landmarks: Landmarks, rigid: Float32[Array, "3 4"]
@@ -159,7 +158,7 @@ def _depths(
     outside: Float32[Array, n],
     height: float,
 ) -> Float32[Array, n]:
-    """Depth around the face: the outline's own, rounding back like an ellipsoid to the skull's silhouette.
+    """Depth around the face: the outline's own, rounding back to the skull's silhouette.
 
     Inside the outline the points lie behind the face: they are the hidden strip that shows when the face's border turns.
     """
@@ -167,8 +166,7 @@ def _depths(
     border = border[ray] * (1 - share) + border[(ray + 1) % RAYS] * share
     oval = landmarks[list(FACE_OVAL), 2]
     skull = float(np.percentile(oval, 75)) + 0.08 * height
-    t = np.clip(outside / (0.5 * height), 0, 1)
-    back = border + (np.maximum(skull, border) - border) * np.sqrt(1 - (1 - t) ** 2)
-    hidden = 0.2 * height * smoothstep(0.0, 0.35, -outside / height)
+    back = border + (np.maximum(skull, border) - border) * smoothstep(0.0, 0.5, outside / height)
+    hidden = 0.2 * height * smoothstep(0.05, 0.35, -outside / height)
     depth: Array = (back + hidden).astype(np.float32)
     return depth

@@ -134,3 +134,52 @@ def shade(maps, texture, labels, photo, still, x0, y0, settings, rgb, confidence
                 flow[y, x, 0] = dx
                 flow[y, x, 1] = dy
                 depth[y, x] = z
+
+
+@njit(cache=True, nogil=True)
+def soften_folds(maps, factor, x0, y0, rgb):
+    """Anti-aliases where one part of the layer covers another: a small blur along the jumps of ``maps``' (u, v)."""
+    height, width = maps.shape[0], maps.shape[1]
+    low, high = np.float32(1.5), np.float32(4.0)
+    weight = np.zeros((height, width), np.float32)
+    found = 0
+    for j in range(height - 1):
+        for i in range(width - 1):
+            if not maps[j, i, 3] < np.float32(1e30):
+                continue
+            for k in range(2):
+                dj, di = k, 1 - k
+                if not maps[j + dj, i + di, 3] < np.float32(1e30):
+                    continue
+                du = (maps[j + dj, i + di, 0] - maps[j, i, 0]) / factor - np.float32(di)
+                dv = (maps[j + dj, i + di, 1] - maps[j, i, 1]) / factor - np.float32(dj)
+                jump = np.sqrt(du * du + dv * dv)
+                if jump > low:
+                    t = min((jump - low) / (high - low), np.float32(1))
+                    if weight[j, i] == 0:
+                        found += 1
+                    weight[j, i] = max(weight[j, i], t)
+                    if weight[j + dj, i + di] == 0:
+                        found += 1
+                    weight[j + dj, i + di] = max(weight[j + dj, i + di], t)
+    values = np.empty((found, 3), np.float32)
+    place = np.empty((found, 2), np.int32)
+    n = 0
+    for j in range(height):
+        y = y0 + j
+        for i in range(width):
+            x = x0 + i
+            if weight[j, i] == 0 or y < 1 or x < 1 or y >= rgb.shape[0] - 1 or x >= rgb.shape[1] - 1:
+                continue
+            for k in range(3):
+                total = np.float32(0)
+                for dy in range(-1, 2):
+                    for dx in range(-1, 2):
+                        total += np.float32((2 - abs(dx)) * (2 - abs(dy))) * np.float32(rgb[y + dy, x + dx, k])
+                own = np.float32(rgb[y, x, k])
+                values[n, k] = own + (total / np.float32(16) - own) * weight[j, i]
+            place[n, 0], place[n, 1] = y, x
+            n += 1
+    for m in range(n):
+        for k in range(3):
+            rgb[place[m, 0], place[m, 1], k] = np.uint8(values[m, k] + np.float32(0.5))

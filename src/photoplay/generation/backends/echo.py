@@ -27,6 +27,7 @@ class EchoBackend:
         self, scene: Scene, tracks: Sequence[MotionTrack], plan: RenderPlan, progress: Progress = silent
     ) -> Iterator[Frames]:
         """Yields consecutive windows of at most ``plan.window`` frames, ``plan.num_frames`` in all."""
+        del tracks
         framed = frame_photo(scene.photo.pixels, plan)
         for start in range(0, plan.num_frames, plan.window):
             count = min(plan.window, plan.num_frames - start)
