@@ -98,7 +98,7 @@ def _boxes(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:
 def _in_mp4(data: memoryview) -> Iterator[memoryview]:
     for name, box in _boxes(data):
         if name == b"uuid" and box[8:24] == _C2PA_BOX[:16]:
-            _demand(box[8 : 8 + len(_C2PA_BOX)] == _C2PA_BOX, "the frame of the manifest")
+            _demand(bytes(box[8 : 8 + len(_C2PA_BOX)]) == _C2PA_BOX, "the frame of the manifest")
             yield box[8 + len(_C2PA_BOX) :]
 
 
@@ -124,7 +124,7 @@ def _in_webp(data: memoryview) -> Iterator[memoryview]:
         _demand(size <= len(data) - start - 8, "a chunk inside the file")
         end = start + 8 + size
         if name == b"C2PA":
-            _demand(size % 2 == 0 or data[end : end + 1] == b"\0", "zero padding")
+            _demand(size % 2 == 0 or (end < len(data) and data[end] == 0), "zero padding")
             yield data[start + 8 : end]
         start = end + size % 2
 
@@ -160,34 +160,47 @@ def _check_store(store: memoryview) -> None:
         label, children = _superbox(part, letters)
         _demand(label == wanted, f"{wanted} in its place")
         if wanted == "c2pa.assertions":
-            _demand(all(name == b"jumb" for name, _ in children), "assertions only")
+            for child in children:
+                _one_cbor(_superbox(child, b"cbor")[1])
             continue
-        _demand(len(children) == 1 and children[0][0] == b"cbor", "one CBOR box")
+        cbor = _one_cbor(children)
         if wanted == "c2pa.signature":
-            _check_signature(children[0][1][8:])
+            _check_signature(cbor)
+
+
+def _one_cbor(content: list[tuple[bytes, memoryview]]) -> memoryview:
+    _demand([name for name, _ in content] == [b"cbor"], "one CBOR box")
+    return content[0][1][8:]
 
 
 def _superbox(named: tuple[bytes, memoryview], letters: bytes) -> tuple[str, list[tuple[bytes, memoryview]]]:
-    """Label and content of a JUMBF superbox of this type, its description in the plainest form."""
+    """Label and content of a JUMBF superbox of this type, its description in the plainest form.
+
+    The toggles say "can be requested, has a label" and, where a salt follows the label, "has a private box".
+    """
     name, box = named
     _demand(name == b"jumb", "a superbox")
-    (kind, description), *content = _boxes(box[8:])
+    (kind, box), *content = _boxes(box[8:])
+    description = bytes(box)
     _demand(kind == b"jumd" and description[8:24] == letters + _JUMBF_TYPE, "a description")
-    _demand(description[24:25] == b"\x03" and bytes(description[25:]).find(b"\0") == len(description) - 26, "a label")
-    return bytes(description[25:-1]).decode("utf-8", "replace"), content
+    label, end, _ = description[25:].partition(b"\0")
+    salts = list(_boxes(box[25 + len(label) + len(end) :]))
+    _demand(bool(end) and [name for name, _ in salts] in ([], [b"c2sh"]), "a label and at most a salt")
+    _demand(description[24] == (0x13 if salts else 0x03), "the toggles of what is there")
+    return label.decode("utf-8", "replace"), content
 
 
 def _check_signature(cose: memoryview) -> None:
     """COSE_Sign1: signed header, unsigned header with nothing but zero padding, no payload, the signature, the end."""
-    _demand(cose[:2] == b"\xd2\x84", "a COSE_Sign1")
+    _demand(bytes(cose[:2]) == b"\xd2\x84", "a COSE_Sign1")
     _, at = _string(cose, 2, major=2)
-    _demand(cose[at] >> 5 == 5, "a map")
+    _demand(at < len(cose) and cose[at] >> 5 == 5, "a map")
     entries, at = _head(cose, at)
     for _ in range(entries):
         key, at = _string(cose, at, major=3)
         padding, at = _string(cose, at, major=2)
         _demand(key in (b"pad", b"pad2") and not any(padding), "zero padding")
-    _demand(cose[at : at + 1] == b"\xf6", "no payload")
+    _demand(at < len(cose) and cose[at] == 0xF6, "no payload")
     _, at = _string(cose, at + 1, major=2)
     _demand(at == len(cose), "nothing after the signature")
 

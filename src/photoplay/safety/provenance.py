@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias
 from photoplay import __version__
 from photoplay.errors import PhotoplayError, SealError
 from photoplay.safety.certificates import Signer, default_signer
-from photoplay.safety.container import MIME, Kind, loose_digest
+from photoplay.safety.container import MIME, Kind, loose_digest, sniff
 from photoplay.safety.reading import RECIPE_ASSERTION, read_seal, read_settings
 from photoplay.safety.recipe import canonical, digest, recipe_digest
 from photoplay.types import _GATE_KEY, Admitted, Clip, Notice, Photo, Report
@@ -56,26 +56,17 @@ def seal(
         signer: who signs; :func:`photoplay.safety.certificates.default_signer` by default.
 
     Raises:
-        SealError: ``seal_format``, ``seal_failed``, ``seal_not_trusted``, or what the certificate lacks.
+        SealError: ``seal_format``, ``seal_recipe``, ``seal_failed``, ``seal_not_trusted``, or what the certificate lacks.
     """
     kind = KINDS.get(out.suffix.lower())
     if kind is None:
         raise SealError("seal_format", "Files of that kind cannot be sealed.", f"Use {', '.join(sorted(KINDS))}.")
     signing = out.with_name(f".photoplay-{secrets.token_hex(8)}{out.suffix.lower()}")
     try:
-        signer = signer or default_signer()
+        _check_recipe(recipe, admitted)
         statement = _statement(unsigned, kind, admitted, recipe)
-        _sign(unsigned, signing, kind, make_manifest(admitted.request.photos, statement, source_type, kind), signer)
-        found = read_seal(signing, kind, signer.anchors)
-        if found.state != "trusted" or found.seal != statement:
-            raise SealError(
-                "seal_not_trusted",
-                "The film was signed, but the signature does not hold under its own root.",
-                "Check that the certificate is valid today, allows signing content (emailProtection), and fits its root.",
-            )
-        with signing.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-            os.fsync(file.fileno())
+        manifest = make_manifest(admitted.request.photos, statement, source_type, kind)
+        sha256 = _signed(unsigned, signing, kind, manifest, signer or default_signer())
         clip = Clip(out, sha256, recipe, report, dict(timings or {}), notices, gate_key=_GATE_KEY)
         signing.replace(out)
     except PhotoplayError:
@@ -89,6 +80,16 @@ def seal(
     finally:
         signing.unlink(missing_ok=True)
     return clip
+
+
+def _check_recipe(recipe: dict[str, Any], admitted: Admitted) -> None:
+    said = [{"photo": one["photo"], "statement": one["statement"]} for one in admitted.statements["consent"]]
+    if recipe.get("consent") != said or recipe.get("photos") != [photo.sha256 for photo in admitted.request.photos]:
+        raise SealError(
+            "seal_recipe",
+            "The recipe belongs to another request than the one that was admitted.",
+            "Make it with photoplay.safety.recipe.make_recipe from the same admitted request.",
+        )
 
 
 def make_manifest(
@@ -146,6 +147,8 @@ def _statement(unsigned: Path, kind: Kind, admitted: Admitted, recipe: dict[str,
         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
         memoryview(mapped) as data,
     ):
+        if sniff(bytes(data[:12])) != kind:
+            raise SealError("seal_format", "The file is not of the kind that its name says.", "Keep the kind of file.")
         loose = loose_digest(data, kind)
     return {
         "recipe": canonical(recipe),
@@ -156,17 +159,45 @@ def _statement(unsigned: Path, kind: Kind, admitted: Admitted, recipe: dict[str,
     }
 
 
+def _signed(unsigned: Path, signing: Path, kind: Kind, manifest: dict[str, Any], signer: Signer) -> str:
+    """Writes the signed file, reads it back and returns its hex SHA-256 once it is trusted."""
+    _sign(unsigned, signing, kind, manifest, signer)
+    found = read_seal(signing, kind, signer.anchors)
+    wanted = next(part["data"] for part in manifest["assertions"] if part["label"] == RECIPE_ASSERTION)
+    if found.state != "trusted" or found.seal != wanted:
+        raise SealError(
+            "seal_not_trusted",
+            "The film was signed, but the signature does not hold under its own root.",
+            "Check that the certificate is valid today, allows signing content (emailProtection), and fits its root.",
+        )
+    with signing.open("rb") as file:
+        os.fsync(file.fileno())
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def _sign(unsigned: Path, signing: Path, kind: Kind, manifest: dict[str, Any], signer: Signer) -> None:
     import c2pa
 
     settings = read_settings(signer.anchors)
     settings["builder"] = {"thumbnail": {"enabled": False}, "created_assertion_labels": list(CREATED)}
-    algorithm = c2pa.C2paSigningAlg[signer.algorithm]
-    with (
-        c2pa.Context.from_dict(settings) as context,
-        c2pa.Signer.from_callback(signer.sign, algorithm, signer.chain) as native,
-        c2pa.Builder(manifest, context=context) as builder,
-        unsigned.open("rb") as source,
-        signing.open("x+b") as target,
-    ):
-        builder.sign(native, MIME[kind], source, target)
+    trouble: list[Exception] = []
+
+    def sign(data: bytes) -> bytes:
+        """Keeps what the signer raises: the native code would log its text and lose the rest."""
+        try:
+            return signer.sign(data)
+        except Exception as error:
+            trouble.append(error)
+            return b""
+
+    try:
+        with (
+            c2pa.Context.from_dict(settings) as context,
+            c2pa.Signer.from_callback(sign, c2pa.C2paSigningAlg[signer.algorithm], signer.chain) as native,
+            c2pa.Builder(manifest, context=context) as builder,
+            unsigned.open("rb") as source,
+            signing.open("x+b") as target,
+        ):
+            builder.sign(native, MIME[kind], source, target)
+    except c2pa.C2paError as error:
+        raise (trouble[0] if trouble else error) from error

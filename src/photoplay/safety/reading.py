@@ -86,7 +86,9 @@ def _describe(store: dict[str, Any]) -> Found:
     results = store.get("validation_results", {})
     problems = tuple(failure["code"] for failure in results.get("activeManifest", {}).get("failure", []))
     said = {assertion["label"]: assertion["data"] for assertion in manifest.get("assertions", [])}
-    actions = next((data["actions"] for label, data in said.items() if label.startswith("c2pa.actions")), [])
+    actions: list[dict[str, Any]] = next(
+        (data["actions"] for label, data in said.items() if label.startswith("c2pa.actions")), []
+    )
     seal = said.get(RECIPE_ASSERTION, {})
     anchored = store.get("validation_state") == "Trusted" and results.get("trustListUri") == "user_anchors"
     state: State
