@@ -1,0 +1,269 @@
+"""One eye of a photo as layers: eyeball, iris, upper lid and lash line, repainted wherever the lids or the gaze go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import radians, sin
+from typing import Literal
+
+import cv2
+import numpy as np
+from jaxtyping import Float32
+
+from photoplay import topology
+from photoplay.generation.buffers import FrameBuffers, Source
+from photoplay.generation.contours import Axes, Motion, Plane, edge_columns
+from photoplay.generation.eye_kernels import EyePose, EyeTextures, paint_eye
+from photoplay.generation.photo_look import Look, grain_field, luma, smooth_fill
+from photoplay.types import Array, Landmarks
+
+Side = Literal["left", "right"]
+_CREASE = {"right": (247, 30, 29, 27, 28, 56, 190), "left": (467, 260, 259, 257, 258, 286, 414)}
+_COLUMNS = 160
+_EYEBALL = 2.03
+"""Radius of the eyeball over that of the iris (12.0 mm over 5.9 mm)."""
+
+
+def _edges(side: Side) -> tuple[list[int], list[int], list[int], list[int]]:
+    """Indices of upper lid, lower lid, crease and iris, each from the image's left to its right."""
+    if side == "right":
+        return (
+            list(topology.RIGHT_EYE_UPPER),
+            list(topology.RIGHT_EYE_LOWER),
+            list(_CREASE[side]),
+            list(topology.RIGHT_IRIS),
+        )
+    return (
+        list(topology.LEFT_EYE_UPPER[::-1]),
+        list(topology.LEFT_EYE_LOWER[::-1]),
+        list(_CREASE[side][::-1]),
+        list(topology.LEFT_IRIS),
+    )
+
+
+@dataclass(frozen=True)
+class EyeLayer:
+    """One eye at rest, ready to be painted in any pose."""
+
+    side: Side
+    axes: Axes
+    plane: Plane
+    rest: Landmarks
+    iris_radius: float
+    textures: EyeTextures
+
+    @classmethod
+    def build(cls, source: Source, rest: Landmarks, side: Side, look: Look) -> EyeLayer:
+        """Takes the eye's textures from the framed photo; ``rest`` is in frame space."""
+        upper, lower, crease, iris = _edges(side)
+        axes = Axes.between(rest[upper[0], :2], rest[upper[-1], :2])
+        plane = Plane.fit(rest[upper + lower + crease])
+        rim = rest[iris[1:], :2] - rest[iris[0], :2]
+        radius = max(float(np.median(np.hypot(rim[:, 0], rim[:, 1]))), 0.12 * axes.length)
+        textures = _EyeTexture(source, rest, side, axes, radius, look).bake()
+        return cls(side, axes, plane, rest, radius, textures)
+
+    def paint(
+        self, buffers: FrameBuffers, landmarks: Landmarks, motion: Motion, gaze: Float32[Array, 2], weight: float
+    ) -> None:
+        """Paints the eye where ``landmarks`` (frame space) put it; ``gaze`` in degrees; ``weight`` 0 keeps the frame."""
+        upper, lower, crease, _ = _edges(self.side)
+        linear, shift = self.plane.moved(motion)
+        corners, now = self.rest[[upper[0], upper[-1]], :2], landmarks[[upper[0], upper[-1]], :2]
+        shift = shift + (now - (corners @ linear.T + shift)).mean(0)
+        back = np.linalg.inv(linear.astype(np.float64)).astype(np.float32)
+        inverse = np.c_[back, -(back @ shift)].astype(np.float32)
+        steady = landmarks[:, :2] @ back.T + inverse[:, 2]
+        length = self.axes.length
+        grid = np.linspace(-0.35 * length, 1.35 * length, _COLUMNS, dtype=np.float32)
+        parts = []
+        for edge in (upper, lower, crease):
+            parts.append(edge_columns(self.axes.local(steady[edge]), self.axes.local(self.rest[edge, :2]), grid))
+        columns = np.c_[parts[0], parts[1], parts[2][:, 0], parts[2][:, 0] - parts[2][:, 2]].astype(np.float32)
+        ball = _EYEBALL * self.iris_radius
+        way = ball * sin(radians(float(gaze[0]))), -ball * sin(radians(float(gaze[1])))
+        turned = _ramp(0.0, 1.0, float(np.hypot(*way)))
+        pose = EyePose(
+            inverse,
+            np.array([*self.axes.origin, *self.axes.along], np.float32),
+            columns,
+            float(grid[0]),
+            float(grid[1] - grid[0]),
+            way[0],
+            way[1],
+            turned,
+            max(weight, turned),
+        )
+        box = self._box(buffers, linear, shift)
+        if box[2] > box[0] and box[3] > box[1]:
+            paint_eye(buffers.rgb, buffers.confidence, buffers.labels, buffers.flow, box, pose, self.textures)
+
+    def _box(self, buffers: FrameBuffers, linear: Array, shift: Array) -> Array:
+        side = self.axes.along * self.axes.length
+        down = np.array([-side[1], side[0]])
+        corners = [self.axes.origin + side * a + down * b for a in (-0.2, 1.2) for b in (-0.75, 0.5)]
+        moved = np.array(corners) @ linear.T + shift
+        low, high = np.floor(moved.min(0)).astype(int), np.ceil(moved.max(0)).astype(int) + 1
+        height, width = buffers.rgb.shape[:2]
+        return np.array([max(low[0], 0), max(low[1], 0), min(high[0], width), min(high[1], height)])
+
+
+def _ramp(low: float, high: float, value: float) -> float:
+    t = min(1.0, max(0.0, (value - low) / (high - low)))
+    return t * t * (3 - 2 * t)
+
+
+class _EyeTexture:
+    """Bakes one eye's textures out of the photo, in a crop of the source around the eye."""
+
+    def __init__(self, source: Source, rest: Landmarks, side: Side, axes: Axes, radius: float, look: Look) -> None:
+        upper, lower, _, iris = _edges(side)
+        self.factor, self.axes, self.look, self.radius = source.factor, axes, look, radius
+        self.iris_centre = rest[iris[0], :2]
+        self.seed = 1 if side == "right" else 2
+        pad = 0.9 * axes.length
+        contour = rest[upper + lower, :2]
+        low = np.floor((contour.min(0) - pad + 0.5) * self.factor).astype(int)
+        high = np.ceil((contour.max(0) + pad + 0.5) * self.factor).astype(int)
+        limit = np.array(source.rgb.shape[1::-1])
+        low, high = np.clip(low, 0, np.maximum(limit - 4, 0)), np.clip(high, np.minimum(4, limit), limit)
+        high = np.maximum(high, np.minimum(low + 4, limit))
+        self.left, self.top = int(low[0]), int(low[1])
+        self.photo = source.rgb[low[1] : high[1], low[0] : high[0]].astype(np.float32)
+        ys, xs = np.mgrid[low[1] : high[1], low[0] : high[0]].astype(np.float32)
+        self.pixels = np.stack([(xs + 0.5) / self.factor - 0.5, (ys + 0.5) / self.factor - 0.5], axis=-1)
+        local = axes.local(self.pixels)
+        self.x, self.y = local[..., 0], local[..., 1]
+        grid = np.linspace(-0.9 * axes.length, 1.9 * axes.length, 512, dtype=np.float32)
+        self.upper = self._edge(rest[upper, :2], grid)
+        self.lower = self._edge(rest[lower, :2], grid)
+
+    def _edge(self, points: Float32[Array, "n 2"], grid: Float32[Array, c]) -> Float32[Array, "h w"]:
+        local = self.axes.local(points)
+        return np.interp(self.x, grid, edge_columns(local, local, grid)[:, 0]).astype(np.float32)
+
+    def bake(self) -> EyeTextures:
+        w = self.axes.length
+        lashes = self._lash_length()
+        lid = self._lid(lashes)
+        lash = np.clip((self.photo + 4) / (lid + 4), 0.2, 1.0)
+        sclera = self._sclera()
+        iris, glint = self._iris(sclera)
+        near = (np.abs(self.upper - self.y) < 0.03 * w) & (self.x > 0.2 * w) & (self.x < 0.8 * w)
+        line = 1 - float(np.percentile(luma(lash)[near], 15)) if near.any() else 0.5
+        return EyeTextures(
+            self.photo,
+            lid,
+            lash.astype(np.float32),
+            sclera,
+            iris,
+            glint,
+            float(self.left),
+            float(self.top),
+            float(self.factor),
+            w,
+            float(max(1.0, 1.6 * self.look.blur)),
+            float(np.clip(line * 1.05, 0.4, 0.85)),
+            lashes,
+        )
+
+    def _lash_length(self) -> float:
+        """How far above the lid's edge the photo is darkened by lashes or liner, in frame pixels."""
+        w = self.axes.length
+        grey = luma(self.photo)
+        middle = (self.x > 0.2 * w) & (self.x < 0.8 * w)
+        above = (self.upper - self.y) / w
+        steps = np.arange(0.0, 0.26, 0.02)
+        levels = [grey[middle & (above >= s) & (above < s + 0.03)] for s in steps]
+        profile = np.array([np.median(level) if level.size else np.nan for level in levels])
+        if np.isnan(profile).any():
+            return 0.08 * w
+        bright = profile >= profile.min() + 0.8 * (profile.max() - profile.min())
+        return float(np.clip(steps[int(np.argmax(bright))] + 0.02, 0.06, 0.17)) * w
+
+    def _lid(self, lashes: float) -> Float32[Array, "h w 3"]:
+        """The closed lid: the photo, with the open eye and its lashes filled from the skin around, mostly from above."""
+        w = self.axes.length
+        reach = np.clip(np.minimum(self.x, w - self.x) / (0.2 * w), -0.6, 1.0)
+        grow = (0.4 + 0.6 * np.clip(reach, 0, 1)) * lashes
+        top, bottom = self.upper - grow, self.lower + 0.05 * w
+        hole = np.clip((self.y - top) / (0.04 * w) + 0.5, 0, 1) * np.clip((bottom - self.y) / (0.04 * w) + 0.5, 0, 1)
+        hole *= np.clip((self.x + 0.1 * w) / (0.06 * w), 0, 1) * np.clip((1.1 * w - self.x) / (0.06 * w), 0, 1)
+        grey = luma(self.photo)
+        ring = (hole < 0.01) & (self.y > self.upper - 0.35 * w) & (self.y < self.lower + 0.3 * w)
+        ring &= (self.x > -0.1 * w) & (self.x < 1.1 * w)
+        skin = float(np.median(grey[ring])) if ring.any() else float(luma(self.look.skin))
+        odd = np.clip((np.abs(grey - skin) / skin - 0.18) / 0.2, 0, 1)
+        far = np.clip((np.abs(self.y - self.upper) / w - 0.3) / 0.2, 0, 1)
+        weight = (1 - hole) * np.where(self.y > self.lower, 0.3, 1.0) * (1 - 0.97 * odd) * (1 - 0.9 * far)
+        smooth = smooth_fill(self.photo, weight.astype(np.float32))
+        smooth = cv2.GaussianBlur(smooth, (0, 0), 0.04 * w * self.factor)
+        smooth += grain_field(hole.shape, self.look, self.factor, self.seed)[..., None]
+        mixed: Array = self.photo + (smooth - self.photo) * hole[..., None]
+        return np.clip(mixed, 0, 255).astype(np.float32)
+
+    def _disc(self) -> tuple[Array, Array, Array]:
+        away = (self.pixels - self.iris_centre) / self.radius
+        return away[..., 0], away[..., 1], np.hypot(away[..., 0], away[..., 1])
+
+    def _inside(self, top: float, bottom: float) -> Float32[Array, "h w"]:
+        """1 where the photo shows the eyeball, ``top`` and ``bottom`` (eye widths) away from the lids."""
+        w = self.axes.length
+        soft = max(0.02 * w, 0.5)
+        inner = np.clip((self.y - self.upper - top * w) / soft, 0, 1) * np.clip((self.lower - self.y - bottom * w) / soft, 0, 1)
+        return (inner * ((self.x > 0.04 * w) & (self.x < 0.96 * w))).astype(np.float32)
+
+    def _sclera(self) -> Float32[Array, "h w 3"]:
+        """The white of the eye without the iris, carried on behind it and behind the lids."""
+        _, _, rho = self._disc()
+        inside = self._inside(0.05, 0.03) * np.clip((rho - 1.12) / 0.1, 0, 1)
+        grey = luma(self.photo)
+        seen = inside > 0.5
+        pale = float(luma(self.look.skin))
+        level = float(np.percentile(grey[seen], 70)) if seen.sum() >= 6 else 0.9 * pale
+        weight = inside * np.clip((grey - 0.55 * level) / (0.2 * level + 1e-3), 0, 1)
+        flat = np.full_like(self.photo, 0.85 * pale)
+        flat += (self.look.skin - pale) * 0.25
+        if float(weight.sum()) < 6:
+            return flat.astype(np.float32)
+        return smooth_fill(self.photo, weight.astype(np.float32))
+
+    def _iris(self, sclera: Array) -> tuple[Float32[Array, "h w 4"], Float32[Array, "h w 3"]]:
+        """The whole iris disc with its alpha, and the catchlight on it as light to add."""
+        dx, dy, rho = self._disc()
+        grey = luma(self.photo)
+        valid = self._inside(0.05, 0.02) * (rho < 1.3)
+        rings = np.minimum((rho * 12).astype(int), 15)
+        profile = np.zeros((16, 3), np.float32)
+        for k in range(16):
+            here = (rings == k) & (valid > 0.5)
+            profile[k] = np.median(self.photo[here], axis=0) if here.sum() >= 3 else np.nan
+        known = ~np.isnan(profile[:, 0])
+        if not known.any():
+            profile[:], known[:] = self.look.skin * 0.25, True
+        for k in range(3):
+            profile[:, k] = np.interp(np.arange(16), np.flatnonzero(known), profile[known, k])
+        at = np.clip(rho * 12 - 0.5, 0, 15)
+        radial = np.stack([np.interp(at, np.arange(16), profile[:, k]) for k in range(3)], axis=-1).astype(np.float32)
+        excess = grey - luma(radial)
+        bright = ((excess > np.maximum(18, 0.3 * luma(radial))) & (rho < 0.95) & (valid > 0.3)).astype(np.float32)
+        spot = cv2.GaussianBlur(cv2.dilate(bright, np.ones((3, 3), np.uint8)), (0, 0), 0.5 * self.factor)
+        weight = valid * (1 - np.clip(spot * 2, 0, 1))
+        total, mass = self.photo * weight[..., None] * 50, weight * 50
+        for sx, sy in ((-1, 1), (1, -1), (-1, -1)):
+            flipped, share = self._mirrored(dx * sx, dy * sy, weight)
+            total, mass = total + flipped * share[..., None], mass + share
+        disc = (total + radial * 0.05) / (mass + 0.05)[..., None]
+        alpha = 1 - np.clip((rho - 0.95) / max(0.17, 1.5 / self.radius), 0, 1)
+        alpha = alpha * alpha * (3 - 2 * alpha)
+        made = sclera + (disc - sclera) * alpha[..., None]
+        glint = np.clip(self.photo - made, 0, None) * np.clip(spot * 2, 0, 1)[..., None]
+        return np.dstack([disc, alpha]).astype(np.float32), glint.astype(np.float32)
+
+    def _mirrored(self, dx: Array, dy: Array, weight: Array) -> tuple[Array, Array]:
+        """Photo and weight at the mirrored spot of the iris."""
+        x = ((self.iris_centre[0] + dx * self.radius + 0.5) * self.factor - 0.5 - self.left).astype(np.float32)
+        y = ((self.iris_centre[1] + dy * self.radius + 0.5) * self.factor - 0.5 - self.top).astype(np.float32)
+        flipped = cv2.remap(self.photo, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        share = cv2.remap(weight.astype(np.float32), x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+        return flipped, share

@@ -1,0 +1,162 @@
+"""The mouth of a photo as layers: lips' inner rim, cavity, tongue and two rigid rows of teeth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32
+
+from photoplay import topology
+from photoplay.generation.buffers import FrameBuffers, Source
+from photoplay.generation.contours import Axes, Motion, Plane, edge_columns
+from photoplay.generation.mouth_kernels import MouthPose, MouthTextures, paint_mouth
+from photoplay.generation.mouth_texture import MouthPicture
+from photoplay.generation.photo_look import Look
+from photoplay.types import Array, Landmarks
+
+_UPPER, _LOWER = list(topology.LIPS_INNER_UPPER), list(topology.LIPS_INNER_LOWER)
+_OUTER_UPPER, _OUTER_LOWER = list(topology.LIPS_OUTER_UPPER), list(topology.LIPS_OUTER_LOWER)
+_JAW = [152, 148, 377, 176, 400, 175, 199]
+_COLUMNS = 192
+_ARCH = 25.5
+"""Radius of the dental arch in millimetres."""
+_TONGUE_OUT = topology.ARKIT_INDEX["tongueOut"]
+
+
+@dataclass(frozen=True)
+class MouthLayer:
+    """One mouth at rest, ready to be painted in any pose."""
+
+    rest: Landmarks
+    axes: Axes
+    plane: Plane
+    contact: Float32[Array, "2 11"]
+    turn: Float32[Array, "3 3"]
+    incisors: Float32[Array, "2 3"]
+    textures: MouthTextures
+
+    @classmethod
+    def build(cls, source: Source, rest: Landmarks, look: Look) -> MouthLayer:
+        """Takes colours, lip line and, where the photo shows them, teeth; ``rest`` is in frame space."""
+        axes = Axes.between(rest[_UPPER[0], :2], rest[_UPPER[-1], :2])
+        picture = MouthPicture(source, rest, axes, look)
+        turn = _face_turn(rest)
+        edges = picture.incisal_edges()
+        into = turn[:, 2] * 4 * picture.scale
+        middle = (rest[_UPPER[5]] + rest[_LOWER[5]]) / 2
+        incisors = np.stack([_beside(middle, axes, edge) + into for edge in edges])
+        plane = Plane.fit(rest[_UPPER + _LOWER + _OUTER_UPPER + _OUTER_LOWER])
+        return cls(rest, axes, plane, picture.contact, turn, incisors.astype(np.float32), picture.bake())
+
+    def paint(
+        self,
+        buffers: FrameBuffers,
+        landmarks: Landmarks,
+        motion: Motion,
+        blendshapes: Float32[Array, 52],
+        weight: float,
+    ) -> None:
+        """Paints the mouth where ``landmarks`` (frame space) put it; ``weight`` 0 keeps the colours."""
+        linear, shift = self.plane.moved(motion)
+        jaw = (landmarks[_JAW] - motion.apply(self.rest[_JAW])).mean(0)[:2]
+        back = np.linalg.inv(linear.astype(np.float64)).astype(np.float32)
+        axes = Axes.between(landmarks[_UPPER[0], :2], landmarks[_UPPER[-1], :2])
+        turn = motion.matrix @ self.turn
+        size = max(float(np.cbrt(abs(np.linalg.det(motion.matrix.astype(np.float64))))), 1e-3)
+        anchors = motion.apply(self.incisors)[:, :2].copy()
+        anchors[1] += jaw
+        arches, start, step = self._arches(turn / size, self.textures.scale * size)
+        grid = np.linspace(-0.1 * axes.length, 1.1 * axes.length, _COLUMNS, dtype=np.float32)
+        along = turn[:2, 0] / max(float(np.hypot(*turn[:2, 0])), 1e-6)
+        pose = MouthPose(
+            np.array([*axes.origin, *axes.along], np.float32),
+            self._columns(landmarks, axes, grid),
+            float(grid[0]),
+            float(grid[1] - grid[0]),
+            np.c_[back, -(back @ shift)].astype(np.float32),
+            np.c_[back, -(back @ (shift + jaw))].astype(np.float32),
+            arches,
+            start,
+            step,
+            anchors.astype(np.float32),
+            along.astype(np.float32),
+            weight,
+            0.0,
+            float(np.clip(blendshapes[_TONGUE_OUT], 0, 1)),
+        )
+        box = self._box(buffers, landmarks, pose.tongue_out)
+        if box[2] > box[0] and box[3] > box[1]:
+            paint_mouth(buffers.rgb, buffers.confidence, buffers.labels, buffers.depth, box, pose, self.textures)
+
+    def _columns(self, landmarks: Landmarks, axes: Axes, grid: Float32[Array, c]) -> Float32[Array, "c 10"]:
+        parts = []
+        for edge in (_UPPER, _LOWER):
+            parts.append(edge_columns(axes.local(landmarks[edge, :2]), self.axes.local(self.rest[edge, :2]), grid))
+        outer = []
+        for edge in (_OUTER_UPPER, _OUTER_LOWER):
+            line = axes.local(landmarks[edge, :2])
+            outer.append(edge_columns(line, line, grid)[:, 0])
+        offset = [np.interp(part[:, 1], self.axes.local(self.rest[edge, :2])[:, 0], self.contact[k])
+                  for k, (part, edge) in enumerate(zip(parts, (_UPPER, _LOWER), strict=True))]  # fmt: skip
+        upper, lower = parts[0][:, 0] + offset[0], parts[1][:, 0] + offset[1]
+        beyond = (grid < 0) | (grid > axes.length)
+        middle = (upper + lower) / 2
+        upper, lower = np.where(beyond, middle, upper), np.where(beyond, middle, lower)
+        lower = np.maximum(lower, upper)
+        columns = np.c_[upper, lower, parts[0][:, [0, 1, 2]], parts[1][:, [0, 1, 2]], outer[0], outer[1]]
+        return columns.astype(np.float32)
+
+    def _arches(self, turn: Array, scale: float) -> tuple[Float32[Array, "2 c 4"], float, float]:
+        """Where along the two dental arches each column of the picture lies (see :class:`MouthPose`)."""
+        angle = np.linspace(-1.35, 1.35, 109)
+        along = turn[:2, 0] / max(float(np.hypot(*turn[:2, 0])), 1e-6)
+        grid = np.linspace(-_ARCH * scale, _ARCH * scale, 128)
+        arches = np.full((2, len(grid), 4), -1.0, np.float32)
+        for k, radius in enumerate((_ARCH, _ARCH - 2.0)):
+            space = radius * scale * (np.outer(np.sin(angle), turn[:, 0]) + np.outer(1 - np.cos(angle), turn[:, 2]))
+            x, y = space[:, :2] @ along, space[:, 1] * along[0] - space[:, 0] * along[1]
+            facing = np.cos(angle) * turn[2, 2] - np.sin(angle) * turn[2, 0]
+            seen = np.gradient(x) > 0.02 * radius * scale * (angle[1] - angle[0])
+            first, last = _around_middle(seen)
+            x, y, facing, arc = (v[first:last] for v in (x, y, facing, radius * angle))
+            inside = (grid >= x[0]) & (grid <= x[-1])
+            arches[k, inside, 0] = np.interp(grid[inside], x, arc)
+            arches[k, inside, 1] = np.interp(grid[inside], x, y)
+            arches[k, inside, 2] = np.clip(np.interp(grid[inside], x, facing), 0.05, 1.0)
+        return arches, float(grid[0]), float(grid[1] - grid[0])
+
+    def _box(self, buffers: FrameBuffers, landmarks: Landmarks, tongue_out: float) -> Array:
+        points = landmarks[_OUTER_UPPER + _OUTER_LOWER, :2]
+        low, high = np.floor(points.min(0)).astype(int) - 1, np.ceil(points.max(0)).astype(int) + 2
+        high[1] += int(26 * tongue_out * self.textures.scale)
+        height, width = buffers.rgb.shape[:2]
+        return np.array([max(low[0], 0), max(low[1], 0), min(high[0], width), min(high[1], height)])
+
+
+def _beside(point: Array, axes: Axes, down: float) -> Array:
+    """``point`` put at ``down`` pixels below the mouth's line, straight down in the mouth's frame."""
+    y = float(axes.local(point[:2])[1])
+    step = down - y
+    return point + np.array([-axes.along[1] * step, axes.along[0] * step, 0.0], np.float32)
+
+
+def _around_middle(seen: Array) -> tuple[int, int]:
+    """The run of true values around the middle."""
+    middle = len(seen) // 2
+    first = last = middle
+    while first > 0 and seen[first - 1]:
+        first -= 1
+    while last < len(seen) and seen[last]:
+        last += 1
+    return first, max(last, first + 2)
+
+
+def _face_turn(rest: Landmarks) -> Float32[Array, "3 3"]:
+    """The head's rotation in the photo: columns are the face's right-to-left, downward and inward directions."""
+    across = (rest[263] + rest[291] - rest[33] - rest[61]).astype(np.float64)
+    across /= max(float(np.linalg.norm(across)), 1e-6)
+    down = (rest[152] - rest[10]).astype(np.float64)
+    down -= across * (down @ across)
+    down /= max(float(np.linalg.norm(down)), 1e-6)
+    return np.stack([across, down, np.cross(across, down)], axis=1).astype(np.float32)

@@ -1,0 +1,225 @@
+"""Reads a mouth off the photo: lip line, colours, and the photo's own teeth as rigid textures."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from jaxtyping import Float32
+
+from photoplay import topology
+from photoplay.generation.buffers import Source
+from photoplay.generation.contours import Axes, edge_columns
+from photoplay.generation.mouth_kernels import MouthTextures
+from photoplay.generation.photo_look import Look, grain_field, luma
+from photoplay.types import Array, Landmarks
+
+_UPPER, _LOWER = list(topology.LIPS_INNER_UPPER), list(topology.LIPS_INNER_LOWER)
+_EYES = [
+    (list(topology.RIGHT_EYE_UPPER), list(topology.RIGHT_EYE_LOWER), topology.RIGHT_IRIS[0]),
+    (list(topology.LEFT_EYE_UPPER), list(topology.LEFT_EYE_LOWER), topology.LEFT_IRIS[0]),
+]
+_EYE_DISTANCE = 63.0
+"""Millimetres between the eyes' centres."""
+
+
+class MouthPicture:
+    """A crop of the source around the mouth with everything measured in it."""
+
+    def __init__(self, source: Source, rest: Landmarks, axes: Axes, look: Look) -> None:
+        self.factor, self.axes, self.look, self.rest = source.factor, axes, look, rest
+        self.source = source
+        self.scale = max(topology.inter_ocular(rest) / _EYE_DISTANCE, 0.02)
+        points = rest[list(topology.LIPS_OUTER_UPPER + topology.LIPS_OUTER_LOWER), :2]
+        pad = 0.25 * axes.length
+        low = np.floor((points.min(0) - pad + 0.5) * self.factor).astype(int)
+        high = np.ceil((points.max(0) + pad + 0.5) * self.factor).astype(int)
+        limit = np.array(source.rgb.shape[1::-1])
+        low = np.clip(low, 0, np.maximum(limit - 4, 0))
+        high = np.maximum(np.clip(high, 0, limit), np.minimum(low + 4, limit))
+        self.left, self.top = int(low[0]), int(low[1])
+        self.photo = source.rgb[low[1] : high[1], low[0] : high[0]].astype(np.float32)
+        ys, xs = np.mgrid[low[1] : high[1], low[0] : high[0]].astype(np.float32)
+        local = axes.local(np.stack([(xs + 0.5) / self.factor - 0.5, (ys + 0.5) / self.factor - 0.5], axis=-1))
+        self.x, self.y = local[..., 0], local[..., 1]
+        self.grid = np.linspace(-0.5 * axes.length, 1.5 * axes.length, 512, dtype=np.float32)
+        self.upper, self.lower = self._edge(_UPPER), self._edge(_LOWER)
+        self.lip = self._lip_colour()
+        self.gap = float(np.max(self._line(_LOWER) - self._line(_UPPER)))
+        self.teeth = self._teeth_mask()
+        middle = (self.x > 0.2 * axes.length) & (self.x < 0.8 * axes.length) & self._opening(0.0)
+        self.share = float(self.teeth[middle].mean()) if middle.any() else 0.0
+        self.shows_teeth = self.gap > max(1.5, 0.04 * axes.length) and self.share > 0.12
+        dark = luma(self.photo)[middle]
+        hollow = bool(dark.size) and float(np.median(dark)) < 0.5 * float(luma(self.lip))
+        self.open = self.shows_teeth or (self.gap > max(2.0, 0.06 * axes.length) and hollow)
+        self.contact = self._contact()
+
+    def _line(self, edge: list[int]) -> Float32[Array, 11]:
+        return self.axes.local(self.rest[edge, :2])[:, 1]
+
+    def _edge(self, edge: list[int]) -> Float32[Array, "h w"]:
+        local = self.axes.local(self.rest[edge, :2])
+        return np.interp(self.x, self.grid, edge_columns(local, local, self.grid)[:, 0]).astype(np.float32)
+
+    def _opening(self, margin: float) -> Array:
+        inside: Array = (self.y > self.upper + margin) & (self.y < self.lower - margin)
+        return inside & (self.x > 0) & (self.x < self.axes.length)
+
+    def _at(self, points: Float32[Array, "n 2"]) -> Float32[Array, "n 3"]:
+        """Photo colours at frame-space points."""
+        x = (points[:, 0] + 0.5) * self.factor - 0.5 - self.left
+        y = (points[:, 1] + 0.5) * self.factor - 0.5 - self.top
+        picked = cv2.remap(
+            cv2.GaussianBlur(self.photo, (0, 0), 0.5 * self.factor),
+            x.astype(np.float32)[None], y.astype(np.float32)[None], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE,
+        )  # fmt: skip
+        return picked[0].astype(np.float32)
+
+    def _lip_colour(self) -> Float32[Array, 3]:
+        outer = self.rest[list(topology.LIPS_OUTER_LOWER)[2:9], :2]
+        inner = self.rest[_LOWER[2:9], :2]
+        return np.median(self._at((outer + inner) / 2), axis=0).astype(np.float32)
+
+    def _teeth_mask(self) -> Float32[Array, "h w"]:
+        """How much each pixel inside the lips looks like a tooth: bright and paler than the lips."""
+        light = luma(self.photo)
+        reference = max(float(luma(self.look.skin)), float(luma(self.lip)))
+        bright = np.clip((light / max(reference, 1.0) - 0.5) / 0.25, 0, 1)
+        spread = (self.photo.max(-1) - self.photo.min(-1)) / np.maximum(self.photo.max(-1), 8.0)
+        lip = float(self.lip.max() - self.lip.min()) / max(float(self.lip.max()), 8.0)
+        pale = np.clip((0.85 * lip - spread) / max(0.25 * lip, 0.02), 0, 1) if lip > 0.08 else np.ones_like(light)
+        return (bright * pale * self._opening(0.0)).astype(np.float32)
+
+    def _contact(self) -> Float32[Array, "2 11"]:
+        """From the mesh's inner lip edges to the line where the photo's closed lips meet, [upper, lower] in pixels."""
+        if self.open:
+            return np.zeros((2, 11), np.float32)
+        local = [self.axes.local(self.rest[edge, :2]) for edge in (_UPPER, _LOWER)]
+        middle = (local[0] + local[1]) / 2
+        reach = max(0.05 * self.axes.length, 1.0)
+        steps = np.linspace(-reach, reach, 25)
+        down = np.array([-self.axes.along[1], self.axes.along[0]])
+        points = self.axes.origin + middle[:, :1] * self.axes.along + middle[:, 1:] * down
+        probes = points[:, None] + steps[None, :, None] * down
+        light = luma(self._at(probes.reshape(-1, 2).astype(np.float32)).reshape(11, 25, 3))
+        score = light + 0.10 * light.mean() * (steps / reach) ** 2
+        best = steps[np.argmin(score, axis=1)]
+        best[[0, -1]] = 0.0
+        line = middle[:, 1] + np.convolve(np.pad(best, 1, mode="edge"), [0.25, 0.5, 0.25], mode="valid")
+        return np.stack([line - local[0][:, 1], line - local[1][:, 1]]).astype(np.float32)
+
+    def incisal_edges(self) -> tuple[float, float]:
+        """Local y at the middle of the mouth of the upper and the lower incisal edge at rest."""
+        upper, lower = float(self._line(_UPPER)[5]), float(self._line(_LOWER)[5])
+        if self.shows_teeth:
+            split = self._split()
+            middle = np.abs(self.x - 0.5 * self.axes.length) < 0.05 * self.axes.length
+            edge = float(np.median(split[middle])) if middle.any() else lower
+            return edge, max(lower - 0.3 * self.scale, edge)
+        if self.open:
+            return upper + 0.5 * self.scale, lower - 0.3 * self.scale
+        line = upper + float(self.contact[0][5])
+        return line + 2.0 * self.scale, line + 0.4 * self.scale
+
+    def _split(self) -> Float32[Array, "h w"]:
+        """Local y of the lower end of the photo's upper teeth over every pixel's column."""
+        w = self.axes.length
+        bins = np.clip((self.x / w * 48).astype(int), 0, 47)
+        inside = self._opening(0.0)
+        ends = np.full(48, np.nan)
+        for k in range(48):
+            column = inside & (bins == k)
+            lit = column & (self.teeth > 0.4)
+            if lit.sum() >= 3:
+                ends[k] = np.percentile(self.y[lit], 97)
+        known = ~np.isnan(ends)
+        centres = (np.arange(48) + 0.5) / 48 * w
+        if not known.any():
+            return self.lower.copy()
+        ends = np.interp(np.arange(48), np.flatnonzero(known), ends[known])
+        ends = np.convolve(np.pad(ends, 2, mode="edge"), np.ones(5) / 5, mode="valid")
+        return np.interp(self.x, centres, ends).astype(np.float32)
+
+    def _rows(self) -> tuple[Float32[Array, "h w 4"], Float32[Array, "h w 4"]]:
+        """The photo's own upper and lower teeth with alpha; empty where it shows none."""
+        empty = np.zeros((*self.x.shape, 4), np.float32)
+        if not self.shows_teeth:
+            return empty, empty
+        w, soft = self.axes.length, max(0.6, 0.8 * self.look.blur)
+        margin = 0.012 * w + 0.5 * soft
+        split = np.minimum(self._split(), self.lower)
+        top = self.upper + margin
+        mirrored = np.where(self.y < top, np.minimum(2 * top - self.y, np.maximum(split - margin, top)), self.y)
+        rise = mirrored - self.y
+        ys = np.arange(self.x.shape[0], dtype=np.float32)[:, None] + rise * self.factor * self.axes.along[0]
+        xs = np.arange(self.x.shape[1], dtype=np.float32)[None, :] - rise * self.factor * self.axes.along[1]
+        picture = cv2.remap(
+            self.photo, xs.astype(np.float32), ys.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
+        alpha = np.clip((split - self.y) / soft + 0.5, 0, 1)
+        alpha *= np.clip((self.y - (split - 9.5 * self.scale)) / (0.8 * self.scale + soft) + 0.5, 0, 1)
+        alpha *= np.clip((self.x - 0.03 * w) / (0.05 * w), 0, 1) * np.clip((0.97 * w - self.x) / (0.05 * w), 0, 1)
+        return np.dstack([picture, alpha]).astype(np.float32), empty
+
+    def _white(self) -> Float32[Array, 3]:
+        """A white thing in the face's light: the sclera's brighter part, kept near the skin's own brightness."""
+        whites = []
+        for upper, lower, iris in _EYES:
+            for share in (0.22, 0.78):
+                lid = (self.rest[upper[2:-2], :2] * 0.45 + self.rest[lower[2:-2], :2] * 0.55)
+                k = int(round(share * (len(lid) - 1)))
+                spot = lid[k]
+                if np.hypot(*(spot - self.rest[iris, :2])) > 0.1 * np.hypot(*(self.rest[upper[0], :2] - self.rest[upper[-1], :2])):
+                    whites.append(self._photo_at(spot))
+        skin = self.look.skin
+        level = float(luma(skin))
+        white = np.array(whites, np.float32)
+        white = white[np.argsort(luma(white))[len(white) // 2 :]].mean(0) if len(white) else skin
+        tint = white / max(float(luma(white)), 1.0)
+        warm = skin / max(level, 1.0)
+        tint = 1 + 0.55 * (tint - 1) + 0.2 * (warm - 1)
+        bright = float(np.clip(max(float(luma(white)), 1.02 * level), 0.0, max(1.5 * level, 90.0)))
+        return (tint * min(bright, 245.0)).astype(np.float32)
+
+    def _photo_at(self, spot: Float32[Array, 2]) -> Float32[Array, 3]:
+        x, y = ((spot + 0.5) * self.factor - 0.5).astype(int)
+        height, width = self.source.rgb.shape[:2]
+        x, y = int(np.clip(x, 1, width - 2)), int(np.clip(y, 1, height - 2))
+        return self.source.rgb[y - 1 : y + 2, x - 1 : x + 2].reshape(-1, 3).astype(np.float32).mean(0)
+
+    def _colours(self) -> Float32[Array, "5 3"]:
+        """Teeth, gums, tongue, cavity and lip line in this photo's light; grey in a grey photo."""
+        chroma = self.look.chroma
+        ivory = 1 + chroma * (np.array([1.0, 0.965, 0.87]) - 1)
+        red = 1 + chroma * (np.array([1.10, 0.86, 0.86]) - 1)
+        lip = self.lip
+        teeth = self._white() * ivory * 0.92
+        if self.shows_teeth:
+            lit = self.teeth > 0.6
+            if lit.sum() > 12:
+                own = self.photo[lit]
+                teeth = own[luma(own) >= np.percentile(luma(own), 50)].mean(0)
+        skin = self.look.skin
+        rosy = 0.5 * lip + 0.5 * skin * (float(luma(lip)) / max(float(luma(skin)), 1.0)) * red
+        return np.stack(
+            [teeth, rosy * red * 0.85, lip * red * 0.85, float(luma(lip)) * 0.13 * (1 + (red - 1) * 2.2), lip * 0.3]
+        ).clip(0, 255).astype(np.float32)  # fmt: skip
+
+    def bake(self) -> MouthTextures:
+        upper, lower = self._rows()
+        side = (128, 128)
+        grain = grain_field(side, self.look, 1, 3)
+        return MouthTextures(
+            self.photo,
+            upper,
+            lower,
+            grain,
+            float(self.left),
+            float(self.top),
+            float(self.factor),
+            np.array([*self.axes.origin, *self.axes.along], np.float32),
+            self._colours(),
+            self.scale,
+            self.axes.length,
+            float(max(1.0, 1.6 * self.look.blur)),
+        )
