@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32, Int32, UInt8
 
+from photoplay.generation import plate_kernels
 from photoplay.types import Array, Mask, Rgb
 
 
@@ -29,23 +32,89 @@ def fill_smooth(image: Float32[Array, "h w c"], weight: Float32[Array, "h w"]) -
     return (image * keep + pulled * (1 - keep)).astype(np.float32)
 
 
-def _mirrored_detail(
-    image: Float32[Array, "h w 3"], hole: UInt8[Array, "h w"], sigma: float
-) -> Float32[Array, "h w 3"]:
-    """Fine texture for ``hole``: each pixel takes the detail of its mirror image across the nearest edge of the hole."""
-    known = (1 - hole).astype(np.float32)
-    weight = cv2.GaussianBlur(known, (0, 0), sigma)
-    base = cv2.GaussianBlur(image * known[..., None], (0, 0), sigma) / np.maximum(weight, 1e-3)[..., None]
-    detail = (image - base) * known[..., None]
-    _, labels = cv2.distanceTransformWithLabels(hole, cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL)
-    rows, columns = np.nonzero(hole == 0)
-    nearest_x = np.zeros(int(labels.max()) + 1, np.float32)
-    nearest_y = np.zeros_like(nearest_x)
-    nearest_x[labels[rows, columns]], nearest_y[labels[rows, columns]] = columns, rows
-    y, x = np.mgrid[0 : hole.shape[0], 0 : hole.shape[1]].astype(np.float32)
-    mirror_x, mirror_y = 2 * nearest_x[labels] - x, 2 * nearest_y[labels] - y
-    mirror_x, mirror_y = cv2.blur(mirror_x, (5, 5)), cv2.blur(mirror_y, (5, 5))
-    return cv2.remap(detail, mirror_x, mirror_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+LEVELS = ((48, 10), (96, 5), (192, 3), (384, 2))
+"""Longer side of the picture in pixels and rounds of search and vote, for each level of the patch search."""
+
+
+@dataclass(frozen=True)
+class _Matches:
+    """A level of the patch search: for each target pixel (y, x) the known pixel whose patch stands for its own."""
+
+    picture: Float32[Array, "h w 3"]
+    gap: UInt8[Array, "h w"]
+    source: UInt8[Array, "h w"]
+    index: Int32[Array, "h w"]
+    targets: Int32[Array, "n 2"]
+    match: Int32[Array, "n 2"]
+    cost: Float32[Array, n]
+    belief: Float32[Array, n]
+
+    @classmethod
+    def start(
+        cls, picture: Float32[Array, "h w 3"], gap: UInt8[Array, "h w"], coarser: _Matches | None, seed: int
+    ) -> _Matches | None:
+        """Prepares a level, from the ``coarser`` one's matches where there is one; None where too little is known."""
+        radius = plate_kernels.RADIUS
+        patch = np.ones((2 * radius + 1,) * 2, np.uint8)
+        touched = cv2.dilate(gap, patch)
+        source = 1 - touched
+        source[:radius], source[-radius:], source[:, :radius], source[:, -radius:] = 0, 0, 0, 0
+        known = np.argwhere(source)
+        if len(known) < 64:
+            return None
+        targets = np.argwhere(touched).astype(np.int32)
+        index = np.full(gap.shape, -1, np.int32)
+        index[targets[:, 0], targets[:, 1]] = np.arange(len(targets))
+        match = known[np.random.default_rng(seed).integers(len(known), size=len(targets))].astype(np.int32)
+        if coarser is not None:
+            ratio = np.array(gap.shape) / np.array(coarser.gap.shape)
+            low = np.minimum((targets / ratio).astype(np.int32), np.array(coarser.gap.shape) - 1)
+            place = coarser.index[low[:, 0], low[:, 1]]
+            guess = targets + np.rint((coarser.match[place] - coarser.targets[place]) * ratio).astype(np.int32)
+            guess = np.clip(guess, 0, np.array(gap.shape) - 1)
+            good = (place >= 0) & (source[guess[:, 0], guess[:, 1]] > 0)
+            match[good] = guess[good]
+        depth = cv2.distanceTransform(gap, cv2.DIST_L2, cv2.DIST_MASK_5)[targets[:, 0], targets[:, 1]]
+        belief = (1.3**-depth).astype(np.float32)
+        return cls(picture, gap, source, index, targets, match, np.full(len(targets), np.inf, np.float32), belief)
+
+    def refine(self, rounds: int, seed: int) -> None:
+        """Alternates search and vote; ``match``, ``cost`` and the gap in ``picture`` are improved in place."""
+        for turn in range(rounds):
+            plate_kernels.search(
+                self.picture, self.targets, self.index, self.source, self.match, self.cost, 2, seed + turn
+            )
+            plate_kernels.vote(
+                self.picture.copy(), self.targets, self.match, self.cost, self.belief, self.gap, self.picture
+            )
+
+
+def fill_texture(image: Float32[Array, "h w 3"], hole: UInt8[Array, "h w"], seed: int = 0) -> Float32[Array, "h w 3"]:
+    """Fills ``hole`` with patches that the known part shows elsewhere, so that texture and edges run on into it.
+
+    Coarse to fine, alternating a patch search and a vote (Wexler et al. 2007, "Space-time completion of video"; search by
+    Barnes et al. 2009, "PatchMatch"); then the finest level's matches copy the picture's own pixels at full size.
+    """
+    height, width = hole.shape
+    filled = fill_smooth(image, (1 - hole).astype(np.float32))
+    level: _Matches | None = None
+    for side, rounds in LEVELS:
+        scale = min(1.0, side / max(height, width))
+        size = (max(16, round(width * scale)), max(16, round(height * scale)))
+        small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        gap = (cv2.resize(hole.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.01).astype(np.uint8)
+        guess = cv2.resize(filled if level is None else level.picture, size, interpolation=cv2.INTER_LINEAR)
+        picture = np.where(gap[..., None] > 0, guess, small).astype(np.float32)
+        finer = _Matches.start(picture, gap, level, seed)
+        if finer is not None:
+            finer.refine(rounds, seed)
+            level = finer
+    if level is None:
+        return filled
+    out = cv2.resize(level.picture, (width, height), interpolation=cv2.INTER_LINEAR)
+    out = np.where(hole[..., None] > 0, out, image).astype(np.float32)
+    plate_kernels.enlarge(image, hole, level.index, level.match, level.cost, level.targets, out)
+    return out
 
 
 def background_plate(framed: Rgb, matte: Mask, reach: int) -> Rgb:
@@ -61,10 +130,7 @@ def background_plate(framed: Rgb, matte: Mask, reach: int) -> Rgb:
     if hole.all():
         hole[0, 0] = 0
     image = framed.astype(np.float32)
-    known = (1 - hole).astype(np.float32)
-    filled = (
-        fill_smooth(image, known) + _mirrored_detail(image, hole, max(2.0, framed.shape[1] / 160)) * hole[..., None]
-    )
+    filled = fill_texture(image, hole)
     ramp = cv2.GaussianBlur(hole.astype(np.float32), (0, 0), max(1.0, reach / 3)) * hole
     blend = np.clip((ramp - 0.5) * 4, 0, 1)[..., None]
     plate = image + (filled - image) * np.where(person[..., None] > 0, 1.0, blend)
