@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from photoplay.motion.actions import MIDLINE, ONE_SIDED, TWO_SIDED, both, field_of, mirrored, sideways
+from photoplay.motion.actions import ONE_SIDED, SIDEWAYS, TWO_SIDED, field_of, mirrored
 from photoplay.motion.canonical import NEUTRAL_MOUTH_WIDTH, CanonicalFace, estimate_rest, lower_share
 from photoplay.motion.lids import GAZE_DOWN, GAZE_UP, GAZE_YAW, EyeRig, LidMotion, margin_mask
 from photoplay.motion.mouth import Jaw, Lips, jaw_share
@@ -69,9 +69,10 @@ class FaceRig:
         added = (1.0 - self.rest_blendshapes) * asked
         moved = (_tame_corners(added) @ self.basis).reshape(len(added), 478, 3)
         rest = self.canonical.points
-        moved += self.jaw.open(rest + moved, added[:, _JAW])
-        places = rest + moved
-        self.lips.close(places, self._closing(asked, added))
+        closing = self._closing(asked, added)
+        opened = self.jaw.open(rest + moved, added[:, _JAW])
+        places = rest + moved + opened * (1.0 - closing[:, None] * self.lips.corners)[..., None]
+        self.lips.close(places, closing)
         moved = places - rest
         for side, eye in zip(("Left", "Right"), self.eyes, strict=True):
             turn = _eye_turn(asked, gaze.astype(np.float64), side)
@@ -98,9 +99,8 @@ def _basis(canonical: CanonicalFace) -> Float64[Array, "52 1434"]:
         fields[f"{name}Left"] = field_of(actions, points, lower)
         fields[f"{name}Right"] = mirrored(fields[f"{name}Left"])
     for name, actions in TWO_SIDED.items():
-        field = field_of(actions, points, lower)
-        fields[name] = field if name in MIDLINE else both(field)
-    fields["mouthLeft"] = sideways(points, lower)
+        fields[name] = field_of(actions, points, lower, twin=True)
+    fields["mouthLeft"] = field_of(SIDEWAYS, points, lower)
     fields["mouthRight"] = mirrored(fields["mouthLeft"])
     fields["jawForward"] = share[:, None] * np.array([0.0, -0.028, 0.175])
     fields["jawLeft"] = share[:, None] * np.array([0.14, 0.0, 0.0])

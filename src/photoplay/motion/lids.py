@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from photoplay.motion.canonical import CanonicalFace
-from photoplay.motion.muscles import Points, Weights
+from photoplay.motion.muscles import Weights
 from photoplay.topology import (
     LEFT_EYE_LOWER,
     LEFT_EYE_UPPER,
@@ -29,11 +29,13 @@ from photoplay.types import Array
 LOWER_RISE = 0.15
 """The lower lid's share of a blink."""
 SQUINT_RISE, SQUINT_DROP, CHEEK_RISE, WIDE_RAISE = 0.38, 0.12, 0.22, 0.28
-LOOK_DOWN_DROP, LOOK_DOWN_LOWER, LOOK_UP_RAISE = 0.62, 0.12, 0.16
+LOOK_DOWN_DROP, LOOK_DOWN_LOWER, LOOK_UP_RAISE, LOOK_UP_LOWER = 0.62, 0.14, 0.16, 0.10
 GAZE_YAW, GAZE_UP, GAZE_DOWN = 32.0, 26.0, 32.0
 """Degrees at full eyeLook weights; lids follow the gaze up and down in these proportions."""
 EYEBALL = 0.40
 """Eyeball radius over the eye's width: 12 mm over 30 mm."""
+NASAL_SLIDE = 0.06
+"""How far (in eye widths) a blink draws the lids towards the nose (Doane 1980)."""
 
 _RIGHT_FOLDS: tuple[tuple[int, int, float], ...] = (
     (247, 1, 0.30), (30, 2, 0.20), (29, 3, 0.14), (27, 4, 0.12), (28, 5, 0.12), (56, 6, 0.14), (190, 7, 0.25),
@@ -97,6 +99,9 @@ class EyeRig:
         lower = self.upper + bottom[:, None, None] * spread
         rest = _from_cylinder(np.concatenate([self.upper, self.lower]))
         moved = _from_cylinder(np.concatenate([upper, lower], axis=1)) - rest
+        width = float(np.ptp(self.upper[:, 0]))
+        nasal = -np.sign(self.centre[0]) * NASAL_SLIDE * width * np.sin(np.linspace(0.0, pi, 9))
+        moved[..., 0] += motion.blink[:, None] * np.tile(nasal, 2)
         moved[:, [0, 8, 9, 17]] = 0.0
         return moved @ self.hinge
 
@@ -130,7 +135,7 @@ def lid_places(motion: LidMotion) -> tuple[Float64[Array, " f"], Float64[Array, 
     bottom = bottom - np.minimum(SQUINT_RISE * motion.squint + CHEEK_RISE * motion.cheek, 0.45) * (
         1.0 - 0.4 * motion.blink
     )
-    bottom = bottom + LOOK_DOWN_LOWER * down * still_open
+    bottom = bottom + (LOOK_DOWN_LOWER * down - LOOK_UP_LOWER * up) * still_open
     open_place = (
         SQUINT_DROP * motion.squint
         + LOOK_DOWN_DROP * down * (1.0 - 0.3 * motion.squint)
@@ -160,7 +165,7 @@ def _hinge_axes(corners: Float64[Array, "2 3"]) -> Float64[Array, "3 3"]:
     return np.stack([along, up, np.array([0.0, 0.0, 1.0])])
 
 
-def _to_cylinder(p: Points) -> Float64[Array, "n 3"]:
+def _to_cylinder(p: Float64[Array, "n 3"]) -> Float64[Array, "n 3"]:
     return np.stack([p[:, 0], np.hypot(p[:, 1], p[:, 2]), np.arctan2(p[:, 1], p[:, 2])], axis=-1)
 
 

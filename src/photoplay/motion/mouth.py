@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
-from photoplay.motion.canonical import LOWER_LIP_ROWS, UPPER_LIP_ROWS, CanonicalFace
-from photoplay.motion.muscles import Points, Weights, cosine_falloff
+from photoplay.motion.canonical import CORNERS, LOWER_LIP_ROWS, UPPER_LIP_ROWS, CanonicalFace, lower_share
+from photoplay.motion.muscles import Points, Weights, cosine_falloff, distance_to
 from photoplay.types import Array
 
 JAW_ANGLE = 18.0
@@ -76,10 +76,14 @@ class Jaw:
 
 @dataclass(frozen=True)
 class Lips:
-    """Which skin follows the two inner lip borders, [478, 11] each; rows sum to at most 1."""
+    """Which skin follows the two inner lip borders, [478, 11] each; rows sum to at most 1.
+
+    ``corners`` is the skin that closing lips hold back from following the jaw; ``gap`` the lips' distance at rest.
+    """
 
     upper: Float64[Array, "478 11"]
     lower: Float64[Array, "478 11"]
+    corners: Weights
     gap: Float64[Array, 11]
 
     @classmethod
@@ -87,7 +91,8 @@ class Lips:
         points = canonical.even
         rest = canonical.points
         inner = rest[list(UPPER_LIP_ROWS[0]), 1] - rest[list(LOWER_LIP_ROWS[0]), 1]
-        return cls(_followers(points, upper=True), _followers(points, upper=False), inner)
+        corners = cosine_falloff(distance_to(points, CORNERS), 0.06, 0.42) * (1.0 - 0.5 * lower_share(points))
+        return cls(_followers(points, upper=True), _followers(points, upper=False), corners, inner)
 
     def close(self, places: Float64[Array, "f 478 3"], closing: Float64[Array, " f"]) -> None:
         """Brings the lips together by ``closing`` (1 = they meet exactly), then parts what has passed through, in place.

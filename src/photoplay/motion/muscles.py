@@ -21,6 +21,9 @@ Points: TypeAlias = Float64[Array, "478 3"]
 Weights: TypeAlias = Float64[Array, "478"]
 Vector: TypeAlias = tuple[float, float, float]
 
+DRAG, DRAG_REACH = 0.30, 1.7
+"""How much of a muscle's pull the elastic skin carries on, and how far (in reaches)."""
+
 
 def cosine_falloff(distance: Float64[Array, "*n"], inner: float, outer: float) -> Float64[Array, "*n"]:
     """1 up to ``inner``, 0 from ``outer`` on, a half cosine wave between (C1 smooth)."""
@@ -65,7 +68,10 @@ class LinearMuscle:
 
 @dataclass(frozen=True)
 class SheetMuscle:
-    """Pulls the skin along parallel fibres: all of it at ``insertion``, less and less up to ``reach`` from there."""
+    """Pulls the skin along parallel fibres: all of it at ``insertion``, less and less up to ``reach`` from there.
+
+    Skin is one sheet, so a little of the pull (:data:`DRAG`) reaches ``DRAG_REACH`` times as far.
+    """
 
     insertion: tuple[int, ...]
     pull: Vector
@@ -74,8 +80,10 @@ class SheetMuscle:
     squash: Vector = (1.0, 1.0, 1.0)
 
     def field(self, points: Points) -> Points:
-        weight = cosine_falloff(distance_to(points, self.insertion, self.squash), self.inner, self.reach)
-        return weight[:, None] * np.asarray(self.pull)
+        distance = distance_to(points, self.insertion, self.squash)
+        near = cosine_falloff(distance, self.inner, self.reach)
+        far = cosine_falloff(distance, self.inner, DRAG_REACH * self.reach)
+        return ((1.0 - DRAG) * near + DRAG * far)[:, None] * np.asarray(self.pull)
 
 
 @dataclass(frozen=True)
