@@ -16,6 +16,8 @@ from photoplay.types import Box, Face, Landmarks, Rgb
 
 MIN_PRESENCE = 0.5
 MIN_AGREEMENT = 0.7
+MIN_AGREEMENT_TINY = 0.8
+"""For a face under a fifth of another in the photo: the second detector takes a jacket button for one at 0.72."""
 MIN_FACE = 16.0
 
 
@@ -59,7 +61,8 @@ class FaceReader:
             box = mesh_box(mesh[0])
             if overlap(box, candidate.box) < 0.2 or any(_same_place(box, other) for other in boxes):
                 continue
-            if self._second_look(rgb, mesh[0]) < MIN_AGREEMENT:
+            tiny = any(box[3] - box[1] < (other[3] - other[1]) / 5 for other in boxes)
+            if self._second_look(rgb, mesh[0]) < (MIN_AGREEMENT_TINY if tiny else MIN_AGREEMENT):
                 continue
             kept.append(mesh)
             boxes.append(box)

@@ -17,6 +17,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -257,24 +258,35 @@ class Detector:
         return boxes, np.array(scores, np.float32), points * np.float32(self.size)
 
 
+@dataclass(frozen=True)
+class PoseReading:
+    """BlazePose's answer for one crop, in crop pixels: joints (z relative to the hips), their visibility, the circle
+    around the whole body (its centre and a point on it), the probability of a person, and a person mask."""
+
+    joints: Float32[Array, "33 3"]
+    visibility: Float32[Array, 33]
+    circle: Float32[Array, "2 2"]
+    presence: float
+    mask: Float32[Array, "256 256"]
+
+
 class PoseModel:
-    """BlazePose (full): a body crop of 256 x 256 to joints, visibility, presence and a person mask."""
+    """BlazePose (full): a square body crop of 256 x 256 to 33 joints and a mask."""
 
     def __init__(self) -> None:
         self._graph = _Graph(_POSE, POSE_SIZE, ("landmarks", "score", "mask"))
 
-    def __call__(
-        self, crop: Rgb
-    ) -> tuple[Float32[Array, "33 3"], Float32[Array, 33], float, Float32[Array, "256 256"]]:
+    def __call__(self, crop: Rgb) -> PoseReading:
         """The crop is a square around the hip centre that holds the whole body, upright (it may reach out of the photo)."""
         packets = self._graph(crop)
         get = _bindings()["get"]
-        rows = _points(get.get_proto(packets["landmarks"]).landmark)[:33]
-        return (
-            rows[:, :3] * POSE_SIZE,
-            np.ascontiguousarray(rows[:, 3] * rows[:, 4]),
-            float(get.get_float(packets["score"])),
-            _mask(get.get_image_frame(packets["mask"]), POSE_SIZE),
+        rows = _points(get.get_proto(packets["landmarks"]).landmark)
+        return PoseReading(
+            joints=rows[:33, :3] * POSE_SIZE,
+            visibility=np.ascontiguousarray(rows[:33, 3] * rows[:33, 4]),
+            circle=rows[33:35, :2] * POSE_SIZE,
+            presence=float(get.get_float(packets["score"])),
+            mask=_mask(get.get_image_frame(packets["mask"]), POSE_SIZE),
         )
 
 
