@@ -1,0 +1,95 @@
+"""From measurements to a verdict: limits with their reasons, one sentence for a person, notices for what is weak."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from photoplay.evaluation.identity import SAME_PERSON
+from photoplay.types import Notice, Report
+
+
+@dataclass(frozen=True)
+class Limit:
+    """One metric's limits: over ``warn`` it is told, over ``fail`` the film does not pass (with ``least``: under)."""
+
+    metric: str
+    warn: float
+    fail: float
+    fault: str
+    hint: str
+    least: bool = False
+
+    def over(self, value: float, limit: float) -> bool:
+        return value < limit if self.least else value > limit
+
+
+CALMER = "Try less intensity or a calmer template."
+BETTER = "A larger, sharper photo of the face helps."
+NEVER = float("inf")
+
+LIMITS: tuple[Limit, ...] = (
+    # The embedding's own border between people is 0.6; a photo against another one of the same person is about 0.3-0.45.
+    Limit("identity_worst", 0.45, SAME_PERSON, "the face drifts away from the photo's", CALMER),
+    Limit("identity_unread", 0.0, 0.5, "the face cannot be recognised in some frames", CALMER),
+    # White flicker of 1 grey level is at the border of what is seen on a flat area; film grain is 2 to 3.
+    Limit("flicker", 1.0, 3.0, "the picture flickers", "Smooth it more."),
+    Limit("flicker_face", 1.5, 4.0, "the face flickers", "Smooth it more."),
+    # Brightness that jumps by 0.5 % of white from frame to frame is seen, 1.5 levels cannot be overlooked.
+    Limit("pulse", 0.5, 1.5, "the brightness pulses", "Smooth it more."),
+    # A still background shows every change; 8-bit coding alone changes it by about 0.5.
+    Limit("background_change", 0.5, 2.0, "the background is unquiet", "Lock the background."),
+    Limit("background_drift", 2.0, 8.0, "the background changes over time", "Lock the background."),
+    # 2 % of the eyes' distance is what two detections of one face differ by; at 6 % the expression is another one.
+    Limit("landmark_error", 0.02, 0.06, "the face does not follow its motion", CALMER),
+    Limit("face_found", 1.0, 0.8, "the face is lost in some frames", CALMER, least=True),
+    Limit("faces_missing", 0.0, 0.5, "faces melt together", "Choose a photo with more room between the faces."),
+    Limit("faces_extra", 0.0, 0.5, "there are faces that the photo does not have", CALMER),
+    Limit("lid_open", 0.12, NEVER, "closed eyes stay open by a slit", BETTER),
+    # Half of the fine detail is about what a bilinear copy of a copy leaves.
+    Limit("sharpness", 0.6, 0.3, "the face is softer than in the photo", BETTER, least=True),
+    Limit("light_drift", 14.0, 45.0, "the light on the face changes", CALMER),
+    Limit("tint_drift", 2.0, 6.0, "the skin's colour changes", CALMER),
+    Limit("empty_frames", 0.0, 0.0, "there are empty frames", "Make the film again."),
+    Limit("frozen_frames", 0.05, 0.25, "the film stands still where it should move", "Make the film again."),
+)
+
+
+def judge(metrics: dict[str, float]) -> Report:
+    """The report on these metrics: one that is not among them was not measured, and is not judged."""
+    notices, broken = [], []
+    for limit in LIMITS:
+        value = metrics.get(limit.metric)
+        if value is None or not (limit.over(value, limit.warn) or limit.over(value, limit.fail)):
+            continue
+        if limit.over(value, limit.fail):
+            broken.append(f"{limit.fault} ({_number(value)}, limit {_number(limit.fail)})")
+        text = limit.fault[0].upper() + limit.fault[1:] + "."
+        notices.append(Notice(f"review_{limit.metric}", text, limit.hint, "warning"))
+    sentence = f"Not good enough: {_joined(broken)}." if broken else _praise(metrics, notices)
+    return Report(metrics, not broken, sentence, tuple(notices))
+
+
+def _praise(metrics: dict[str, float], notices: list[Notice]) -> str:
+    weak = {notice.code.removeprefix("review_") for notice in notices}
+    parts = []
+    if "identity_worst" in metrics and not weak & {"identity_worst", "identity_unread"}:
+        parts.append(f"identity held ({metrics['identity_worst']:.2f} of {SAME_PERSON})")
+    if "flicker" in metrics and not weak & {"flicker", "flicker_face", "pulse"}:
+        parts.append("no flicker")
+    if "background_change" in metrics and not weak & {"background_change", "background_drift"}:
+        parts.append("the background stands still")
+    flaws = [notice.message[0].lower() + notice.message[1:-1] for notice in notices]
+    good = _joined(parts)
+    if not flaws:
+        return f"{good[0].upper()}{good[1:]}." if good else "Nothing wrong was seen."
+    if not good:
+        return f"It passes, but {_joined(flaws)}."
+    return f"{good[0].upper()}{good[1:]}; but {_joined(flaws)}."
+
+
+def _joined(parts: list[str]) -> str:
+    return ", ".join(parts)
+
+
+def _number(value: float) -> str:
+    return f"{value:.3g}"
