@@ -68,10 +68,10 @@ def main() -> None:
         file = Input()
         if kind in WALKS and not WALKS[kind](file):
             raise RefusedError("truncated")
-        file.seek(0)
-        with _opened(file, kind) as container:
+        promised = _promised(file, kind)
+        with _opened(Input(), kind) as container:
             if job == "sound":
-                _sound(container, settings, _promised(file, kind))
+                _sound(container, settings, promised)
             elif job == "frames":
                 _frames(container, settings)
             else:

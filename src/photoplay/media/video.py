@@ -65,7 +65,7 @@ def read_video(
     ``max_pixel_frames`` caps output pixels x frames (three bytes each). Raises MediaError (``file_*`` and ``video_*`` of
     :mod:`photoplay.media.refusals`).
     """
-    settings = {"max_seconds": max_seconds, "max_side": max_side, "fps": fps}
+    settings = _settings(max_seconds, max_side, fps)
     with _opened(source, "frames", settings, seconds) as messages:
         opening, _ = next(messages)
         width, height = _size(opening)
@@ -103,13 +103,19 @@ def stream_video(
     A file whose container is cut short is refused before the first frame; damage inside is refused when it is met.
     Raises MediaError (``file_*`` and ``video_*`` of :mod:`photoplay.media.refusals`).
     """
-    settings = {"max_seconds": max_seconds, "max_side": max_side, "fps": fps}
+    settings = _settings(max_seconds, max_side, fps)
     with _opened(source, "frames", settings, seconds) as messages:
         next(messages)
         for fields, rgb in messages:
             yield rgb
             for _ in range(fields["times"] - 1):
                 yield rgb.copy()
+
+
+def _settings(max_seconds: float, max_side: int, fps: float | None) -> dict[str, Any]:
+    if max_side < 1 or max_seconds <= 0 or not (fps is None or 1 <= fps <= 240):
+        raise ValueError("max_side must be at least 1, max_seconds above 0, fps in 1..240")
+    return {"max_seconds": float(max_seconds), "max_side": int(max_side), "fps": fps and float(fps)}
 
 
 _Messages: TypeAlias = Generator[tuple[dict[str, Any], Rgb], None, None]
