@@ -1,0 +1,178 @@
+"""The templates that come with photoplay and those in the user's folder, and whether a scene can carry one."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+from photoplay.errors import TemplateError
+from photoplay.motion.channels import suggest
+from photoplay.motion.template import Need, Template, load_template, parse_template
+from photoplay.topology import LIPS_INNER_LOWER, LIPS_OUTER_UPPER, POSE_INDEX
+from photoplay.types import Body, Face, Notice, Scene, Subject
+
+MAX_USER_TEMPLATES = 2000
+FRONTAL_DEGREES = 30.0
+VISIBLE = 0.5
+
+
+@cache
+def built_in() -> tuple[Template, ...]:
+    """The package's own templates by name."""
+    folder = files("photoplay.motion").joinpath("templates")
+    texts = [entry.read_text(encoding="utf-8") for entry in folder.iterdir() if entry.name.endswith(".yaml")]
+    return tuple(sorted((parse_template(text) for text in texts), key=lambda template: template.name))
+
+
+def user_folder() -> Path:
+    """Where the user's own templates are: ``$PHOTOPLAY_TEMPLATES``, or ``~/.config/photoplay/templates``."""
+    if chosen := os.environ.get("PHOTOPLAY_TEMPLATES"):
+        return Path(chosen)
+    config = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    return Path(config) / "photoplay" / "templates"
+
+
+def list_templates(folder: Path | None = None) -> tuple[Template, ...]:
+    """All templates by name: the built-in ones and those of ``folder`` (None: the user's folder).
+
+    A user's template takes the place of a built-in one of the same name; :func:`check_needs` then says so. Files that do
+    not validate are left out here and named by :func:`folder_notices`.
+    """
+    own = {template.name: template for template in _read_folder(folder)[0]}
+    both = {template.name: template for template in built_in()} | own
+    return tuple(both[name] for name in sorted(both))
+
+
+def folder_notices(folder: Path | None = None) -> tuple[Notice, ...]:
+    """What is wrong in the user's folder: files that do not validate, and templates that hide built-in ones."""
+    templates, notices = _read_folder(folder)
+    shadows = [notice for template in templates if (notice := _shadow(template))]
+    return (*notices, *shadows)
+
+
+def find(name_or_path: str | Path, folder: Path | None = None) -> Template:
+    """One template: by name, or from a ``.yaml`` file.
+
+    Raises:
+        TemplateError: there is none of that name (the nearest names are given), or its file does not validate.
+    """
+    text = str(name_or_path)
+    if isinstance(name_or_path, Path) or text.endswith((".yaml", ".yml")) or "/" in text or os.sep in text:
+        return load_template(Path(name_or_path))
+    wanted = text.strip().lower().replace("-", "_").replace(" ", "_")
+    known = {template.name: template for template in list_templates(folder)}
+    if wanted in known:
+        return known[wanted]
+    raise TemplateError(
+        "template_unknown",
+        f"There is no template {text[:40]!r}.{suggest(wanted, known)}",
+        "`photoplay templates list` names all of them.",
+    )
+
+
+def _read_folder(folder: Path | None) -> tuple[list[Template], list[Notice]]:
+    """The templates and the broken files of a folder; of two files with one name the first by file name counts."""
+    folder = folder or user_folder()
+    templates: dict[str, Template] = {}
+    notices: list[Notice] = []
+    paths = sorted(folder.glob("*.y*ml")) if folder.is_dir() else []
+    for path in paths[:MAX_USER_TEMPLATES]:
+        try:
+            template = load_template(path)
+        except TemplateError as error:
+            notices.append(
+                Notice("template_skipped", f"{path.name} is left out. {error.message}", error.hint, "warning")
+            )
+            continue
+        if template.name in templates:
+            notices.append(
+                Notice(
+                    "template_skipped",
+                    f"{path.name} is left out, since another file is also named '{template.name}'.",
+                    "Give each template its own name.",
+                    "warning",
+                )
+            )
+            continue
+        templates[template.name] = template
+    return list(templates.values()), notices
+
+
+def _shadow(template: Template) -> Notice | None:
+    if not any(own.name == template.name and own != template for own in built_in()):
+        return None
+    return Notice(
+        "template_shadows_built_in",
+        f"Your own template '{template.name}' is used instead of photoplay's.",
+        "Rename yours to have both.",
+    )
+
+
+def check_needs(template: Template, scene: Scene) -> tuple[Notice, ...]:
+    """What keeps this scene's people from playing this template, as blocking notices, one for each cause and person.
+
+    Perception's advice becomes blocking where the template says that it cannot live with it; needs are checked against
+    landmark and joint visibility.
+    """
+    found = [notice] if (notice := _shadow(template)) else []
+    for advice in scene.notices:
+        if advice.code in template.cannot_live_with and advice.severity != "blocking":
+            found.append(
+                Notice(
+                    advice.code,
+                    f"'{template.title}' cannot be played here: {advice.message}",
+                    advice.hint,
+                    "blocking",
+                    advice.subject,
+                )
+            )
+    for index, subject in enumerate(scene.subjects):
+        for need in template.needs:
+            if not _meets(need, subject):
+                what, help_ = _WANTING[need]
+                found.append(Notice(f"needs_{need}", f"'{template.title}' needs {what}.", help_, "blocking", index))
+    return tuple(found)
+
+
+def _points_seen(face: Face, points: tuple[int, ...]) -> bool:
+    return float(face.visibility[list(points)].mean()) >= VISIBLE
+
+
+def _joints_seen(body: Body | None, *names: str) -> bool:
+    return body is not None and all(float(body.visibility[POSE_INDEX[name]]) >= VISIBLE for name in names)
+
+
+def _meets(need: Need, subject: Subject) -> bool:
+    face, body = subject.face, subject.body
+    match need:
+        case "mouth_visible":
+            return _points_seen(face, (*LIPS_OUTER_UPPER, *LIPS_INNER_LOWER))
+        case "eyes_visible":
+            return _points_seen(face, (33, 133, 159, 145)) and _points_seen(face, (263, 362, 386, 374))
+        case "frontal":
+            return abs(face.head_pose.yaw) <= FRONTAL_DEGREES
+        case "shoulders":
+            return _joints_seen(body, "left_shoulder", "right_shoulder")
+        case "left_arm" | "right_arm":
+            return _joints_seen(body, *(f"{need[:-4]}_{joint}" for joint in ("shoulder", "elbow", "wrist")))
+        case "arms":
+            return _meets("left_arm", subject) and _meets("right_arm", subject)
+        case "hands":
+            return _joints_seen(body, "left_wrist", "left_index", "right_wrist", "right_index")
+
+
+_WANTING: dict[Need, tuple[str, str]] = {
+    "mouth_visible": ("a mouth that can be seen", "Take a photo in which nothing covers the mouth."),
+    "eyes_visible": ("both eyes", "Take a photo in which both eyes can be seen."),
+    "frontal": ("a face that looks towards the camera", "Take a photo from in front, or choose a body template."),
+    "shoulders": ("both shoulders in the photo", "Take a photo that reaches to the chest, or choose a face template."),
+    "arms": ("both arms in the photo, hands included", "Take a photo from the hips up with the arms in view."),
+    "left_arm": ("the left arm in the photo, hand included", "Take a photo that shows that arm, or use the other arm."),
+    "right_arm": (
+        "the right arm in the photo, hand included",
+        "Take a photo that shows that arm, or use the other arm.",
+    ),
+    "hands": ("both hands in the photo", "Take a photo that shows both hands."),
+}
