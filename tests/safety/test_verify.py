@@ -1,0 +1,206 @@
+from __future__ import annotations
+
+import json
+import os
+import struct
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from photoplay.errors import MediaError, SealError
+from photoplay.safety import provenance
+from photoplay.safety.certificates import default_signer
+from photoplay.safety.container import sniff
+from photoplay.safety.reading import read_seal
+from photoplay.safety.recipe import recipe_digest, request_from_recipe
+from photoplay.safety.verify import verify
+from photoplay.types import Admitted
+from tests.safety.conftest import SealIt
+
+FLIPS = 400
+
+
+def test_a_sealed_film_is_trusted(seal_it: SealIt, recipe: dict[str, Any], admitted: Admitted) -> None:
+    found = verify(seal_it().path)
+    assert found.state == "trusted"
+    assert found.development
+    assert found.source_photos == ("a" * 64,)
+    assert found.consent[0]["statement"] == "self"
+    assert found.recipe_digest == recipe_digest(recipe) == recipe_digest(found.recipe)
+    assert (found.source_type, found.actions) == ("algorithmicallyEnhanced", ("c2pa.opened", "c2pa.edited"))
+    assert found.created.endswith("Z")
+    assert "development certificate" in found.sentence
+    assert request_from_recipe(found.recipe, admitted.request.photos) == admitted.request
+
+
+@pytest.mark.parametrize("kind", ["mp4", "png", "gif", "webp"])
+def test_any_changed_bit_is_found(kind: str, seal_it: SealIt, tmp_path: Path) -> None:
+    data, anchors = seal_it(f"film.{kind}").path.read_bytes(), default_signer().anchors
+    flipped = tmp_path / "flipped"
+    rng = np.random.default_rng(5)
+    dull = {
+        place + 250 for place in range(len(data) - 500) if not any(data[place : place + 500])
+    }  # the padding's middle
+    places = [place for place in range(len(data)) if place not in dull]
+    for place in (*rng.choice(places, FLIPS, replace=False), *list(dull)[::500]):
+        changed = bytearray(data)
+        changed[place] ^= 1 << int(rng.integers(8))
+        flipped.write_bytes(changed)
+        assert read_seal(flipped, kind, anchors).state in ("tampered", "unsigned"), place
+
+
+def boxes(data: bytes) -> dict[bytes, tuple[int, int]]:
+    found, start = {}, 0
+    while start < len(data):
+        size, name = struct.unpack_from(">I4s", data, start)
+        found[name] = (start, start + size)
+        start += size
+    return found
+
+
+@pytest.mark.parametrize("name", [b"ftyp", b"free", b"moov", b"mdat", b"uuid"])
+def test_each_box_of_the_film_is_guarded(name: bytes, seal_it: SealIt) -> None:
+    path = seal_it().path
+    data = bytearray(path.read_bytes())
+    data[boxes(data)[name][1] - 1] ^= 1
+    path.write_bytes(data)
+    assert verify(path).state == "tampered"
+
+
+def test_nothing_can_be_smuggled_in(seal_it: SealIt) -> None:
+    path = seal_it().path
+    data = path.read_bytes()
+    for name in (b"free", b"skip", b"mfra", b"uuid", b"junk"):
+        path.write_bytes(data + struct.pack(">I4s", 40, name) + b"something to hide " + bytes(14))
+        assert verify(path).state == "tampered", name
+    path.write_bytes(data)
+    assert verify(path).state == "trusted"
+
+
+@pytest.mark.parametrize("share", [0.999, 0.5, 0.1, 0.01])
+def test_cut_short(share: float, seal_it: SealIt) -> None:
+    path = seal_it().path
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * share)])
+    assert verify(path).state in ("tampered", "unsigned")
+
+
+def test_a_remux_takes_the_seal_away(seal_it: SealIt, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.mp4"
+    with av.open(str(seal_it().path)) as source, av.open(str(copy), "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(source.streams.video[0]):
+            if packet.dts is not None:
+                packet.stream = stream
+                target.mux(packet)
+    assert verify(copy).state == "unsigned"
+
+
+def test_the_seal_of_another_film_does_not_fit(seal_it: SealIt, unsigned: Path, tmp_path: Path) -> None:
+    data, other = seal_it().path.read_bytes(), (unsigned / "film.mp4").read_bytes()
+    start, end = boxes(data)[b"uuid"]
+    at = boxes(other)[b"ftyp"][1]
+    swapped = bytearray(other[:at] + data[start:end] + other[at:])
+    swapped[-10] ^= 255
+    (tmp_path / "swapped.mp4").write_bytes(swapped)
+    assert verify(tmp_path / "swapped.mp4").state == "tampered"
+
+
+def test_the_development_certificate_of_somebody_else(
+    monkeypatch: pytest.MonkeyPatch, seal_it: SealIt, tmp_path: Path
+) -> None:
+    path = seal_it().path
+    monkeypatch.setenv("PHOTOPLAY_HOME", str(tmp_path / "elsewhere"))
+    for _ in range(2):
+        found = verify(path)
+        assert (found.state, found.development) == ("untrusted", True)
+        assert "does not know" in found.sentence
+        default_signer()  # now there is a root, but another one of the same name
+
+
+def test_signed_by_a_known_signer_but_no_film_of_ours(
+    monkeypatch: pytest.MonkeyPatch, unsigned: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "other.mp4"
+    manifest = {
+        "claim_generator_info": [{"name": "something else"}],
+        "assertions": [
+            {"label": "c2pa.actions.v2", "data": {"actions": [{
+                "action": "c2pa.created", "digitalSourceType": provenance.IPTC + "digitalCreation"}]}},
+        ],
+    }  # fmt: skip
+    provenance._sign(unsigned / "film.mp4", out, "mp4", manifest, default_signer())
+    found = verify(out)
+    assert (found.state, found.recipe, found.consent) == ("valid", {}, ())
+
+
+def test_no_seal(unsigned: Path) -> None:
+    for kind in ("mp4", "png", "gif", "webp"):
+        assert verify(unsigned / f"film.{kind}").state == "unsigned"
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"%PDF-1.7 and so on", bytes(100), b"#EXTM3U\nhttp://127.0.0.1/x"])
+def test_not_a_film(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "secret-name.mp4"
+    path.write_bytes(content)
+    with pytest.raises(MediaError) as caught:
+        verify(path)
+    assert caught.value.code == "verify_unsupported"
+    assert "secret-name" not in str(caught.value)
+
+
+@pytest.mark.parametrize("head", [b"\0\0\0\x14ftypisom", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"RIFF\x10\0\0\0WEBP"])
+def test_random_bytes_behind_a_good_start(head: bytes, tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    path = tmp_path / "noise"
+    for size in (8, 100, 5000):
+        path.write_bytes(head + rng.bytes(size))
+        kind = sniff(path.read_bytes()[:12])
+        assert kind is not None
+        assert read_seal(path, kind, default_signer().anchors).state in ("tampered", "unsigned")
+
+
+def test_missing_folder_and_too_large(monkeypatch: pytest.MonkeyPatch, unsigned: Path, tmp_path: Path) -> None:
+    for path, code in ((tmp_path / "none.mp4", "verify_missing"), (tmp_path, "verify_missing")):
+        with pytest.raises(MediaError) as caught:
+            verify(path)
+        assert caught.value.code == code
+    monkeypatch.setattr("photoplay.safety.verify.MAX_BYTES", 10)
+    with pytest.raises(MediaError) as caught:
+        verify(unsigned / "film.mp4")
+    assert caught.value.code == "verify_too_large"
+
+
+def test_a_reader_that_takes_too_long_is_stopped(monkeypatch: pytest.MonkeyPatch, seal_it: SealIt) -> None:
+    path = seal_it().path
+    monkeypatch.setattr("photoplay.safety.verify.MAX_SECONDS", 0.001)
+    with pytest.raises(SealError) as caught:
+        verify(path)
+    assert caught.value.code == "verify_failed"
+
+
+def test_a_reader_that_breaks_down_is_believed_nothing(monkeypatch: pytest.MonkeyPatch, seal_it: SealIt) -> None:
+    path = seal_it().path
+    for program in ("/bin/false", "/bin/true", "/nowhere/python"):
+        monkeypatch.setattr("photoplay.safety.verify.sys.executable", program)
+        with pytest.raises(SealError) as caught:
+            verify(path)
+        assert caught.value.code == "verify_failed"
+
+
+def test_what_is_found_can_be_printed_as_json(seal_it: SealIt) -> None:
+    from dataclasses import asdict
+
+    assert json.loads(json.dumps(asdict(verify(seal_it().path))))["state"] == "trusted"
+
+
+def test_the_folder_of_the_film_cannot_change_the_reader(
+    monkeypatch: pytest.MonkeyPatch, seal_it: SealIt, tmp_path: Path
+) -> None:
+    path = seal_it().path
+    (tmp_path / "json.py").write_text("raise SystemExit('hijacked')")
+    monkeypatch.chdir(tmp_path)
+    assert verify(os.path.basename(path)).state == "trusted"
