@@ -1,0 +1,110 @@
+"""Matting: a rough person probability becomes an alpha whose edges follow the picture's own, strands of hair included."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from jaxtyping import Float32
+
+from photoplay.types import Array, Rgb
+
+
+def refine(rgb: Rgb, rough: Float32[Array, "h w"], face_size: float) -> Float32[Array, "h w"]:
+    """Alpha 0..1 from a rough probability.
+
+    1. A guided filter moves the edge onto the picture's.
+    2. A band around the edge is declared unknown; on both sides of it colours are sure. In the band each pixel is placed
+       on the line between the mean colours of the two sides nearby (``alpha = (I - B).(F - B) / |F - B|^2``), as far as
+       these differ and the pixel lies on that line; elsewhere the filtered value stands.
+
+    ``face_size`` is the largest face's height in pixels: all widths scale with it.
+    """
+    guide = rgb.astype(np.float32) / np.float32(255)
+    unit = max(face_size, 24.0)
+    rough = _step(rough, 0.15, 0.85)
+    alpha = guided_filter(guide, rough, max(2, round(0.035 * unit)), 1e-4)
+    alpha = np.clip(alpha, 0, 1)
+    reach = max(3, round(0.07 * unit)) | 1
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
+    sure_front = cv2.erode((alpha > 0.9).astype(np.uint8), kernel)
+    sure_back = cv2.erode((alpha < 0.1).astype(np.uint8), kernel)
+    unknown = (sure_front | sure_back) == 0
+    window = 4 * reach + 1
+    front, front_weight = _mean_colour(guide, sure_front, window)
+    back, back_weight = _mean_colour(guide, sure_back, window)
+    line = front - back
+    contrast = (line * line).sum(-1)
+    placed = ((guide - back) * line).sum(-1) / np.maximum(contrast, 1e-6)
+    off_line = ((guide - back - np.clip(placed, 0, 1)[..., None] * line) ** 2).sum(-1)
+    fits = np.exp(-off_line / (0.1 * contrast + 1e-4))
+    trust = fits * _step(contrast, 0.01, 0.12) * (np.minimum(front_weight, back_weight) > 0.01) * unknown
+    alpha = alpha + trust * 0.7 * (np.clip(placed, 0, 1) - alpha)
+    alpha = np.where(sure_front > 0, np.float32(1), np.where(sure_back > 0, np.float32(0), alpha))
+    settled: Array = _step(alpha.astype(np.float32), 0.06, 0.94)
+    return settled
+
+
+def upsample(rgb: Rgb, small: Rgb, alpha: Float32[Array, "rows cols"]) -> Float32[Array, "h w"]:
+    """An alpha found on a smaller copy, at the photo's own size, with the photo's own edges (He and Sun 2015)."""
+    slope, offset = _linear_model(small.astype(np.float32) / np.float32(255), alpha, 3, 1e-4)
+    size = (rgb.shape[1], rgb.shape[0])
+    result = cv2.resize(offset, size, interpolation=cv2.INTER_LINEAR)
+    for channel in range(3):
+        grown = cv2.resize(np.ascontiguousarray(slope[..., channel]), size, interpolation=cv2.INTER_LINEAR)
+        result += grown * rgb[..., channel] / np.float32(255)
+    return np.clip(result, 0, 1).astype(np.float32)
+
+
+def _step(values: Float32[Array, "h w"], low: float, high: float) -> Float32[Array, "h w"]:
+    """Smooth step from 0 at ``low`` to 1 at ``high``."""
+    t = np.clip((values - np.float32(low)) / np.float32(high - low), 0, 1)
+    stepped: Array = t * t * (3 - 2 * t)
+    return stepped
+
+
+def _mean_colour(
+    guide: Float32[Array, "h w 3"], where: Array, window: int
+) -> tuple[Float32[Array, "h w 3"], Float32[Array, "h w"]]:
+    """Mean colour of the marked pixels in a window around each pixel, and their share of it."""
+    marked = where.astype(np.float32)
+    share = cv2.blur(marked, (window, window))
+    colour = cv2.blur(guide * marked[..., None], (window, window)) / np.maximum(share, 1e-6)[..., None]
+    return colour, share
+
+
+def guided_filter(
+    guide: Float32[Array, "h w 3"], values: Float32[Array, "h w"], radius: int, epsilon: float
+) -> Float32[Array, "h w"]:
+    """``values`` made a locally linear function of ``guide``'s colours in windows of ``2 radius + 1`` (He et al. 2013)."""
+    slope, offset = _linear_model(guide, values, radius, epsilon)
+    filtered: Array = (slope * guide).sum(-1) + offset
+    return filtered
+
+
+def _linear_model(
+    guide: Float32[Array, "h w 3"], values: Float32[Array, "h w"], radius: int, epsilon: float
+) -> tuple[Float32[Array, "h w 3"], Float32[Array, "h w"]]:
+    """The guided filter's mean slope per colour channel and mean offset: 3 x 3 ridge regression in every window."""
+    size = (2 * radius + 1, 2 * radius + 1)
+
+    def mean(image: Array) -> Array:
+        return cv2.boxFilter(image, -1, size, borderType=cv2.BORDER_REFLECT)
+
+    mean_guide, mean_values = mean(guide), mean(values)
+    cross = mean(guide * values[..., None]) - mean_guide * mean_values[..., None]
+
+    def covariance(i: int, j: int) -> Array:
+        return mean(guide[..., i] * guide[..., j]) - mean_guide[..., i] * mean_guide[..., j]
+
+    ridge = np.float32(epsilon)
+    rr, gg, bb = covariance(0, 0) + ridge, covariance(1, 1) + ridge, covariance(2, 2) + ridge
+    rg, rb, gb = covariance(0, 1), covariance(0, 2), covariance(1, 2)
+    adjugate = (
+        (gg * bb - gb * gb, gb * rb - rg * bb, rg * gb - gg * rb),
+        (gb * rb - rg * bb, rr * bb - rb * rb, rb * rg - rr * gb),
+        (rg * gb - gg * rb, rb * rg - rr * gb, rr * gg - rg * rg),
+    )
+    determinant = np.maximum(rr * adjugate[0][0] + rg * adjugate[0][1] + rb * adjugate[0][2], ridge**3 / 2)
+    slope = np.stack([sum(row[k] * cross[..., k] for k in range(3)) / determinant for row in adjugate], -1)
+    offset = mean_values - (slope * mean_guide).sum(-1)
+    return mean(slope), mean(offset)
