@@ -94,9 +94,9 @@ ONE_SIDED: dict[str, tuple[Action, ...]] = {
     ),
     # Levator labii superioris alaeque nasi; the brow's head comes down to the wrinkled nose.
     "noseSneer": (
-        Action(SheetMuscle((423, 371, 266, 426), (-0.018, 0.125, 0.038), 0.60)),
-        Action(SheetMuscle((270, 269, 391), (0.016, 0.062, -0.020), 0.40), "upper"),
-        Action(SheetMuscle((295, 285, 336), (-0.014, -0.062, 0.004), 0.35)),
+        Action(SheetMuscle((423, 371, 266, 426), (-0.015, 0.105, 0.030), 0.60)),
+        Action(SheetMuscle((270, 269, 391), (0.014, 0.050, -0.016), 0.40), "upper"),
+        Action(SheetMuscle((295, 285, 336), (-0.012, -0.052, 0.003), 0.35)),
     ),
 }
 
@@ -115,7 +115,7 @@ TWO_SIDED: dict[str, tuple[Action, ...]] = {
     ),
     # Orbicularis oris; the cheeks and the jaw's skin follow it.
     "mouthPucker": (
-        Action(Sphincter(MOUTH_RING, 0.24, 0.165, 2.0, (1.0, -0.25))),
+        Action(Sphincter(MOUTH_RING, 0.32, 0.165, 2.0, (1.0, -0.20))),
         Action(SheetMuscle(LEFT_JAW, (-0.043, 0.052, 0.070), 0.40)),
         Action(SheetMuscle((416, 427, 434), (-0.042, 0.018, 0.036), 0.34)),
         Action(SheetMuscle((1, 4, 2), (0.0, -0.016, -0.040), 0.24)),

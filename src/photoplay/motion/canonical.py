@@ -95,9 +95,13 @@ def estimate_rest(face: Face, canonical: CanonicalFace) -> Float32[Array, 52]:
     wide = (width - NEUTRAL_MOUTH_WIDTH) / 0.30
     for side, corner, opening in (("Left", 291, face.eye_opening[0]), ("Right", 61, face.eye_opening[1])):
         raised = (points[corner, 1] - middle + 0.02) / 0.14
-        rest[ARKIT_INDEX[f"mouthSmile{side}"]] = np.clip(0.6 * wide + 0.4 * raised, 0.0, 0.9)
-        rest[ARKIT_INDEX[f"eyeBlink{side}"]] = np.clip((0.20 - opening) / 0.20, 0.0, 0.95)
-        rest[ARKIT_INDEX[f"eyeWide{side}"]] = np.clip((opening - 0.42) / 0.15, 0.0, 0.8)
+        smile = float(np.clip(0.6 * wide + 0.4 * raised, 0.0, 0.8))
+        bared = float(np.clip(3.0 * smile * (face.mouth_opening - 0.04), 0.0, 0.6))
+        rest[ARKIT_INDEX[f"mouthSmile{side}"]] = smile
+        rest[ARKIT_INDEX[f"mouthUpperUp{side}"]] = bared
+        rest[ARKIT_INDEX[f"mouthLowerDown{side}"]] = bared
+        rest[ARKIT_INDEX[f"eyeBlink{side}"]] = np.clip((0.17 - opening) / 0.17, 0.0, 0.95)
+        rest[ARKIT_INDEX[f"eyeWide{side}"]] = np.clip((opening - 0.40) / 0.15, 0.0, 0.8)
     smile = float(rest[[ARKIT_INDEX["mouthSmileLeft"], ARKIT_INDEX["mouthSmileRight"]]].mean())
-    rest[ARKIT_INDEX["jawOpen"]] = np.clip((face.mouth_opening - 0.04 - 0.12 * smile) / 0.75, 0.0, 0.9)
+    rest[ARKIT_INDEX["jawOpen"]] = np.clip((face.mouth_opening - 0.04 - 0.14 * smile) / 0.75, 0.0, 0.9)
     return rest
