@@ -174,7 +174,8 @@ def field_of(actions: tuple[Action, ...], points: Points, lower: Weights, twin: 
 
 def mirrored(field: Points) -> Points:
     """The same field on the other half of the face."""
-    return field[face_mirror()] * np.array([-1.0, 1.0, 1.0])
+    other: Points = field[face_mirror()] * np.array([-1.0, 1.0, 1.0])
+    return other
 
 
 def both(field: Points) -> Points:

@@ -72,7 +72,7 @@ class CanonicalFace:
 def lower_share(points: Points) -> Weights:
     """How far each point belongs to the lower lip's side of the mouth: 1 below the mouth line, 0 above."""
     corner = points[list(CORNERS)].mean(axis=0)
-    share = np.clip(0.5 + (corner[1] - points[:, 1]) / 0.30, 0.0, 1.0)
+    share: Array = np.clip(0.5 + (corner[1] - points[:, 1]) / 0.30, 0.0, 1.0)
     share = share * share * (3 - 2 * share)
     column = np.abs(np.linspace(-1.0, 1.0, 11))
     edge = np.clip((column - 0.55) / 0.45, 0.0, 1.0) ** 2 * 0.5

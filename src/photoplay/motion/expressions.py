@@ -58,7 +58,9 @@ class FaceRig:
     def absolute(self, weights: Float32[Array, "f 52"]) -> Float32[Array, "f 52"]:
         """The face's ARKit weights when a performance asks for ``weights``: rest + (1 - rest) * weights."""
         asked = np.clip(weights, 0.0, 1.0)
-        return (self.rest_blendshapes + (1.0 - self.rest_blendshapes) * asked).astype(np.float32)
+        held = self.rest_blendshapes
+        reached: Array = (held + (1.0 - held) * asked).astype(np.float32)
+        return reached
 
     def pose(self, weights: Float32[Array, "f 52"], gaze: Float32[Array, "f 2"]) -> LandmarkTrack:
         """Landmarks in photo space for ARKit ``weights`` 0..1 and ``gaze`` (yaw, pitch in degrees, signs as HeadPose).
@@ -84,7 +86,8 @@ class FaceRig:
     def _closing(self, asked: Float64[Array, "f 52"], added: Float64[Array, "f 52"]) -> Float64[Array, " f"]:
         """ARKit's mouthClose takes back as much of jawOpen as it holds: equal weights bring the lips together."""
         opened = self.rest_blendshapes[_JAW] + added[:, _JAW]
-        return np.clip(asked[:, _CLOSE] / np.maximum(opened, 0.05), 0.0, 1.0)
+        closing: Array = np.clip(asked[:, _CLOSE] / np.maximum(opened, 0.05), 0.0, 1.0)
+        return closing
 
 
 def _basis(canonical: CanonicalFace) -> Float64[Array, "52 1434"]:
@@ -136,7 +139,8 @@ def _eye_turn(weights: Float64[Array, "f 52"], gaze: Float64[Array, "f 2"], side
 
 
 def _soft(value: Float64[Array, " f"], limit: float) -> Float64[Array, " f"]:
-    return limit * np.tanh(value / limit)
+    held: Array = limit * np.tanh(value / limit)
+    return held
 
 
 def _lid_motion(weights: Float64[Array, "f 52"], pitch: Float64[Array, " f"], side: str) -> LidMotion:

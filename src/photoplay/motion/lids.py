@@ -81,8 +81,8 @@ class EyeRig:
         centre = corners.mean(axis=0)
         centre[2] = min(middle[2], centre[2] + 0.25 * width) - EYEBALL * width
         hinge = _hinge_axes(corners)
-        around = points[iris[0]].copy()
-        around[2] = centre[2]
+        # The iris counts as facing forward: FaceMesh's iris depth says nothing about where it really looks.
+        around = np.array([points[iris[0], 0], points[iris[0], 1], centre[2]])
         sphere = points[list(iris)] - around
         radius = EYEBALL * width
         sphere[:, 2] = np.sqrt(np.maximum(radius**2 - (sphere[:, :2] ** 2).sum(axis=1), (0.5 * radius) ** 2))
@@ -103,7 +103,8 @@ class EyeRig:
         nasal = -np.sign(self.centre[0]) * NASAL_SLIDE * width * np.sin(np.linspace(0.0, pi, 9))
         moved[..., 0] += motion.blink[:, None] * np.tile(nasal, 2)
         moved[:, [0, 8, 9, 17]] = 0.0
-        return moved @ self.hinge
+        offsets: Array = moved @ self.hinge
+        return offsets
 
     def irises(self, gaze: Float64[Array, "f 2"]) -> Float64[Array, "f 5 3"]:
         """Offsets of the iris points when the eyeball turns by ``gaze`` (yaw, pitch in degrees; signs as in HeadPose)."""
@@ -114,7 +115,8 @@ class EyeRig:
         z = -p[:, 1] * np.sin(pitch)[:, None] + p[:, 2] * np.cos(pitch)[:, None]
         x = p[:, 0] * np.cos(yaw)[:, None] + z * np.sin(yaw)[:, None]
         z = -p[:, 0] * np.sin(yaw)[:, None] + z * np.cos(yaw)[:, None]
-        return np.stack([x, y, z], axis=-1) - p
+        offsets: Array = np.stack([x, y, z], axis=-1) - p
+        return offsets
 
     def apply(self, moved: Float64[Array, "f 478 3"], motion: LidMotion, gaze: Float64[Array, "f 2"]) -> None:
         """Adds lids, the skin beside them and the iris to the offsets ``moved``, in place."""

@@ -37,7 +37,7 @@ def jaw_share(points: Points) -> Weights:
     top = corner[1] + 0.32 + outward * (ear_height - corner[1] - 0.32)
     bottom = corner[1] - 0.22 + outward**0.7 * (chin[1] - 0.25 - corner[1])
     t = np.clip((top - points[:, 1]) / (top - bottom), 0.0, 1.0)
-    share = t**1.8
+    share: Array = t**1.8
     column = np.abs(np.linspace(-1.0, 1.0, 11))
     corner_share = 0.36
     lower = corner_share + (1.0 - corner_share) * np.sqrt(np.clip(1.0 - column**2.6, 0.0, 1.0))
@@ -120,7 +120,7 @@ def _followers(points: Points, upper: bool) -> Float64[Array, "478 11"]:
     nearness = np.exp(-((distance / 0.16) ** 2)) + 1e-12
     fade = cosine_falloff(distance.min(axis=1), 0.0, 0.30 if upper else 0.52)
     side = np.clip((points[:, 1] - border[[0, -1], 1].mean()) / 0.10 * (1 if upper else -1), 0.0, 1.0)
-    followers = nearness / nearness.sum(axis=1, keepdims=True) * (_ROW_SHARE[-1] * fade * side)[:, None]
+    followers: Array = nearness / nearness.sum(axis=1, keepdims=True) * (_ROW_SHARE[-1] * fade * side)[:, None]
     for row in (*UPPER_LIP_ROWS, *LOWER_LIP_ROWS):
         followers[list(row)] = 0.0
     for share, row in zip(_ROW_SHARE, rows, strict=True):

@@ -28,7 +28,8 @@ DRAG, DRAG_REACH = 0.30, 1.7
 def cosine_falloff(distance: Float64[Array, "*n"], inner: float, outer: float) -> Float64[Array, "*n"]:
     """1 up to ``inner``, 0 from ``outer`` on, a half cosine wave between (C1 smooth)."""
     t = np.clip((distance - inner) / (outer - inner), 0.0, 1.0)
-    return 0.5 + 0.5 * np.cos(np.pi * t)
+    falloff: Array = 0.5 + 0.5 * np.cos(np.pi * t)
+    return falloff
 
 
 def distance_to(points: Points, indices: tuple[int, ...], squash: Vector = (1.0, 1.0, 1.0)) -> Weights:
@@ -63,7 +64,8 @@ class LinearMuscle:
         angular = cosine_falloff(angle, 0.0, self.half_angle)
         rising = np.sin(np.clip(distance / length, 0.0, 1.0) * np.pi / 2) ** 2
         radial = rising * cosine_falloff(distance, length, length * (1.0 + self.reach))
-        return -(offset / distance[:, None]) * (self.pull * angular * radial)[:, None]
+        field: Array = -(offset / distance[:, None]) * (self.pull * angular * radial)[:, None]
+        return field
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,8 @@ class SheetMuscle:
         distance = distance_to(points, self.insertion, self.squash)
         near = cosine_falloff(distance, self.inner, self.reach)
         far = cosine_falloff(distance, self.inner, DRAG_REACH * self.reach)
-        return ((1.0 - DRAG) * near + DRAG * far)[:, None] * np.asarray(self.pull)
+        field: Array = ((1.0 - DRAG) * near + DRAG * far)[:, None] * np.asarray(self.pull)
+        return field
 
 
 @dataclass(frozen=True)

@@ -116,7 +116,7 @@ def _micro_expressions(time: Float64[Array, " f"], stream: np.random.Generator) 
     weights = np.zeros((len(time), 52))
     curves = band_limited(time, stream, 2 * len(MICRO))
     for k, (shape, size) in enumerate(MICRO.items()):
-        shared = np.maximum(curves[:, 2 * k], 0.0) ** 2
+        shared = 2.5 * (1.0 - np.exp(-0.5 * np.maximum(curves[:, 2 * k], 0.0) ** 2))
         for side, lean in (("Left", 0.85), ("Right", 1.15)):
             name = shape if shape in ARKIT_INDEX else f"{shape}{side}"
             weights[:, ARKIT_INDEX[name]] = size * shared * np.clip(lean + 0.15 * curves[:, 2 * k + 1], 0.4, 1.4)

@@ -223,4 +223,5 @@ def _pose_angles(turn: Float64[Array, "f 3 3"]) -> Float32[Array, "f 3"]:
     pitch = -np.arcsin(np.clip(turn[:, 2, 1], -1.0, 1.0))
     yaw = -np.arctan2(-turn[:, 2, 0], turn[:, 2, 2])
     roll = np.arctan2(-turn[:, 0, 1], turn[:, 1, 1])
-    return np.degrees(np.stack([yaw, pitch, roll], axis=1)).astype(np.float32)
+    angles: Array = np.degrees(np.stack([yaw, pitch, roll], axis=1)).astype(np.float32)
+    return angles

@@ -41,7 +41,8 @@ def ease_in(performance: Performance) -> Performance:
 
     def eased(curve: Array) -> Array:
         offset = start.reshape(-1, *([1] * (curve.ndim - 1))) * curve[:1]
-        return (curve - offset).astype(np.float32)
+        moved: Array = (curve - offset).astype(np.float32)
+        return moved
 
     return replace(
         performance,
