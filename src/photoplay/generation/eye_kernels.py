@@ -18,7 +18,8 @@ class EyePose(NamedTuple):
 
     ``inverse`` [2, 3] maps frame pixels to the rest frame, ``axes`` holds origin and direction of the eye's local frame,
     ``columns`` [c, 8] the lid edges from ``start`` in steps of ``step``: upper y, its rest x and y, lower y, its rest x and
-    y, the crease's y and its shift. ``gaze`` is the iris' way in pixels.
+    y, the crease's y and its shift. ``gaze`` is the iris' way in pixels, ``shut`` how far the
+    lids have closed since the photo (0..1), ``moved`` fades the lid in.
     """
 
     inverse: Array
@@ -30,6 +31,8 @@ class EyePose(NamedTuple):
     gaze_y: float
     gaze_weight: float
     eye_weight: float
+    moved: float
+    shut: float
 
 
 class EyeTextures(NamedTuple):
@@ -48,10 +51,12 @@ class EyeTextures(NamedTuple):
     soft: float
     line: float
     lashes: float
+    outer: float
 
 
 @njit(cache=True, nogil=True)
 def _ramp(low: float, high: float, value: float) -> float:
+    """A smooth step from 0 at ``low`` to 1 at ``high``, which may lie below."""
     t = min(1.0, max(0.0, (value - low) / (high - low)))
     return t * t * (3 - 2 * t)
 
@@ -116,13 +121,12 @@ def paint_eye(
                 row[k] = pose.columns[i, k] * (1 - f) + pose.columns[i + 1, k] * f
             upper, upper_x, upper_rest, lower, crease, crease_shift = row[0], row[1], row[2], row[3], row[6], row[7]
             u = lx / w
-            ends = _ramp(-0.12, 0.06, u) * (1 - _ramp(0.94, 1.12, u))
+            ends = _ramp(-0.3, -0.18, u) * (1 - _ramp(1.18, 1.3, u))
             if ends <= 0:
                 continue
             below, above = ly - upper, lower - ly
             travel = upper - upper_rest
-            gap = max(lower - upper_rest, 0.02 * w)
-            shut = min(1.0, max(0.0, travel / gap))
+            shut = pose.shut
             tx = (qx + 0.5) * tex.factor - 0.5 - tex.left
             ty = (qy + 0.5) * tex.factor - 0.5 - tex.top
             for k in range(3):
@@ -136,10 +140,12 @@ def paint_eye(
             if not 0.0 <= u <= 1.0:
                 opening = 0.0
             if opening > 0:
-                fresh = max(pose.gaze_weight, _ramp(0.0, 0.04 * w, -travel) * (1 - _ramp(0.03 * w, 0.09 * w, ly - upper_rest)))
-                fresh = max(fresh, _ramp(-0.01 * w, 0.02 * w, ly - row[5]))
+                raised = _ramp(0.0, 0.04 * w, -travel)
+                fresh = raised * (1 - _ramp(0.07 * w, 0.15 * w, ly - upper_rest))
+                fresh = max(fresh, _ramp(0.0, 0.03 * w, lower - row[5]) * _ramp(-0.07 * w, 0.0, ly - row[5]))
+                fresh = max(fresh, pose.gaze_weight)
                 _eyeball(pose, tex, tx, ty, 1 - fresh, lid, tmp)
-                shade = 1 - 0.42 * max(_ramp(0.0, 0.1 * w, travel), fresh) * exp(-max(below, 0.0) / (0.045 * w))
+                shade = 1 - 0.45 * max(_ramp(0.0, 0.1 * w, travel), raised, pose.gaze_weight) * exp(-max(below, 0.0) / (0.05 * w))
                 cover = opening * pose.eye_weight
                 for k in range(3):
                     colour[k] += (lid[k] * shade - colour[k]) * cover
@@ -149,22 +155,23 @@ def paint_eye(
                     if cover > 0.5:
                         flow[py, px, 0], flow[py, px, 1] = qx - px, qy - py
             # The upper lid that has come down over it.
-            moved = _ramp(0.015 * w, 0.07 * w, travel) * ends
+            moved = pose.moved * ends
             if moved > 0:
-                cover = moved * (1 - opening) * _ramp(-soft, 0.0, upper - ly + soft * 0.5)
+                beyond = _ramp(0.04, -0.08, u) + _ramp(0.96, 1.08, u)
+                cover = moved * (1 - opening) * _ramp(-soft, 0.0, upper - ly + soft * 0.5 + beyond * 0.3 * w)
                 cover *= _ramp(crease - 0.22 * w, crease - 0.02 * w, ly)
                 if cover > 0:
                     lift = crease_shift * (1 - _ramp(crease, upper_rest, ly)) if crease < upper_rest else 0.0
                     _sample(tex.lid, tx + lift * tex.factor * pose.axes[3], ty - lift * tex.factor * pose.axes[2], lid)
                     span = max(upper - crease, 1.0)
                     s = min(1.0, max(0.0, (upper - ly) / span))
-                    shade = 1 + shut * (0.05 * sin(3.1416 * s) - 0.13 * exp(-s / 0.16) - 0.05 * (2 * u - 1) ** 2)
+                    shade = 1 + shut * (0.07 * sin(3.1416 * s) - 0.12 * exp(-s / 0.16) - 0.06 * exp((s - 1) / 0.2) - 0.05 * min(1.0, (2 * u - 1) ** 2)) * (1 - beyond)
                     # The photo's own lashes ride on the edge and fold away as the lid comes down.
                     d = (upper - ly) / max(1 - 0.75 * shut, 0.2)
                     ox, oy = upper_x, upper_rest - d
                     rx = pose.axes[0] + ox * pose.axes[2] - oy * pose.axes[3]
                     ry = pose.axes[1] + ox * pose.axes[3] + oy * pose.axes[2]
-                    keep = 1 - _ramp(tex.lashes * 0.7, tex.lashes * 1.2, d)
+                    keep = (1 - _ramp(tex.lashes * 0.7, tex.lashes * 1.2, d)) * _ramp(-0.12, 0.02 + 0.1 * shut, min(u, 1 - u))
                     _sample(tex.lash, (rx + 0.5) * tex.factor - 0.5 - tex.left, (ry + 0.5) * tex.factor - 0.5 - tex.top, lash)
                     for k in range(3):
                         colour[k] += (lid[k] * shade * (1 - keep * (1 - lash[k])) - colour[k]) * cover
@@ -175,15 +182,18 @@ def paint_eye(
                             label = LID
             # The lash line on the lid's edge.
             if moved > 0:
-                length = tex.lashes * 0.55 * shut * _fringe(u)
-                thick = 0.016 * w + 0.35 * soft
+                out = abs(u - tex.outer)
                 d = ly - upper
+                fan = u + 0.5 * (u - 0.5) * max(d, 0.0) / w
+                taper = _ramp(-0.03, 0.22, out) * (1 - _ramp(0.62, 1.02, out))
+                length = tex.lashes * shut * (1.15 - 0.75 * out) * (0.3 + 0.7 * _fringe(fan)) * min(1.0, 3 * taper)
+                thick = (0.010 + 0.007 * (1 - out)) * w + 0.35 * soft
                 if d < 0:
                     profile = exp(-((d / thick) ** 2))
                 else:
-                    profile = 0.75 * exp(-((d / thick) ** 2)) + 0.25 * exp(-((d / (thick + length)) ** 2))
-                taper = _ramp(-0.04, 0.22, u) * (1 - _ramp(0.8, 1.04, u))
-                dark = 1 - tex.line * profile * (0.35 + 0.65 * taper) * moved * (0.4 + 0.6 * shut)
+                    profile = 0.7 * exp(-((d / thick) ** 2)) + 0.3 * exp(-((d / (thick + 0.8 * length)) ** 2))
+                profile *= 0.8 + 0.2 * _fringe(1.7 * u + 0.4)
+                dark = 1 - tex.line * profile * (0.25 * _ramp(-0.05, 0.02, min(u, 1 - u)) + 0.75 * taper) * moved * (0.45 + 0.55 * shut)
                 for k in range(3):
                     colour[k] *= dark
                 if dark < 0.75:

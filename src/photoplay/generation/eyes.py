@@ -80,6 +80,9 @@ class EyeLayer:
         for edge in (upper, lower, crease):
             parts.append(edge_columns(self.axes.local(steady[edge]), self.axes.local(self.rest[edge, :2]), grid))
         columns = np.c_[parts[0], parts[1], parts[2][:, 0], parts[2][:, 0] - parts[2][:, 2]].astype(np.float32)
+        middle = columns[(grid > 0.3 * length) & (grid < 0.7 * length)]
+        travel = float((middle[:, 0] - middle[:, 2]).mean())
+        gap = max(float((middle[:, 3] - middle[:, 2]).mean()), 0.02 * length)
         ball = _EYEBALL * self.iris_radius
         way = ball * sin(radians(float(gaze[0]))), -ball * sin(radians(float(gaze[1])))
         turned = _ramp(0.0, 1.0, float(np.hypot(*way)))
@@ -93,6 +96,8 @@ class EyeLayer:
             way[1],
             turned,
             max(weight, turned),
+            _ramp(0.015 * length, 0.07 * length, travel),
+            min(1.0, max(0.0, travel / gap)),
         )
         box = self._box(buffers, linear, shift)
         if box[2] > box[0] and box[3] > box[1]:
@@ -111,6 +116,13 @@ class EyeLayer:
 def _ramp(low: float, high: float, value: float) -> float:
     t = min(1.0, max(0.0, (value - low) / (high - low)))
     return t * t * (3 - 2 * t)
+
+
+def _between(low: Array | float, high: Array | float, value: Array) -> Array:
+    """A smooth step from 0 at ``low`` to 1 at ``high``, which may lie below."""
+    t = np.clip((value - low) / (np.asarray(high) - low), 0, 1)
+    eased: Array = t * t * (3 - 2 * t)
+    return eased
 
 
 class _EyeTexture:
@@ -163,8 +175,9 @@ class _EyeTexture:
             float(self.factor),
             w,
             float(max(1.0, 1.6 * self.look.blur)),
-            float(np.clip(line * 1.05, 0.4, 0.85)),
+            float(np.clip(line, 0.35, 0.68)),
             lashes,
+            0.0 if self.seed == 1 else 1.0,
         )
 
     def _lash_length(self) -> float:
@@ -184,20 +197,20 @@ class _EyeTexture:
     def _lid(self, lashes: float) -> Float32[Array, "h w 3"]:
         """The closed lid: the photo, with the open eye and its lashes filled from the skin around, mostly from above."""
         w = self.axes.length
-        reach = np.clip(np.minimum(self.x, w - self.x) / (0.2 * w), -0.6, 1.0)
-        grow = (0.4 + 0.6 * np.clip(reach, 0, 1)) * lashes
-        top, bottom = self.upper - grow, self.lower + 0.05 * w
-        hole = np.clip((self.y - top) / (0.04 * w) + 0.5, 0, 1) * np.clip((bottom - self.y) / (0.04 * w) + 0.5, 0, 1)
-        hole *= np.clip((self.x + 0.1 * w) / (0.06 * w), 0, 1) * np.clip((1.1 * w - self.x) / (0.06 * w), 0, 1)
+        outer, inner = (self.x, w - self.x) if self.seed == 1 else (w - self.x, self.x)
+        reach = np.clip(np.minimum(outer + 0.1 * w, inner) / (0.2 * w), 0, 1)
+        top, bottom = self.upper - (0.5 + 0.5 * reach) * lashes, self.lower + 0.04 * w
+        hole = _between(top - 0.10 * w, top + 0.01 * w, self.y) * _between(bottom + 0.05 * w, bottom - 0.03 * w, self.y)
+        hole *= _between(-0.34 * w, -0.16 * w, outer) * _between(-0.12 * w, 0.0, inner)
         grey = luma(self.photo)
-        ring = (hole < 0.01) & (self.y > self.upper - 0.35 * w) & (self.y < self.lower + 0.3 * w)
+        ring = (hole < 0.1) & (self.y > self.upper - 0.35 * w) & (self.y < self.upper)
         ring &= (self.x > -0.1 * w) & (self.x < 1.1 * w)
         skin = float(np.median(grey[ring])) if ring.any() else float(luma(self.look.skin))
         odd = np.clip((np.abs(grey - skin) / skin - 0.18) / 0.2, 0, 1)
         far = np.clip((np.abs(self.y - self.upper) / w - 0.3) / 0.2, 0, 1)
         weight = (1 - hole) * np.where(self.y > self.lower, 0.3, 1.0) * (1 - 0.97 * odd) * (1 - 0.9 * far)
         smooth = smooth_fill(self.photo, weight.astype(np.float32))
-        smooth = cv2.GaussianBlur(smooth, (0, 0), 0.04 * w * self.factor)
+        smooth = cv2.GaussianBlur(smooth, (0, 0), 0.05 * w * self.factor)
         smooth += grain_field(hole.shape, self.look, self.factor, self.seed)[..., None]
         mixed: Array = self.photo + (smooth - self.photo) * hole[..., None]
         return np.clip(mixed, 0, 255).astype(np.float32)

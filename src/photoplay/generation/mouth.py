@@ -21,6 +21,7 @@ _JAW = [152, 148, 377, 176, 400, 175, 199]
 _COLUMNS = 192
 _ARCH = 25.5
 """Radius of the dental arch in millimetres."""
+_LOWER_DOWN = [topology.ARKIT_INDEX["mouthLowerDownLeft"], topology.ARKIT_INDEX["mouthLowerDownRight"]]
 _TONGUE_OUT = topology.ARKIT_INDEX["tongueOut"]
 
 
@@ -65,7 +66,7 @@ class MouthLayer:
         turn = motion.matrix @ self.turn
         size = max(float(np.cbrt(abs(np.linalg.det(motion.matrix.astype(np.float64))))), 1e-3)
         anchors = motion.apply(self.incisors)[:, :2].copy()
-        anchors[1] += jaw
+        anchors[1] += jaw + self._hidden(landmarks, axes, anchors[1] + jaw, blendshapes)
         arches, start, step = self._arches(turn / size, self.textures.scale * size)
         grid = np.linspace(-0.1 * axes.length, 1.1 * axes.length, _COLUMNS, dtype=np.float32)
         along = turn[:2, 0] / max(float(np.hypot(*turn[:2, 0])), 1e-6)
@@ -88,6 +89,15 @@ class MouthLayer:
         box = self._box(buffers, landmarks, pose.tongue_out)
         if box[2] > box[0] and box[3] > box[1]:
             paint_mouth(buffers.rgb, buffers.confidence, buffers.labels, buffers.depth, box, pose, self.textures)
+
+    def _hidden(self, landmarks: Landmarks, axes: Axes, edge: Array, blendshapes: Array) -> Array:
+        """How far the lower teeth sink so that the lip covers them as it does unless it is pulled down."""
+        pulled = float(blendshapes[_LOWER_DOWN].mean())
+        shown = (1.8 + 4.5 * pulled) * self.textures.scale
+        rise = float(axes.local(landmarks[_LOWER[5], :2])[1] - axes.local(edge.astype(np.float32))[1]) - shown
+        down = np.array([-axes.along[1], axes.along[0]])
+        sink: Array = down * max(rise, 0.0)
+        return sink
 
     def _columns(self, landmarks: Landmarks, axes: Axes, grid: Float32[Array, c]) -> Float32[Array, "c 10"]:
         parts = []

@@ -89,7 +89,7 @@ def _tooth(row: int, arc: float, depth: float, facing: float, tex: MouthTextures
     gum = _ramp(-0.6 * tex.soft - 0.3 * px, 0.6 * tex.soft + 0.3 * px, inside - height)
     near = min(t, 1 - t) * _WIDTHS[row, k]
     sigma = sqrt(0.22**2 + (0.55 * tex.soft / px) ** 2)
-    line = 0.62 * (0.22 / sigma) ** 0.7 * exp(-((near / sigma) ** 2))
+    line = 0.42 * (0.22 / sigma) ** 0.7 * exp(-((near / sigma) ** 2))
     body = 1 - 0.10 * bow * bow
     rise = min(1.0, max(0.0, inside / height))
     body *= 0.90 + 0.10 * _ramp(0.0, 0.28, rise) - 0.09 * _ramp(0.5, 1.0, rise)
@@ -141,24 +141,23 @@ def _tongue(pose: MouthPose, tex: MouthTextures, px: float, py: float, lower: fl
     x = (ax * pose.upright[0] + ay * pose.upright[1]) / k
     y = (ay * pose.upright[0] - ax * pose.upright[1]) / k
     out_by = pose.tongue_out
-    half = 19.0 - 5.0 * out_by
+    half = 19.0 - 3.5 * out_by
     if abs(x) >= half:
         return 0.0
     bow = x / half
-    top = 2.0 - (2.0 + 4.0 * min(1.0, gap / (0.5 * tex.width)) + 4.0 * out_by) * (1 - bow * bow) + 0.8 * exp(-((x / 2.2) ** 2))
-    cover = min(1.0, max(0.0, (y - top) * k / (1.5 * tex.soft) + 0.5))
-    tip = 30.0
+    wide = min(1.0, gap / (0.6 * tex.width))
+    top = 2.0 - (2.0 + 13.0 * wide + 4.0 * out_by * (1 - wide)) * (1 - bow * bow) + 0.9 * exp(-((x / 2.6) ** 2))
+    cover = min(1.0, max(0.0, (y - top) * k / (1.5 * tex.soft + 1.2 * k) + 0.5))
+    light = 0.26 + 0.48 * _ramp(top, top + 10.0 + 6.0 * wide, y)
     if out_by > 0:
-        tip = lower + 24.0 * out_by * sqrt(max(0.0, 1 - abs(bow) ** 2.6)) - 3.0 * (1 - out_by)
-        cover *= min(1.0, max(0.0, (tip - y) * k / tex.soft + 0.5))
-        cover *= min(1.0, max(0.0, (half - abs(x)) * k / tex.soft))
+        tip = lower + 19.0 * out_by * (max(0.0, 1 - abs(bow) ** 3.2)) ** 0.42 - 3.0 * (1 - out_by)
+        cover *= min(1.0, max(0.0, (tip - y) * k / tex.soft + 0.5)) * min(1.0, max(0.0, (half - abs(x)) * k / tex.soft))
+        edge = min(tip - y, (half - abs(x)) * 1.2)
+        light += out_by * (0.34 * _ramp(-4.0, 1.0, y - lower) * (1 - 0.25 * _ramp(0.0, 16.0, y - lower)) - 0.16 * exp(-max(edge, 0.0) / 1.4))
+        light += 0.16 * out_by * exp(-(((y - tip + 7.0) / 3.5) ** 2)) * exp(-(((abs(x) - 5.5) / 3.2) ** 2))
     if cover <= 0:
         return 0.0
-    light = 0.42 + 0.38 * _ramp(top, top + 9.0, y) + 0.25 * out_by * _ramp(top, top + 14.0, y)
-    light *= (1 - 0.30 * abs(bow) ** 3) * (1 - 0.14 * exp(-((x / 1.6) ** 2)))
-    if out_by > 0:
-        light *= 1 - 0.35 * out_by * _ramp(tip - 5.0, tip, y)
-        light += 0.10 * out_by * exp(-(((y - tip + 8.0) / 3.0) ** 2) - ((abs(x) - 5.0) / 3.0) ** 2)
+    light *= (1 - 0.22 * abs(bow) ** 3) * (1 - 0.10 * exp(-((x / 1.4) ** 2)) * (1 - 0.5 * out_by))
     for c in range(3):
         out[c] = tex.colours[2, c] * light
     return cover
@@ -171,7 +170,7 @@ def _inside(pose: MouthPose, tex: MouthTextures, px: float, py: float, row: Arra
     down = (y - row[0]) / max(gap, 1.0)
     label = MOUTH
     for c in range(3):
-        out[c] = tex.colours[3, c] * (0.75 + 0.6 * down)
+        out[c] = tex.colours[3, c] * (0.7 + 0.9 * down)
     cover = _tongue(pose, tex, px, py, 100.0, gap, tmp)
     for c in range(3):
         out[c] += (tmp[c] - out[c]) * cover
@@ -181,14 +180,16 @@ def _inside(pose: MouthPose, tex: MouthTextures, px: float, py: float, row: Arra
         own = _patch(tex.lower if arch == 1 else tex.upper, pose.jaw_inverse if arch == 1 else pose.inverse, tex, px, py, tmp)
         r, g, b = tmp[0], tmp[1], tmp[2]
         cover = _teeth(arch, pose, tex, px, py, tmp)
-        if cover > 0:
+        reach = 0.0
+        if max(cover, own) > 0:
             reach = (y - row[0]) if arch == 0 else (y - row[0]) * 0.35 + (row[1] - y)
-            shade = 1 - 0.5 * exp(-max(reach, 0.0) / (0.045 * tex.width)) - (0.18 if arch == 1 else 0.0)
+            shade = 1 - 0.45 * exp(-max(reach, 0.0) / (0.03 * tex.width))
+            dim = shade - (0.18 if arch == 1 else 0.0)
             for c in range(3):
-                out[c] += (tmp[c] * shade - out[c]) * cover
-        out[0] += (r - out[0]) * own
-        out[1] += (g - out[1]) * own
-        out[2] += (b - out[2]) * own
+                out[c] += (tmp[c] * dim - out[c]) * cover
+            out[0] += (r * shade - out[0]) * own
+            out[1] += (g * shade - out[1]) * own
+            out[2] += (b * shade - out[2]) * own
         if max(own, cover) > 0.5:
             label = TEETH
     return label
@@ -255,7 +256,8 @@ def paint_mouth(
                 touched = True
                 label = _inside(pose, tex, float(px), float(py), row, y, inner, tmp)
                 cover = opening * pose.weight
-                speck = tex.grain[py % grain_height, px % grain_width]
+                level = 0.3 * inner[0] + 0.6 * inner[1] + 0.1 * inner[2]
+                speck = tex.grain[py % grain_height, px % grain_width] * min(1.0, level / 110.0)
                 for k in range(3):
                     colour[k] += (inner[k] + speck - colour[k]) * cover
                 confidence[py, px] = np.uint8(confidence[py, px] + (40 - float(confidence[py, px])) * cover)

@@ -119,7 +119,7 @@ class MouthPicture:
         if self.open:
             return upper + 0.5 * self.scale, lower - 0.3 * self.scale
         line = upper + float(self.contact[0][5])
-        return line + 2.0 * self.scale, line + 0.4 * self.scale
+        return line + 3.0 * self.scale, line + 0.4 * self.scale
 
     def _split(self) -> Float32[Array, "h w"]:
         """Local y of the lower end of the photo's upper teeth over every pixel's column."""
@@ -149,17 +149,50 @@ class MouthPicture:
         margin = 0.012 * w + 0.5 * soft
         split = np.minimum(self._split(), self.lower)
         top = self.upper + margin
-        mirrored = np.where(self.y < top, np.minimum(2 * top - self.y, np.maximum(split - margin, top)), self.y)
-        rise = mirrored - self.y
-        ys = np.arange(self.x.shape[0], dtype=np.float32)[:, None] + rise * self.factor * self.axes.along[0]
-        xs = np.arange(self.x.shape[1], dtype=np.float32)[None, :] - rise * self.factor * self.axes.along[1]
+        sound = top + 0.4 * np.maximum(split - top, 0)
+        drop = np.where(self.y < top, sound, self.y) - self.y
+        ys = np.arange(self.x.shape[0], dtype=np.float32)[:, None] + drop * self.factor * self.axes.along[0]
+        xs = np.arange(self.x.shape[1], dtype=np.float32)[None, :] - drop * self.factor * self.axes.along[1]
         picture = cv2.remap(
-            self.photo, xs.astype(np.float32), ys.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-        )
+            self._unshaded(top, sound), xs.astype(np.float32), ys.astype(np.float32), cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
+        )  # fmt: skip
         alpha = np.clip((split - self.y) / soft + 0.5, 0, 1)
         alpha *= np.clip((self.y - (split - 9.5 * self.scale)) / (0.8 * self.scale + soft) + 0.5, 0, 1)
+        alpha *= self._toothed()
         alpha *= np.clip((self.x - 0.03 * w) / (0.05 * w), 0, 1) * np.clip((0.97 * w - self.x) / (0.05 * w), 0, 1)
         return np.dstack([picture, alpha]).astype(np.float32), empty
+
+    def _unshaded(self, top: Array, sound: Array) -> Float32[Array, "h w 3"]:
+        """The photo with the upper lip's shadow on the teeth lifted."""
+        depth = (self.y - top) / np.maximum(sound - top, 0.5)
+        light = luma(self.photo)
+        lit = (self.teeth > 0.3) & (depth > 0)
+        bins = np.linspace(0, 1, 7)
+        levels = [np.median(light[lit & (depth >= a) & (depth < a + 0.2)]) if (lit & (depth >= a) & (depth < a + 0.2)).sum() > 4
+                  else np.nan for a in bins]  # fmt: skip
+        profile = np.array(levels)
+        known = ~np.isnan(profile)
+        if not known.any():
+            return self.photo
+        profile = np.interp(bins, bins[known], profile[known])
+        gain = np.clip(profile[-1] / np.maximum(profile, 1.0), 1.0, 1.7)
+        factor = np.where(depth < 1, np.interp(np.clip(depth, 0, 1), bins, gain), 1.0)
+        lifted: Array = np.clip(self.photo * factor[..., None], 0, 255)
+        return lifted.astype(np.float32)
+
+    def _toothed(self) -> Float32[Array, "h w"]:
+        """1 over the columns in which the photo shows teeth, falling softly to 0 beside them."""
+        w = self.axes.length
+        bins = np.clip((self.x / w * 48).astype(int), 0, 47)
+        inside = self._opening(0.0)
+        share = np.array([self.teeth[inside & (bins == k)].mean() if (inside & (bins == k)).any() else 0 for k in range(48)])
+        level = np.clip((share - 0.12) / 0.2, 0, 1)
+        lit = np.flatnonzero(level > 0.5)
+        if lit.size:
+            level[lit[0] : lit[-1] + 1] = np.maximum(level[lit[0] : lit[-1] + 1], 0.999)
+        level = np.convolve(np.pad(level, 2, mode="edge"), np.ones(5) / 5, mode="valid")
+        return np.interp(self.x, (np.arange(48) + 0.5) / 48 * w, level).astype(np.float32)
 
     def _white(self) -> Float32[Array, 3]:
         """A white thing in the face's light: the sclera's brighter part, kept near the skin's own brightness."""
@@ -177,8 +210,8 @@ class MouthPicture:
         white = white[np.argsort(luma(white))[len(white) // 2 :]].mean(0) if len(white) else skin
         tint = white / max(float(luma(white)), 1.0)
         warm = skin / max(level, 1.0)
-        tint = 1 + 0.55 * (tint - 1) + 0.2 * (warm - 1)
-        bright = float(np.clip(max(float(luma(white)), 1.02 * level), 0.0, max(1.5 * level, 90.0)))
+        tint = 1 + 0.25 * (tint - 1) + 0.05 * (warm - 1)
+        bright = float(np.clip(max(float(luma(white)), 1.1 * level), 0.0, max(1.5 * level, 90.0)))
         return (tint * min(bright, 245.0)).astype(np.float32)
 
     def _photo_at(self, spot: Float32[Array, 2]) -> Float32[Array, 3]:
@@ -202,7 +235,7 @@ class MouthPicture:
         skin = self.look.skin
         rosy = 0.5 * lip + 0.5 * skin * (float(luma(lip)) / max(float(luma(skin)), 1.0)) * red
         return np.stack(
-            [teeth, rosy * red * 0.85, lip * red * 0.85, float(luma(lip)) * 0.13 * (1 + (red - 1) * 2.2), lip * 0.3]
+            [teeth, rosy * red * 0.85, lip * red * 0.85, float(luma(lip)) * 0.15 * (1 + (red - 1) * 2.2), lip * 0.3]
         ).clip(0, 255).astype(np.float32)  # fmt: skip
 
     def bake(self) -> MouthTextures:
