@@ -75,7 +75,8 @@ def interpolate(
     if len(times) == 1:
         return np.full_like(t, values[0])
     slopes = monotone_slopes(times, values, periodic)
-    arrivals: tuple[Ease, ...] = eases[1:] or ("smooth",) * (len(times) - 1)
+    smooth: Ease = "smooth"
+    arrivals = eases[1:] or (smooth,) * (len(times) - 1)
     shaped = np.array([ease in _WAYPOINTS for ease in arrivals])
     slopes[:-1][shaped] = slopes[1:][shaped] = 0.0
     if periodic and (shaped[0] or shaped[-1]):

@@ -15,7 +15,7 @@ from photoplay.types import Body, Face, Notice, Scene, Subject
 
 MAX_USER_TEMPLATES = 2000
 FRONTAL_DEGREES = 30.0
-VISIBLE = 0.5
+LANDMARKS_VISIBLE, JOINT_VISIBLE = 0.5, 0.35
 
 
 @cache
@@ -137,11 +137,11 @@ def check_needs(template: Template, scene: Scene) -> tuple[Notice, ...]:
 
 
 def _points_seen(face: Face, points: tuple[int, ...]) -> bool:
-    return float(face.visibility[list(points)].mean()) >= VISIBLE
+    return float(face.visibility[list(points)].mean()) >= LANDMARKS_VISIBLE
 
 
 def _joints_seen(body: Body | None, *names: str) -> bool:
-    return body is not None and all(float(body.visibility[POSE_INDEX[name]]) >= VISIBLE for name in names)
+    return body is not None and all(float(body.visibility[POSE_INDEX[name]]) >= JOINT_VISIBLE for name in names)
 
 
 def _meets(need: Need, subject: Subject) -> bool:
