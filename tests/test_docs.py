@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from photoplay.safety.reading import State
+from photoplay.types import Consent
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted((ROOT / "docs").rglob("*.md"))
+
+
+def test_the_documentation_builds_without_a_warning(tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-W",
+        "ignore",
+        "-m",
+        "mkdocs",
+        "build",
+        "--strict",
+        "--quiet",
+        "--site-dir",
+        str(tmp_path),
+    ]
+    built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stderr
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_python_examples_import_what_there_is(page: Path) -> None:
+    for block in re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+        compile(block, page.name, "exec")
+        imports = "\n".join(line for line in block.splitlines() if line.startswith(("import ", "from ")))
+        exec(imports, {})
+
+
+def test_every_statement_and_state_is_explained() -> None:
+    text = (ROOT / "docs" / "consent.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `([a-z]+)` \|", text, re.MULTILINE) == [
+        *get_args(Consent), "trusted", "untrusted", "valid", "tampered", "unsigned",
+    ]  # fmt: skip
+    assert {"trusted", "untrusted", "valid", "tampered", "unsigned"} == set(get_args(State))
+
+
+def test_exit_statuses_are_those_of_the_command_line() -> None:
+    from photoplay.cli.app import EXIT_CODES
+
+    text = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    documented = {int(status) for status in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)}
+    assert documented == {0, 1, 2, *(status for _, status in EXIT_CODES)}
