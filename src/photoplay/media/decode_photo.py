@@ -13,7 +13,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-from PIL import Image, ImageChops, ImageCms, ImageFile, TiffImagePlugin  # noqa: F401 (EXIF needs it, later is too late)
+from PIL import Image, ImageChops, ImageCms, ImageFile, PngImagePlugin, TiffImagePlugin  # noqa: F401 (for EXIF)
 
 from photoplay.media.confine import answer, confine, fail, read_input, send
 
@@ -117,8 +117,21 @@ def _load(image: Any, kind: str, data: bytes) -> None:
     except OSError as problem:
         text = str(problem)
         raise RefusedError("photo_truncated" if "truncated" in text or "end of" in text else "photo_broken") from None
-    if kind == "png" and not _png_is_whole(image, data):
+    if (kind == "png" and not _png_is_whole(image, data)) or (kind == "jpeg" and not _jpeg_is_whole(image, data)):
         raise RefusedError("photo_truncated")
+
+
+def _jpeg_is_whole(image: Any, data: bytes) -> bool:
+    """Whether a JPEG has an end mark, and at least the bits that the emptiest picture of its size takes.
+
+    libjpeg fills up what is missing with grey. Every 8x8 block takes one bit (its DC code), in a baseline file two.
+    """
+    scan = data.find(b"\xff\xda")
+    if data.find(b"\xff\xd9", scan) < 0:
+        return False
+    across, down = max(h for _, h, _, _ in image.layer), max(v for _, _, v, _ in image.layer)
+    blocks = sum(-(-image.width * h // (8 * across)) * -(-image.height * v // (8 * down)) for _, h, v, _ in image.layer)
+    return bool((len(data) - scan) * 8 >= blocks * (1 if image.info.get("progressive") else 2))
 
 
 def _png_is_whole(image: Any, data: bytes) -> bool:
@@ -246,4 +259,5 @@ def _transformed(picture: Image.Image, embedded: Any) -> Image.Image:
 if __name__ == "__main__":
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS
     ImageFile.LOAD_TRUNCATED_IMAGES = False
+    PngImagePlugin.MAX_TEXT_CHUNK = 16 << 20  # profiles and edit histories may be long; the memory limit stands anyway
     main()

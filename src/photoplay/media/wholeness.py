@@ -46,14 +46,12 @@ def mp4_is_whole(file: Input) -> bool:
         file.seek(at)
         head = file.read(16)
         size, name = int.from_bytes(head[:4], "big"), head[4:8]
-        if name not in _BOXES:
-            break
         if size == 1:
             size = int.from_bytes(head[8:16], "big")
         elif size == 0:
             size = file.size - at
         if size < 8 or at + size > file.size:
-            return False
+            return indexed and name not in _BOXES
         indexed = indexed or name == b"moov"
         at += size
     return indexed
