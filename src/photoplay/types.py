@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from math import cos, radians, sin
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float16, Float32, UInt8
@@ -139,6 +139,7 @@ class Face:
     light: Light | None = None
 
 
+@runtime_checkable
 class FaceReader(Protocol):
     """Finds faces in an image. ``perception`` provides it; ``motion`` and ``evaluation`` are handed one."""
 
