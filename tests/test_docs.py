@@ -24,7 +24,6 @@ def test_the_documentation_builds_without_a_warning(tmp_path: Path) -> None:
         "mkdocs",
         "build",
         "--strict",
-        "--quiet",
         "--site-dir",
         str(tmp_path),
     ]

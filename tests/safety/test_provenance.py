@@ -13,7 +13,7 @@ from PIL import Image
 from photoplay import __version__
 from photoplay.errors import SealError
 from photoplay.safety.certificates import Signer, default_signer
-from photoplay.safety.provenance import IPTC, make_manifest
+from photoplay.safety.provenance import IPTC, make_manifest, with_timings
 from photoplay.safety.reading import Found, read_seal
 from photoplay.safety.recipe import make_recipe, recipe_digest
 from photoplay.types import Clip, Notice
@@ -36,7 +36,7 @@ def test_every_kind_is_sealed_and_still_opens(kind: str, seal_it: SealIt) -> Non
 
 def test_the_clip_says_what_was_made(seal_it: SealIt, recipe: dict[str, Any]) -> None:
     told = Notice("tamed", "Calmer.", "")
-    clip = seal_it(timings={"move": 0.5}, notices=(told,))
+    clip = with_timings(seal_it(notices=(told,)), {"move": 0.5})
     assert (clip.recipe, clip.timings, clip.notices, clip.report.passed) == (recipe, {"move": 0.5}, (told,), True)
     assert len(clip.sha256) == 64
 

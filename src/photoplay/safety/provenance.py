@@ -37,7 +37,6 @@ def seal(
     recipe: dict[str, Any],
     report: Report,
     source_type: SourceType,
-    timings: dict[str, float] | None = None,
     notices: tuple[Notice, ...] = (),
     signer: Signer | None = None,
 ) -> Clip:
@@ -51,7 +50,7 @@ def seal(
         out: where it goes: ``.mp4``, ``.png``, ``.gif`` or ``.webp``, the same kind as ``unsigned``.
         admitted: the request that the film was made for.
         recipe: see :func:`photoplay.safety.recipe.make_recipe`; it goes into the manifest.
-        report, timings, notices: go into the :class:`Clip`.
+        report, notices: go into the :class:`Clip`.
         source_type: IPTC digital source type that is true of the frames.
         signer: who signs; :func:`photoplay.safety.certificates.default_signer` by default.
 
@@ -67,7 +66,7 @@ def seal(
         statement = _statement(unsigned, kind, admitted, recipe)
         manifest = make_manifest(admitted.request.photos, statement, source_type, kind)
         sha256 = _signed(unsigned, signing, kind, manifest, signer or default_signer())
-        clip = Clip(out, sha256, recipe, report, dict(timings or {}), notices, gate_key=_GATE_KEY)
+        clip = Clip(out, sha256, recipe, report, notices=notices, gate_key=_GATE_KEY)
         signing.replace(out)
     except PhotoplayError:
         raise
@@ -80,6 +79,11 @@ def seal(
     finally:
         signing.unlink(missing_ok=True)
     return clip
+
+
+def with_timings(clip: Clip, timings: dict[str, float]) -> Clip:
+    """The same clip with the seconds that each stage took, sealing included."""
+    return Clip(clip.path, clip.sha256, clip.recipe, clip.report, dict(timings), clip.notices, gate_key=_GATE_KEY)
 
 
 def _check_recipe(recipe: dict[str, Any], admitted: Admitted) -> None:
