@@ -18,6 +18,7 @@ MAX_FACE_ERROR = 0.35
 """Mean distance of the pose's nose and eyes from the face's, in face heights: beyond it, the pose is another person's."""
 
 _SEARCH_SIDES = (10.0, 5.5, 3.6)
+_CLEAR = 0.7
 _MARGIN = 1.25
 _USUAL_SIDE, _LEAST_SIDE = 11.0, 10.0
 """Sides of body crops in face heights; measured: 9.6 to 14.6 over ten people."""
@@ -91,6 +92,8 @@ def _starts(rgb: Rgb, face: Face, models: Models) -> list[Crop]:
             circle = around.to_photo(np.ascontiguousarray(keys), detector.size)
             if hypot(head[0] - x, head[1] - y) < 0.7 * size:
                 found.append((float(score), _at_least(_circle_crop(circle[0], circle[1]), face)))
+        if any(score > _CLEAR for score, _ in found):
+            break
     hips = np.array([x, y]) + down * 3.4 * size
     guess = Crop(float(hips[0]), float(hips[1]), _USUAL_SIDE * size, turn)
     return [crop for _, crop in sorted(found, key=lambda one: -one[0])[:1]] + [guess]

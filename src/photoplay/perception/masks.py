@@ -41,18 +41,23 @@ def cut_out(rgb: Rgb, faces: tuple[Face, ...], bodies: tuple[BodyReading | None,
     size = (max(8, round(width * scale)), max(8, round(height * scale)))
     work = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA) if scale < 1 else rgb
     ratio = size[0] / width
-    likely = [
-        _person_probability(rgb, face, body, models, size, ratio) for face, body in zip(faces, bodies, strict=True)
-    ]
-    largest = max(face.box[3] - face.box[1] for face in faces) * ratio
-    alpha = refine(work, np.max([whole for whole, _ in likely], axis=0), largest)
+    order = sorted(range(len(faces)), key=lambda i: faces[i].box[1] - faces[i].box[3])
+    people = np.zeros((size[1], size[0]), np.float32)
+    others = np.zeros_like(people)
+    own: dict[int, Float32[Array, "rows cols"]] = {}
+    for rank, i in enumerate(order):
+        person, this_one = _person_probability(rgb, faces[i], bodies[i], models, size, ratio)
+        np.maximum(people, person, out=people)
+        if rank < MAX_PERSONS:
+            own[i] = this_one
+        else:
+            np.maximum(others, this_one, out=others)
+    alpha = refine(work, people, (faces[order[0]].box[3] - faces[order[0]].box[1]) * ratio)
     full = upsample(rgb, work, alpha) if scale < 1 else alpha
-    order = sorted(range(len(faces)), key=lambda i: faces[i].box[1] - faces[i].box[3])[:MAX_PERSONS]
     persons: list[Mask | None] = [None] * len(faces)
-    shares = _shares([likely[i][1] for i in range(len(faces))])
-    for i in order:
-        share = cv2.resize(shares[i], (width, height), interpolation=cv2.INTER_LINEAR) if scale < 1 else shares[i]
-        persons[i] = _to_mask(full * share)
+    for i, share in zip(own, _shares([*own.values(), others]), strict=False):
+        wide = cv2.resize(share, (width, height), interpolation=cv2.INTER_LINEAR) if scale < 1 else share
+        persons[i] = _to_mask(full * wide)
     return Mattes(_to_mask(full), tuple(persons))
 
 
@@ -146,8 +151,6 @@ def _place(body: BodyReading, size: tuple[int, int], ratio: float) -> Float32[Ar
 
 def _shares(own: list[Float32[Array, "h w"]]) -> list[Float32[Array, "h w"]]:
     """To whom each pixel belongs, 0..1: nearly all of it to the likeliest person, with a soft seam."""
-    if len(own) == 1:
-        return [np.ones_like(own[0])]
     powers = [cv2.blur(one, (5, 5)) ** 4 + np.float32(1e-9) for one in own]
     total = np.sum(powers, axis=0)
     return [(power / total).astype(np.float32) for power in powers]
