@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import cv2
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, UInt8
 
 from photoplay.evaluation import light, tells
 from photoplay.evaluation.identity import IdentityMeter
@@ -30,6 +30,8 @@ from photoplay.types import (
 
 LOOKS, IDENTITY_LOOKS, COUNT_LOOKS = 12, 5, 2
 """In how many frames faces are found again, recognised, and counted: these are slow."""
+COUNT_SIDE = 512
+"""Faces are counted in pictures shrunk to this long side, the photo as well."""
 MOVES = 0.5
 """Pixels a frame: a track that moves a landmark further than this cannot leave the picture as it was."""
 TRUSTED = 250
@@ -118,8 +120,8 @@ class Reviewer:
 
     def _count(self, picture: Rgb) -> None:
         if self._faces_in_photo is None:
-            self._faces_in_photo = len(self._reader.read(self._photo))
-        missing, extra = tells.count_difference(self._faces_in_photo, len(self._reader.read(picture)))
+            self._faces_in_photo = len(self._reader.read(_shrunk(self._photo)))
+        missing, extra = tells.count_difference(self._faces_in_photo, len(self._reader.read(_shrunk(picture))))
         self._missing.append(missing)
         self._extra.append(extra)
 
@@ -209,6 +211,13 @@ def _without_people(matte: Array) -> Bool[Array, "h w"]:
     """Where the framed photo shows nobody, well away from everybody."""
     reach = 2 * round(min(matte.shape) * 0.04) + 1
     return np.asarray(cv2.dilate(matte, np.ones((reach, reach), np.uint8)) < 8, bool)
+
+
+def _shrunk(picture: Rgb) -> UInt8[Array, "_ _ 3"]:
+    height, width = picture.shape[:2]
+    share = min(1.0, COUNT_SIDE / max(height, width))
+    size = (max(1, round(width * share)), max(1, round(height * share)))
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _spread(total: int, count: int) -> list[int]:

@@ -23,14 +23,15 @@ def is_empty(picture: Rgb, photo_spread: float) -> bool:
 
 def is_frozen(picture: Rgb, before: Rgb) -> bool:
     """Whether the picture repeats the one before, but for rounding."""
-    return int(cv2.absdiff(picture[::2, ::2], before[::2, ::2]).max()) <= 1
+    apart = cv2.absdiff(np.ascontiguousarray(picture[::3, ::3]), np.ascontiguousarray(before[::3, ::3]))
+    return int(apart.max()) <= 1
 
 
 def sharpness(picture: Rgb, box: Box, size: int = 96) -> float:
     """Share of fine detail in a box: standard deviation of the Laplacian over that of the brightness.
 
-    Boxes over ``size`` pixels are compared at their own scale, so that a slightly larger face does not count as softer.
-    Returns 0 where the box lies outside.
+    Large boxes are shrunk to about four times ``size`` first: nobody sees pores missing. Returns 0 where the box lies
+    outside the picture.
     """
     height, width = picture.shape[:2]
     x0, y0 = max(0, round(box[0])), max(0, round(box[1]))

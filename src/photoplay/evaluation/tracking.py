@@ -18,7 +18,7 @@ from photoplay.types import Array, Box, Face, Label, Landmarks, MotionTrack
 
 STABLE = tuple(index for index in range(468) if index not in set(FACE_OVAL))
 """Mesh points that a detector finds by what is there; the oval slides along the cheek as the head turns."""
-CLOSED = 0.95
+CLOSED = 0.98
 """Blink (share of full closure) from which a lid shall leave no eye open."""
 
 

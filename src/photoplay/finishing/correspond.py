@@ -74,13 +74,14 @@ def photo_flow(grid: Grid, anchor: Anchor, frame: int) -> Float32[Array, "r c 2"
 
 
 class OpticalFlow:
-    """The same shift by looking: DIS optical flow (Kroeger et al. 2016) at a quarter of the size."""
+    """The same shift by looking: DIS optical flow (Kroeger et al. 2016) on a small picture."""
 
-    FACTOR = 4
+    SIDE = 400
 
     def __init__(self, grid: Grid) -> None:
         self._grid = grid
-        self._size = (max(32, grid.width // self.FACTOR), max(32, grid.height // self.FACTOR))
+        shrink = max(1.0, max(grid.width, grid.height) / self.SIDE)
+        self._size = (max(32, round(grid.width / shrink)), max(32, round(grid.height / shrink)))
         self._dis: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
 
     def small(self, picture: Rgb) -> UInt8[Array, "_ _"]:

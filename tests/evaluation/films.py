@@ -1,0 +1,79 @@
+"""A small film with a known motion, made without a generator: the astronaut's head slides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import cv2
+import numpy as np
+import skimage.data
+
+from photoplay.perception.faces import FaceReader
+from photoplay.types import Frames, MotionTrack, Photo, RenderPlan, RgbStack, Scene, Subject
+
+SIDE, COUNT = 384, 7
+
+
+@dataclass(frozen=True)
+class Film:
+    scene: Scene
+    track: MotionTrack
+    plan: RenderPlan
+    rgb: RgbStack
+
+    def windows(self, rgb: RgbStack | None = None, size: int = 5) -> list[Frames]:
+        stack = self.rgb if rgb is None else rgb
+        return [Frames(stack[s : s + size], 24.0, s) for s in range(0, len(stack), size)]
+
+
+@cache
+def reader() -> FaceReader:
+    return FaceReader()
+
+
+@cache
+def sliding_head() -> Film:
+    """The head slides by up to 7 pixels, the rest stands still."""
+    pixels = cv2.resize(skimage.data.astronaut(), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    (face,) = reader().read(pixels)
+    x, y = face.landmarks[:468, :2].mean(axis=0)
+    reach = float(np.ptp(face.landmarks[:468, 1]))
+    xx, yy = np.meshgrid(np.arange(SIDE, dtype=np.float32), np.arange(SIDE, dtype=np.float32))
+    away = np.hypot(xx - x, yy - y) / reach
+    soft = np.clip((1.5 - away) / 0.7, 0, 1)
+    soft = (soft * soft * (3 - 2 * soft)).astype(np.float32)
+    time = np.arange(COUNT) / COUNT
+    shifts = np.stack([7 * np.sin(2 * np.pi * time), 5 * np.sin(2 * np.pi * time)], axis=1).astype(np.float32)
+    rgb = np.stack([cv2.remap(pixels, xx - dx * soft, yy - dy * soft, cv2.INTER_CUBIC) for dx, dy in shifts])
+    landmarks = np.repeat(face.landmarks[None], COUNT, axis=0)
+    landmarks[..., :2] += shifts[:, None]
+    matte = ((away < 1.6) * 255).astype(np.uint8)
+    transform = np.repeat(np.eye(3, 4, dtype=np.float32)[None], COUNT, axis=0)
+    transform[:, :2, 3] = shifts
+    zeros = np.zeros
+    track = MotionTrack(
+        subject=0,
+        fps=24.0,
+        rest_landmarks=face.landmarks,
+        landmarks=landmarks,
+        head_transform=transform,
+        head_pose=zeros((COUNT, 3), np.float32),
+        blendshapes=zeros((COUNT, 52), np.float32),
+        rest_blendshapes=zeros(52, np.float32),
+        gaze=zeros((COUNT, 2), np.float32),
+        rest_joints=zeros((33, 3), np.float32),
+        joints=zeros((COUNT, 33, 3), np.float32),
+        joint_visibility=zeros(33, np.float32),
+        breath=zeros(COUNT, np.float32),
+    )
+    scene = Scene(Photo(pixels, "0" * 64), (Subject(face),), matte)
+    plan = RenderPlan(SIDE, SIDE, (0.0, 0.0, float(SIDE), float(SIDE)), 24.0, COUNT)
+    return Film(scene, track, plan, rgb)
+
+
+def face_box(film: Film, margin: float = 0.0) -> tuple[slice, slice]:
+    points = film.track.rest_landmarks[:468, :2]
+    (x0, y0), (x1, y1) = points.min(axis=0), points.max(axis=0)
+    grow = margin * (y1 - y0)
+    return slice(int(y0 - grow), int(y1 + grow)), slice(int(x0 - grow), int(x1 + grow))
