@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import struct
@@ -13,10 +14,10 @@ import pytest
 from photoplay.errors import MediaError, SealError
 from photoplay.safety import provenance
 from photoplay.safety.certificates import default_signer
-from photoplay.safety.container import sniff
-from photoplay.safety.reading import read_seal
-from photoplay.safety.recipe import recipe_digest, request_from_recipe
-from photoplay.safety.verify import verify
+from photoplay.safety.container import loose_digest, sniff
+from photoplay.safety.reading import Found, read_seal
+from photoplay.safety.recipe import digest, recipe_digest, request_from_recipe
+from photoplay.safety.verify import describe, verify
 from photoplay.types import Admitted
 from tests.safety.conftest import SealIt
 
@@ -135,6 +136,44 @@ def test_signed_by_a_known_signer_but_no_film_of_ours(
     provenance._sign(unsigned / "film.mp4", out, "mp4", manifest, default_signer())
     found = verify(out)
     assert (found.state, found.recipe, found.consent) == ("valid", {}, ())
+
+
+def odd_film(unsigned: Path, out: Path, change: dict[str, Any]) -> Path:
+    """A film that a known signer signed with a seal of any shape."""
+    film = unsigned / "film.mp4"
+    recipe = change.get("recipe", "{}")
+    seal = {
+        "recipe": recipe,
+        "recipe_sha256": hashlib.sha256(str(recipe).encode()).hexdigest(),
+        "consent": [],
+        "consent_sha256": digest([]),
+        "loose_sha256": loose_digest(memoryview(film.read_bytes()), "mp4"),
+    }
+    manifest = provenance.make_manifest((), {**seal, **change}, "trainedAlgorithmicMedia", "mp4")
+    provenance._sign(film, out, "mp4", manifest, default_signer())
+    return out
+
+
+ODD = [
+    {"recipe": "no json"}, {"recipe": "[]"}, {"recipe": 5}, {"recipe": "[" * 5000}, {"recipe_sha256": "0"}, {"consent": 3},
+    {"consent": ["x"]}, {"consent": [{"photo": {"a": 1}}]}, {"loose_sha256": None}, {"loose_sha256": "0"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("change", ODD, ids=range(len(ODD)))
+def test_a_nonsense_seal_of_a_known_signer_is_no_seal(change: dict[str, Any], unsigned: Path, tmp_path: Path) -> None:
+    assert verify(odd_film(unsigned, tmp_path / "odd.mp4", change)).state == "tampered"
+
+
+def test_a_film_of_no_photo(unsigned: Path, tmp_path: Path) -> None:
+    found = verify(odd_film(unsigned, tmp_path / "text.mp4", {}))
+    assert (found.state, found.actions, found.source_photos) == ("trusted", ("c2pa.created",), ())
+
+
+def test_a_stranger_cannot_steer_the_terminal() -> None:
+    found = Found("untrusted", generator="\x1b[2Jevil\n", signature={"issuer": "\x1b]0;x\x07", "common_name": "a\rb"})
+    told = describe(found)
+    assert all(text.isprintable() for text in (told.sentence, told.signer, told.made_with))
 
 
 def test_no_seal(unsigned: Path) -> None:

@@ -139,7 +139,8 @@ def _actions(sources: list[dict[str, str]], relation: str, source_type: SourceTy
     if relation == "parentOf":
         actions = [{"action": "c2pa.opened", **labels, **done}, {"action": "c2pa.edited", **kind, **done}]
     else:
-        actions = [{"action": "c2pa.created", **kind, **done}, {"action": "c2pa.placed", **labels, **done}]
+        placed = [{"action": "c2pa.placed", **labels, **done}] if sources else []
+        actions = [{"action": "c2pa.created", **kind, **done}, *placed]
     return {"actions": actions, "allActionsIncluded": True}
 
 

@@ -73,6 +73,8 @@ def read_seal(path: Path, kind: Kind, anchors: str) -> Found:
         except C2paError as error:
             return Found("tampered", (type(error).__name__.strip("_"),))
         found = _describe(store)
+        if found.seal and not _well_formed(found.seal):
+            return Found("tampered", (*found.problems, "photoplay.seal.malformed"))
         if found.state != "tampered" and found.seal:
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped, memoryview(mapped) as data:
                 problem = _unsealed_part(data, kind, found.seal)
@@ -110,6 +112,22 @@ def _describe(store: dict[str, Any]) -> Found:
     )
 
 
+def _well_formed(seal: dict[str, Any]) -> bool:
+    """Whether a seal has the shape that :mod:`photoplay.safety.provenance` gives it, whoever signed it."""
+    texts = all(
+        isinstance(seal.get(name), str) for name in ("recipe", "recipe_sha256", "consent_sha256", "loose_sha256")
+    )
+    consent = seal.get("consent")
+    if not texts or not isinstance(consent, list):
+        return False
+    if not all(isinstance(said, dict) and all(isinstance(value, str) for value in said.values()) for said in consent):
+        return False
+    try:
+        return isinstance(json.loads(seal["recipe"]), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
 def _unsealed_part(data: memoryview, kind: Kind, seal: dict[str, Any]) -> str:
     """Name of what is wrong with the bytes that the C2PA signature does not cover; empty if nothing is."""
     try:
@@ -118,7 +136,7 @@ def _unsealed_part(data: memoryview, kind: Kind, seal: dict[str, Any]) -> str:
             return "photoplay.loose.mismatch"
     except (ContainerError, ValueError):
         return "photoplay.manifest.altered"
-    if hashlib.sha256(str(seal.get("recipe")).encode()).hexdigest() != seal.get("recipe_sha256"):
+    if hashlib.sha256(seal["recipe"].encode()).hexdigest() != seal["recipe_sha256"]:
         return "photoplay.recipe.mismatch"
     return ""
 

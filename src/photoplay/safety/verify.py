@@ -64,27 +64,32 @@ def verify(path: str | Path) -> Verification:
 def describe(found: Found) -> Verification:
     """The verification that follows from what was found in a file."""
     seal = found.seal
-    organisation, common = found.signature.get("issuer") or "", found.signature.get("common_name") or ""
+    organisation, common = _plain(found.signature.get("issuer")), _plain(found.signature.get("common_name"))
     signer = ", ".join(part for part in (common, organisation) if part)
     development = organisation == DEVELOPMENT
-    consent = tuple({key: str(said[key]) for key in sorted(said)} for said in seal.get("consent", ()))
-    kinds = [action["digitalSourceType"] for action in found.actions if action.get("digitalSourceType")]
+    consent = tuple({_plain(key): _plain(said[key]) for key in sorted(said)} for said in seal.get("consent", ()))
+    kinds = [_plain(action["digitalSourceType"]) for action in found.actions if action.get("digitalSourceType")]
     recipe = json.loads(seal["recipe"]) if found.state in ("trusted", "untrusted") and seal.get("recipe") else {}
     return Verification(
         state=found.state,
         sentence=_sentence(found, signer, development, consent),
         signer=signer,
         development=development,
-        made_with=found.generator,
-        created=next((action["when"] for action in reversed(found.actions) if action.get("when")), ""),
-        actions=tuple(action.get("action", "") for action in found.actions),
+        made_with=_plain(found.generator),
+        created=next((_plain(action["when"]) for action in reversed(found.actions) if action.get("when")), ""),
+        actions=tuple(_plain(action.get("action")) for action in found.actions),
         source_type=kinds[-1].rsplit("/", 1)[-1] if kinds else "",
         consent=consent,
-        recipe_digest=str(seal.get("recipe_sha256", "")),
+        recipe_digest=_plain(seal.get("recipe_sha256")),
         source_photos=tuple(said["photo"] for said in consent if "photo" in said),
         problems=found.problems,
         recipe=recipe,
     )
+
+
+def _plain(text: object) -> str:
+    """A stranger's text without what could steer a terminal, and not too long."""
+    return "".join(c if c.isprintable() else "?" for c in str(text or ""))[:200]
 
 
 def _kind(path: Path) -> Kind:
@@ -135,4 +140,5 @@ def _sentence(found: Found, signer: str, development: bool, consent: tuple[dict[
         return f"Intact and signed by {signer}, but it is not a film of photoplay."
     stated = ", ".join(said.get("statement", "?") for said in consent)
     note = " This is a development certificate: it means something on this machine only." if development else ""
-    return f"Made by {found.generator} from a photo and unchanged since; consent stated: {stated}. Signed by {signer}.{note}"
+    made = f"Made by {_plain(found.generator)} from a photo and unchanged since; consent stated: {stated}."
+    return f"{made} Signed by {signer}.{note}"
