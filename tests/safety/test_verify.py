@@ -21,7 +21,7 @@ from photoplay.safety.verify import describe, verify
 from photoplay.types import Admitted
 from tests.safety.conftest import SealIt
 
-FLIPS = 400
+FLIPS = 300
 
 
 def test_a_sealed_film_is_trusted(seal_it: SealIt, recipe: dict[str, Any], admitted: Admitted) -> None:
