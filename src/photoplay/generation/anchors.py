@@ -14,14 +14,18 @@ import cv2
 import numpy as np
 from jaxtyping import Float32
 
-from photoplay.generation.buffers import FrameBuffers
-from photoplay.generation.layers import FramedTrack, PersonLayer
-from photoplay.generation.mesh import face_height
-from photoplay.generation.plate import background_plate
-from photoplay.generation.source import Framing, build_source, frame_scene
+from photoplay.generation.buffers import FrameBuffers, Source
+from photoplay.generation.face_layers import FaceLayers
+from photoplay.generation.layers import FAR, NEAR, Layer
+from photoplay.generation.limbs import SIDES, Arm, cut_arm
+from photoplay.generation.mesh import face_height, smoothstep
+from photoplay.generation.person import FramedTrack, person_layer
+from photoplay.generation.plate import background_plate, firm_matte, premultiplied
+from photoplay.generation.source import Framing, build_source, frame_scene, source_of
 from photoplay.types import (
     Anchor,
     Array,
+    Label,
     Mask,
     MotionTrack,
     Progress,
@@ -35,45 +39,105 @@ from photoplay.types import (
 __all__ = ["Stage", "build_source", "render", "set_stage"]
 
 WORKERS = 2
+SOFT_EDGE = 0.08
+"""How far a person's soft edge (hair) may reach, in face heights."""
+UNSEEN = 90
+"""Confidence of background that no photo shows."""
+
+
+@dataclass(frozen=True)
+class Person:
+    """One moving person, ready to be painted from back to front."""
+
+    track: MotionTrack
+    framed: FramedTrack
+    behind: tuple[Layer, ...]
+    body: Layer
+    face: FaceLayers
+    before: tuple[Layer, ...]
+
+    def paint(self, buffers: FrameBuffers, photo: Rgb, still: Float32[Array, "h w"], frame: int) -> None:
+        """Paints arms behind the torso, the body, the face's layers, and arms before it."""
+        for layer in (*self.behind, self.body):
+            layer.paint(buffers, photo, still, frame)
+        at = self.framed.at(frame)
+        self.face.paint(buffers, self.framed.landmarks[at], self.track.blendshapes[at], self.track.gaze[at])
+        for layer in self.before:
+            layer.paint(buffers, photo, still, frame)
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A scene prepared for rendering: the framed photo, the empty background, the people on it (far to near)."""
+    """A scene prepared for rendering: the framed photo, the empty background, the people on it (far to near).
+
+    ``touched`` holds for each cut-out arm where the photo cannot stand once the arm moves.
+    """
 
     framing: Framing
     plate: Rgb
     plate_trust: Mask
-    layers: tuple[PersonLayer, ...]
+    people: tuple[Person, ...]
+    touched: tuple[tuple[Layer, Float32[Array, "h w"]], ...]
 
     def paint(self, buffers: FrameBuffers, frame: int) -> None:
         """Paints one frame into ``buffers``; whatever was there is overwritten."""
         buffers.rgb[:] = self.plate
         buffers.confidence[:] = self.plate_trust
-        buffers.labels[:] = 0
+        buffers.labels[:] = int(Label.BACKGROUND)
         buffers.flow[:] = 0
         buffers.depth[:] = np.inf
         still: Float32[Array, "h w"] = np.ones(self.plate_trust.shape, np.float32)
-        for layer in self.layers:
-            layer.paint(buffers, self.framing.framed, still, frame)
+        for layer, where in self.touched:
+            travel = np.abs(layer.motion.pose(frame) - layer.motion.rest)[:, :2].max()
+            still = np.minimum(still, 1 - where * float(smoothstep(NEAR, FAR, travel)))
+        for person in self.people:
+            person.paint(buffers, self.framing.framed, still, frame)
 
 
 def set_stage(scene: Scene, tracks: Sequence[MotionTrack], plan: RenderPlan) -> Stage:
     """Cuts the moving people out of the photo and fills in what is behind them."""
     framing = frame_scene(scene, plan)
-    mattes = {track.subject: subject_matte(scene, track.subject) for track in tracks}
+    mattes = {track.subject: _cut_line(scene, track) for track in tracks}
     moving = np.zeros_like(scene.matte)
     for matte in mattes.values():
         moving = np.maximum(moving, matte)
-    framed_matte = framing.sample(moving, 1)
-    middle = framed_matte[framing.margin : -framing.margin, framing.margin : -framing.margin]
+    middle = np.ascontiguousarray(framing.sample(moving, 1)[framing.inside])
     plate = background_plate(framing.framed, middle, max(3, round(max(plan.width, plan.height) / 160)))
-    trust = np.where((plate != framing.framed).any(-1), 90, 255).astype(np.uint8)
-    layers = []
+    trust = np.where((plate != framing.framed).any(-1), UNSEEN, 255).astype(np.uint8)
+    source = source_of(framing, scene.matte)
+    people, touched = [], []
     for track in sorted(tracks, key=lambda track: face_height(track.rest_landmarks)):
-        alpha = framing.sample(mattes[track.subject], framing.factor)
-        layers.append(PersonLayer.of(framing, plate, alpha, FramedTrack.of(track, framing)))
-    return Stage(framing, plate, trust, tuple(layers))
+        person, marks = _person(framing, source, plate, mattes[track.subject], track)
+        people.append(person)
+        touched += marks
+    return Stage(framing, plate, trust, tuple(people), tuple(touched))
+
+
+def _person(
+    framing: Framing, source: Source, plate: Rgb, matte: Mask, track: MotionTrack
+) -> tuple[Person, list[tuple[Layer, Float32[Array, "h w"]]]]:
+    """Cuts out one person, arms apart where they move."""
+    framed = FramedTrack.of(track, framing)
+    alpha = framing.sample(matte, framing.factor)
+    behind = cv2.copyMakeBorder(plate, *(framing.margin,) * 4, cv2.BORDER_REFLECT_101)
+    texture = premultiplied(
+        framing.texture, alpha, cv2.resize(behind, alpha.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    )
+    arms: dict[bool, list[Layer]] = {False: [], True: []}
+    touched = []
+    for arm in (Arm.of(framed, side) for side in SIDES):
+        if arm.moves(framed):
+            cut = cut_arm(framing, texture, behind, arm, framed)
+            texture = cut.remains
+            arms[arm.in_front()].append(cut.layer)
+            touched.append((cut.layer, cut.touched))
+    body = person_layer(framing, texture, framed)
+    face = FaceLayers.build(source, framed.rest, track.rest_blendshapes)
+    return Person(track, framed, tuple(arms[False]), body, face, tuple(arms[True])), touched
+
+
+def _cut_line(scene: Scene, track: MotionTrack) -> Mask:
+    return firm_matte(subject_matte(scene, track.subject), SOFT_EDGE * face_height(track.rest_landmarks))
 
 
 def subject_matte(scene: Scene, subject: int) -> Mask:
@@ -92,7 +156,7 @@ def subject_matte(scene: Scene, subject: int) -> Mask:
         nearest.append(np.hypot((x - (x0 + x1) / 2) / size, (y - (y0 + y1) / 2) / size / 2))
     mine = (np.argmin(nearest, axis=0) == subject).astype(np.float32)
     mine = cv2.resize(cv2.GaussianBlur(mine, (0, 0), 1.0), (width, height), interpolation=cv2.INTER_LINEAR)
-    return np.rint(scene.matte * mine).astype(np.uint8)
+    return np.asarray(np.rint(scene.matte * mine), np.uint8)
 
 
 def render(

@@ -1,124 +1,75 @@
-"""One person as a layer: premultiplied texture, a deforming mesh over it, and the labels of what it shows."""
+"""A layer: a cut-out of the photo as premultiplied texture, on a mesh that something moves."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import cv2
 import numpy as np
 from jaxtyping import Float32, Int32, UInt8
 
 from photoplay.generation import raster_kernels
-from photoplay.generation.body import TorsoField
 from photoplay.generation.buffers import FrameBuffers
-from photoplay.generation.mesh import HeadField, face_height, signed_areas, visible_triangles
-from photoplay.generation.plate import premultiplied
 from photoplay.generation.raster import empty_maps, rasterise
 from photoplay.generation.source import Framing
-from photoplay.topology import (
-    CHIN,
-    LEFT_EYE_LOWER,
-    LEFT_EYE_UPPER,
-    LIPS_INNER_LOWER,
-    LIPS_INNER_UPPER,
-    LIPS_OUTER_LOWER,
-    LIPS_OUTER_UPPER,
-    POSE_INDEX,
-    RIGHT_EYE_LOWER,
-    RIGHT_EYE_UPPER,
-)
-from photoplay.types import Array, Label, Landmarks, LandmarkTrack, Mask, MotionTrack, Rgb
+from photoplay.types import Array, Mask, RenderPlan, Rgb
 
 NEAR, FAR = 0.05, 0.5
 """Where motion in pixels is below NEAR the photo stands untouched; from FAR on the moved layer stands alone."""
-FACE_FIRST = 0.06
-"""How much nearer the face counts than the skin around it, in face heights, so that the two never fight where they meet."""
+
+
+@runtime_checkable
+class Motion(Protocol):
+    """Where a layer's points go: ``rest`` [n, 3] are their places in the photo, in frame space."""
+
+    @property
+    def rest(self) -> Float32[Array, "n 3"]: ...
+
+    def pose(self, frame: int) -> Float32[Array, "n 3"]:
+        """The points in ``frame``: x, y, depth in frame space."""
+        ...
+
+    def order(self) -> Float32[Array, n]:
+        """What is added to the points' depth when it is decided which part of the layer hides which."""
+        ...
 
 
 @dataclass(frozen=True)
-class FramedTrack:
-    """A motion track in frame space; ``rigid`` [f, 3, 4] acts on frame-space points."""
-
-    rest: Landmarks
-    landmarks: LandmarkTrack
-    rigid: Float32[Array, "f 3 4"]
-    rest_joints: Float32[Array, "33 3"]
-    joints: Float32[Array, "f 33 3"]
-    breath: Float32[Array, f]
-
-    @classmethod
-    def of(cls, track: MotionTrack, framing: Framing) -> FramedTrack:
-        """Brings ``track`` from photo space to the film's frame."""
-        plan = framing.plan
-        origin = plan.to_frame(np.zeros(3, np.float32))
-        turn = track.head_transform[:, :, :3]
-        shift = track.head_transform[:, :, 3] * plan.scale + origin - turn @ origin
-        return cls(
-            plan.to_frame(track.rest_landmarks),
-            plan.to_frame(track.landmarks),
-            np.concatenate([turn, shift[:, :, None]], axis=2).astype(np.float32),
-            plan.to_frame(track.rest_joints),
-            plan.to_frame(track.joints),
-            track.breath,
-        )
-
-
-@dataclass(frozen=True)
-class PersonLayer:
-    """A person cut from the photo. Points are the grid's nodes and then the 478 landmarks."""
+class Layer:
+    """``texture`` is premultiplied and ``uv`` are the points in it; ``labels`` cover frame and margin at film size;
+    ``trust`` 0..1 says for each point how well the photo shows it."""
 
     texture: UInt8[Array, "th tw 4"]
     labels: UInt8[Array, "lh lw"]
     uv: Float32[Array, "n 2"]
     trust: Float32[Array, n]
-    rest: Float32[Array, "n 3"]
     triangles: Int32[Array, "m 3"]
-    head: HeadField
-    torso: TorsoField
-    track: FramedTrack
+    motion: Motion
     settings: Float32[Array, 4]
 
     @classmethod
-    def of(cls, framing: Framing, plate: Rgb, alpha: Mask, track: FramedTrack) -> PersonLayer:
-        """Cuts out what ``alpha`` (texture space) covers and prepares its motion."""
-        nodes, cells = _grid(framing, alpha)
-        shoulders = (
-            track.rest_joints[POSE_INDEX["left_shoulder"]] + track.rest_joints[POSE_INDEX["right_shoulder"]]
-        ) / 2
-        neck = float(np.linalg.norm(shoulders[:2] - track.rest[CHIN, :2]))
-        head = HeadField.of(nodes, track.rest, min(neck, 0.8 * face_height(track.rest)))
-        rest = np.concatenate([head.rest, track.rest])
-        triangles = np.concatenate([cells, _face_triangles() + len(nodes)]).astype(np.int32)
-        trust = np.concatenate([np.ones(len(nodes), np.float32), _facing(track.rest)])
-        behind = cv2.copyMakeBorder(plate, *(framing.margin,) * 4, cv2.BORDER_REFLECT_101)
-        behind = cv2.resize(behind, alpha.shape[::-1], interpolation=cv2.INTER_LINEAR)
-        return cls(
-            premultiplied(framing.texture, alpha, behind),
-            _labels(framing, head, track.rest),
-            framing.to_texture(rest[:, :2]),
-            trust,
-            rest,
-            triangles,
-            head,
-            TorsoField.of(nodes, track.rest_joints),
-            track,
-            np.array([framing.factor, framing.margin, NEAR, FAR], np.float32),
-        )
-
-    def pose(self, frame: int) -> Float32[Array, "n 3"]:
-        """Where the points are in ``frame``: x, y, depth in frame space."""
-        track, head = self.track, self.head
-        as_head = head.moved(track.rest, track.landmarks[frame], track.rigid[frame])
-        shift = self.torso.shift(track.rest_joints, track.joints[frame], float(track.breath[frame] - track.breath[0]))
-        share = head.head[:, None]
-        nodes = as_head * share + (head.rest + shift) * (1 - share)
-        return np.concatenate([nodes, track.landmarks[frame]]).astype(np.float32)
+    def of(
+        cls,
+        framing: Framing,
+        texture: UInt8[Array, "th tw 4"],
+        labels: UInt8[Array, "lh lw"],
+        triangles: Int32[Array, "m 3"],
+        motion: Motion,
+        trust: Float32[Array, n],
+    ) -> Layer:
+        """Puts ``texture`` on the ``triangles`` of ``motion``'s points."""
+        settings = np.array([framing.factor, framing.margin, NEAR, FAR], np.float32)
+        return cls(texture, labels, framing.to_texture(motion.rest[:, :2]), trust, triangles, motion, settings)
 
     def paint(self, buffers: FrameBuffers, photo: Rgb, still: Float32[Array, "h w"], frame: int) -> None:
-        """Lays the person in its pose of ``frame`` over ``buffers``."""
-        points = self.pose(frame)
+        """Lays the layer in its pose of ``frame`` over ``buffers``.
+
+        ``still`` is how far each pixel may stand as the untouched ``photo`` (1: nothing moved there yet); it is updated.
+        """
+        points, rest = self.motion.pose(frame), self.motion.rest
         stretch, count = np.empty(len(points), np.float32), np.empty(len(points), np.float32)
-        raster_kernels.vertex_stretch(points, self.rest, self.triangles, stretch, count)
+        raster_kernels.vertex_stretch(points, rest, self.triangles, stretch, count)
         trust = self.trust / (1 + 3 * np.square(stretch - 1))
         height, width = still.shape
         x0, y0 = (max(0, int(v)) for v in np.floor(points[:, :2].min(0)))
@@ -126,9 +77,9 @@ class PersonLayer:
         if x1 <= x0 or y1 <= y0:
             return
         maps = empty_maps(y1 - y0, x1 - x0, 3)
-        local = points - np.array([x0, y0, 0], np.float32)
-        local[-len(self.track.rest) :, 2] -= FACE_FIRST * self.head.height
-        rasterise(local, np.column_stack([self.uv, trust]).astype(np.float32), self.triangles, maps)
+        points[:, :2] -= np.array([x0, y0], np.float32)
+        points[:, 2] += self.motion.order()
+        rasterise(points, np.column_stack([self.uv, trust]).astype(np.float32), self.triangles, maps)
         raster_kernels.shade(
             maps, self.texture, self.labels, photo, still, x0, y0, self.settings,
             buffers.rgb, buffers.confidence, buffers.labels, buffers.flow, buffers.depth,
@@ -136,10 +87,15 @@ class PersonLayer:
         raster_kernels.soften_folds(maps, self.settings[0], x0, y0, buffers.rgb)
 
 
-def _grid(framing: Framing, alpha: Mask) -> tuple[Float32[Array, "n 2"], Int32[Array, "m 3"]]:
-    """A regular grid over what ``alpha`` covers, with room for its soft edge: nodes and triangles."""
+def grid_step(plan: RenderPlan) -> float:
+    """Distance of a grid's nodes in frame pixels."""
+    return max(4.0, max(plan.width, plan.height) / 96)
+
+
+def grid(framing: Framing, alpha: Mask) -> tuple[Float32[Array, "n 2"], Int32[Array, "m 3"]]:
+    """A regular grid over what ``alpha`` (texture space) covers, with room for its soft edge: nodes and triangles."""
     plan, margin = framing.plan, framing.margin
-    step = max(4.0, max(plan.width, plan.height) / 96)
+    step = grid_step(plan)
     xs = np.linspace(-margin, plan.width - 1 + margin, int(np.ceil((plan.width + 2 * margin) / step)) + 1)
     ys = np.linspace(-margin, plan.height - 1 + margin, int(np.ceil((plan.height + 2 * margin) / step)) + 1)
     cells = (len(xs) - 1, len(ys) - 1)
@@ -152,52 +108,3 @@ def _grid(framing: Framing, alpha: Mask) -> tuple[Float32[Array, "n 2"], Int32[A
     used, index = np.unique(triangles, return_inverse=True)
     nodes = np.stack([xs[used % len(xs)], ys[used // len(xs)]], axis=1).astype(np.float32)
     return nodes, index.reshape(-1, 3).astype(np.int32)
-
-
-def _face_triangles() -> Int32[Array, "m 3"]:
-    """The face's 852 triangles and strips that close its mouth and eyes, both sides: no fold may leave a pinhole."""
-    strips = [visible_triangles()]
-    for upper, lower in (
-        (LIPS_INNER_UPPER, LIPS_INNER_LOWER),
-        (RIGHT_EYE_UPPER, RIGHT_EYE_LOWER),
-        (LEFT_EYE_LOWER, LEFT_EYE_UPPER),
-    ):
-        u, v = np.array(upper), np.array(lower)
-        strips += [np.stack([u[:-1], u[1:], v[:-1]], 1), np.stack([u[1:], v[1:], v[:-1]], 1)]
-    front = np.concatenate(strips)
-    return np.concatenate([front, front[:, ::-1]]).astype(np.int32)
-
-
-def _facing(rest: Landmarks) -> Float32[Array, 478]:
-    """How far each landmark's surface faced the camera in the photo, 0..1."""
-    triangles = visible_triangles()
-    a, b, c = (rest[triangles[:, k]].astype(np.float64) for k in range(3))
-    normal = np.cross(b - a, c - a)
-    vertex = np.zeros((478, 3))
-    for k in range(3):
-        np.add.at(vertex, triangles[:, k], normal)
-    vertex[468:, 2] = 1
-    cosine = vertex[:, 2] / np.maximum(np.linalg.norm(vertex, axis=1), 1e-9)
-    return np.clip(cosine / 0.35, 0, 1).astype(np.float32)
-
-
-def _labels(framing: Framing, head: HeadField, rest: Landmarks) -> UInt8[Array, "h w"]:
-    """What the layer shows, over the frame and its margin at the film's size."""
-    plan, margin = framing.plan, framing.margin
-    labels = np.full((plan.height + 2 * margin, plan.width + 2 * margin), int(Label.BODY), np.uint8)
-    seen = visible_triangles()
-    seen = seen[signed_areas(rest, seen) > 0]
-    hair = np.column_stack([head.rest[head.head > 0.5][:, :2], np.zeros(int((head.head > 0.5).sum()))])
-    step = int(np.ceil(max(4.0, max(plan.width, plan.height) / 96)))
-    for x, y, _ in np.rint(hair + margin).astype(int):
-        labels[max(0, y - step) : y + step, max(0, x - step) : x + step] = int(Label.HAIR)
-    shapes: list[tuple[Array, Label]] = [(rest[t, :2], Label.SKIN) for t in seen]
-    shapes += [
-        (rest[list(LIPS_OUTER_UPPER + LIPS_OUTER_LOWER[::-1]), :2], Label.LIP),
-        (rest[list(LIPS_INNER_UPPER + LIPS_INNER_LOWER[::-1]), :2], Label.MOUTH),
-        (rest[list(RIGHT_EYE_UPPER + RIGHT_EYE_LOWER[::-1]), :2], Label.EYE),
-        (rest[list(LEFT_EYE_UPPER + LEFT_EYE_LOWER[::-1]), :2], Label.EYE),
-    ]
-    for polygon, label in shapes:
-        cv2.fillPoly(labels, [np.rint(polygon + margin).astype(np.int32)], int(label))
-    return labels

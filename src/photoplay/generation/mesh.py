@@ -87,7 +87,7 @@ class Outline:
         return mixed
 
     def bearing(self, points: Float32[Array, "n 2"]) -> tuple[Int32[Array, n], Float32[Array, n], Float32[Array, n]]:
-        """For each point: the ray before it, the share of the next ray, and how far outside the outline it is (< 0: inside)."""
+        """For each point the ray before it, the share of the next ray, and how far outside the outline it is."""
         offset = points - self.centre
         turn = np.arctan2(offset[:, 1], offset[:, 0]) % (2 * np.pi) * (RAYS / (2 * np.pi))
         ray = np.floor(turn).astype(np.int32)

@@ -21,7 +21,7 @@ def fill_smooth(image: Float32[Array, "h w c"], weight: Float32[Array, "h w"]) -
     if min(height, width) <= 2:
         total = max(float(weight.sum()), 1e-6)
         mean = (image * weight[..., None]).sum((0, 1)) / total
-        return image * weight[..., None] + mean * (1 - weight[..., None])
+        return np.asarray(image * weight[..., None] + mean * (1 - weight[..., None]), np.float32)
     half = ((width + 1) // 2, (height + 1) // 2)
     share = cv2.resize(weight, half, interpolation=cv2.INTER_AREA)
     mean = cv2.resize(image * weight[..., None], half, interpolation=cv2.INTER_AREA)
@@ -29,11 +29,13 @@ def fill_smooth(image: Float32[Array, "h w c"], weight: Float32[Array, "h w"]) -
     filled = fill_smooth(mean.astype(np.float32), np.minimum(1.0, share * 2).astype(np.float32))
     pulled = cv2.resize(filled, (width, height), interpolation=cv2.INTER_CUBIC).reshape(image.shape)
     keep = weight[..., None]
-    return (image * keep + pulled * (1 - keep)).astype(np.float32)
+    return np.asarray(image * keep + pulled * (1 - keep), np.float32)
 
 
 LEVELS = ((48, 10), (96, 5), (192, 3), (384, 2))
 """Longer side of the picture in pixels and rounds of search and vote, for each level of the patch search."""
+FAITH, FAITH_REACH = 0.5, 0.06
+"""How much a filled pixel should look like the nearest known one, and how far that reaches (share of the longer side)."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +50,17 @@ class _Matches:
     match: Int32[Array, "n 2"]
     cost: Float32[Array, n]
     belief: Float32[Array, n]
+    prior: Float32[Array, "h w 3"]
+    faith: Float32[Array, n]
 
     @classmethod
     def start(
-        cls, picture: Float32[Array, "h w 3"], gap: UInt8[Array, "h w"], coarser: _Matches | None, seed: int
+        cls,
+        picture: Float32[Array, "h w 3"],
+        prior: Float32[Array, "h w 3"],
+        gap: UInt8[Array, "h w"],
+        coarser: _Matches | None,
+        seed: int,
     ) -> _Matches | None:
         """Prepares a level, from the ``coarser`` one's matches where there is one; None where too little is known."""
         radius = plate_kernels.RADIUS
@@ -76,17 +85,33 @@ class _Matches:
             match[good] = guess[good]
         depth = cv2.distanceTransform(gap, cv2.DIST_L2, cv2.DIST_MASK_5)[targets[:, 0], targets[:, 1]]
         belief = (1.3**-depth).astype(np.float32)
-        return cls(picture, gap, source, index, targets, match, np.full(len(targets), np.inf, np.float32), belief)
+        faith = (FAITH * np.exp(-depth / (FAITH_REACH * max(gap.shape)))).astype(np.float32)
+        cost = np.full(len(targets), np.inf, np.float32)
+        return cls(picture, gap, source, index, targets, match, cost, belief, prior, faith)
 
     def refine(self, rounds: int, seed: int) -> None:
         """Alternates search and vote; ``match``, ``cost`` and the gap in ``picture`` are improved in place."""
         for turn in range(rounds):
             plate_kernels.search(
-                self.picture, self.targets, self.index, self.source, self.match, self.cost, 2, seed + turn
-            )
+                self.picture, self.prior, self.faith, self.targets, self.index, self.source, self.match, self.cost,
+                2, seed + turn,
+            )  # fmt: skip
             plate_kernels.vote(
                 self.picture.copy(), self.targets, self.match, self.cost, self.belief, self.gap, self.picture
             )
+
+
+def extend(image: Float32[Array, "h w 3"], hole: UInt8[Array, "h w"]) -> Float32[Array, "h w 3"]:
+    """Fills ``hole`` with the colour of the nearest known pixel, the softer the deeper inside."""
+    depth, labels = cv2.distanceTransformWithLabels(hole, cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL)
+    colours = np.zeros((int(labels.max()) + 1, 3), np.float32)
+    colours[labels[hole == 0]] = image[hole == 0]
+    nearest = colours[labels]
+    sigma = max(hole.shape) / 100
+    soft = cv2.GaussianBlur(nearest, (0, 0), sigma)
+    softer = cv2.GaussianBlur(soft, (0, 0), 4 * sigma)
+    near, far = np.clip(depth / (2 * sigma), 0, 1)[..., None], np.clip(depth / (12 * sigma) - 0.2, 0, 1)[..., None]
+    return np.asarray(nearest + (soft - nearest) * near + (softer - soft) * far, np.float32)
 
 
 def fill_texture(image: Float32[Array, "h w 3"], hole: UInt8[Array, "h w"], seed: int = 0) -> Float32[Array, "h w 3"]:
@@ -96,16 +121,17 @@ def fill_texture(image: Float32[Array, "h w 3"], hole: UInt8[Array, "h w"], seed
     Barnes et al. 2009, "PatchMatch"); then the finest level's matches copy the picture's own pixels at full size.
     """
     height, width = hole.shape
-    filled = fill_smooth(image, (1 - hole).astype(np.float32))
+    filled = extend(image, hole)
     level: _Matches | None = None
     for side, rounds in LEVELS:
         scale = min(1.0, side / max(height, width))
         size = (max(16, round(width * scale)), max(16, round(height * scale)))
         small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
         gap = (cv2.resize(hole.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.01).astype(np.uint8)
-        guess = cv2.resize(filled if level is None else level.picture, size, interpolation=cv2.INTER_LINEAR)
+        prior = cv2.resize(filled, size, interpolation=cv2.INTER_AREA)
+        guess = prior if level is None else cv2.resize(level.picture, size, interpolation=cv2.INTER_LINEAR)
         picture = np.where(gap[..., None] > 0, guess, small).astype(np.float32)
-        finer = _Matches.start(picture, gap, level, seed)
+        finer = _Matches.start(picture, prior, gap, level, seed)
         if finer is not None:
             finer.refine(rounds, seed)
             level = finer
@@ -115,6 +141,25 @@ def fill_texture(image: Float32[Array, "h w 3"], hole: UInt8[Array, "h w"], seed
     out = np.where(hole[..., None] > 0, out, image).astype(np.float32)
     plate_kernels.enlarge(image, hole, level.index, level.match, level.cost, level.targets, out)
     return out
+
+
+def firm_matte(matte: Mask, softness: float) -> Mask:
+    """The matte with its soft values kept only along its edge: doubtful areas become person or background.
+
+    Further than about ``softness`` pixels from where the matte crosses one half, it is 255 inside and 0 outside, so that
+    nothing half-transparent moves over the background.
+    """
+    if softness < 0.5:
+        return matte
+    closing = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * int(np.ceil(softness)) + 1,) * 2)
+    solid = (matte > 127).astype(np.uint8)
+    closed = cv2.morphologyEx(solid, cv2.MORPH_CLOSE, closing)
+    solid = np.where(matte > 80, closed, solid).astype(np.uint8)
+    inward = cv2.distanceTransform(solid, cv2.DIST_L2, cv2.DIST_MASK_5) / softness
+    outward = cv2.distanceTransform(1 - solid, cv2.DIST_L2, cv2.DIST_MASK_5) / softness
+    least, most = np.clip(2 * inward - 1, 0, 1), np.clip(2 - outward, 0, 1)
+    firm = np.clip(matte.astype(np.float32), least * 255, np.maximum(least, most) * 255)
+    return np.asarray(np.rint(firm), np.uint8)
 
 
 def background_plate(framed: Rgb, matte: Mask, reach: int) -> Rgb:
@@ -134,7 +179,7 @@ def background_plate(framed: Rgb, matte: Mask, reach: int) -> Rgb:
     ramp = cv2.GaussianBlur(hole.astype(np.float32), (0, 0), max(1.0, reach / 3)) * hole
     blend = np.clip((ramp - 0.5) * 4, 0, 1)[..., None]
     plate = image + (filled - image) * np.where(person[..., None] > 0, 1.0, blend)
-    return np.clip(np.rint(plate), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(plate), 0, 255), np.uint8)
 
 
 def premultiplied(texture: Rgb, alpha: Mask, behind: Rgb) -> UInt8[Array, "h w 4"]:

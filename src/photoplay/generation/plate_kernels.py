@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from photoplay.types import Array
+
 RADIUS = 3
 """Patches are 7 x 7 pixels."""
 
 
 @njit(cache=True, nogil=True)
-def _distance(image, py, px, qy, qx, best):
+def _distance(image: Array, py: int, px: int, qy: int, qx: int, best: np.float32) -> np.float32:
     """Mean squared difference of the patches around p and q; gives up above ``best``. p's patch may be cut by the border."""
     height, width = image.shape[0], image.shape[1]
     top, bottom = max(-RADIUS, -py), min(RADIUS, height - 1 - py)
@@ -29,16 +31,44 @@ def _distance(image, py, px, qy, qx, best):
 
 
 @njit(cache=True, nogil=True)
-def search(image, targets, index, source, match, cost, passes, seed):
+def _price(
+    image: Array, prior: Array, faith: np.float32, y: int, x: int, qy: int, qx: int, best: np.float32
+) -> np.float32:
+    """What it costs to let q's patch stand for p's: their difference, and the difference of q from p's ``prior``."""
+    d = np.float32(0)
+    for k in range(3):
+        e = prior[y, x, k] - image[qy, qx, k]
+        d += e * e
+    d *= faith
+    if d >= best:
+        return np.float32(np.inf)
+    return d + _distance(image, y, x, qy, qx, best - d)
+
+
+@njit(cache=True, nogil=True)
+def search(
+    image: Array,
+    prior: Array,
+    faith: Array,
+    targets: Array,
+    index: Array,
+    source: Array,
+    match: Array,
+    cost: Array,
+    passes: int,
+    seed: int,
+) -> None:
     """PatchMatch (Barnes et al. 2009): improves ``match`` [n, 2] (y, x of the best known patch) for ``targets`` [n, 2].
 
+    ``prior`` [h, w, 3] is what a pixel should roughly look like and ``faith`` [n] how much that counts.
     ``index`` [h, w] is a pixel's place in ``targets`` or -1; ``source`` [h, w] is 1 where a whole patch is known.
     """
     height, width = source.shape
     state = np.uint64(seed * 2654435761 + 12345)
     n = targets.shape[0]
     for p in range(n):
-        cost[p] = _distance(image, targets[p, 0], targets[p, 1], match[p, 0], match[p, 1], np.float32(np.inf))
+        y, x = targets[p, 0], targets[p, 1]
+        cost[p] = _price(image, prior, faith[p], y, x, match[p, 0], match[p, 1], np.float32(np.inf))
     for turn in range(passes):
         step = 1 if turn % 2 == 0 else -1
         start = 0 if step == 1 else n - 1
@@ -51,7 +81,7 @@ def search(image, targets, index, source, match, cost, passes, seed):
                     near = index[ny, nx]
                     qy, qx = match[near, 0] + y - ny, match[near, 1] + x - nx
                     if 0 <= qy < height and 0 <= qx < width and source[qy, qx]:
-                        d = _distance(image, y, x, qy, qx, cost[p])
+                        d = _price(image, prior, faith[p], y, x, qy, qx, cost[p])
                         if d < cost[p]:
                             cost[p], match[p, 0], match[p, 1] = d, qy, qx
             reach = max(height, width)
@@ -62,14 +92,14 @@ def search(image, targets, index, source, match, cost, passes, seed):
                 b = np.int64((state >> np.uint64(33)) % np.uint64(2 * reach + 1)) - reach
                 qy, qx = match[p, 0] + a, match[p, 1] + b
                 if 0 <= qy < height and 0 <= qx < width and source[qy, qx]:
-                    d = _distance(image, y, x, qy, qx, cost[p])
+                    d = _price(image, prior, faith[p], y, x, qy, qx, cost[p])
                     if d < cost[p]:
                         cost[p], match[p, 0], match[p, 1] = d, qy, qx
                 reach //= 2
 
 
 @njit(cache=True, nogil=True)
-def vote(image, targets, match, cost, belief, hole, out):
+def vote(image: Array, targets: Array, match: Array, cost: Array, belief: Array, hole: Array, out: Array) -> None:
     """Each pixel of the hole becomes the mean of what its patches' matches say there (Wexler et al. 2007).
 
     A patch counts for more the better it matches and the nearer it lies to the known (``belief`` [n]).
@@ -97,7 +127,7 @@ def vote(image, targets, match, cost, belief, hole, out):
 
 
 @njit(cache=True, nogil=True)
-def enlarge(image, hole, index, match, cost, targets, out):
+def enlarge(image: Array, hole: Array, index: Array, match: Array, cost: Array, targets: Array, out: Array) -> None:
     """Copies ``image``'s own pixels into its ``hole`` along a coarser level's matches: the nearest four patches, blended."""
     height, width = hole.shape
     low_height, low_width = index.shape

@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from photoplay.types import Array
+
 TOLERANCE = np.float32(1e-4)
 
 
 @njit(cache=True, nogil=True, fastmath=False, boundscheck=False)
-def rasterise(points, values, triangles, out):
+def rasterise(points: Array, values: Array, triangles: Array, out: Array) -> None:
     """Fills ``out`` [h, w, c + 1] (c values, then depth) with the nearest front-facing triangle's interpolated values."""
     height, width, depth_at = out.shape[0], out.shape[1], out.shape[2] - 1
     zero, one = np.float32(0), np.float32(1)
@@ -46,7 +48,7 @@ def rasterise(points, values, triangles, out):
 
 
 @njit(cache=True, nogil=True)
-def vertex_stretch(points, rest, triangles, out, count):
+def vertex_stretch(points: Array, rest: Array, triangles: Array, out: Array, count: Array) -> None:
     """Mean stretch of the triangles around each vertex in ``out``: the larger of the longest pull and squeeze, from 1."""
     out[:] = 0
     count[:] = 0
@@ -80,7 +82,21 @@ def vertex_stretch(points, rest, triangles, out, count):
 
 
 @njit(cache=True, nogil=True)
-def shade(maps, texture, labels, photo, still, x0, y0, settings, rgb, confidence, label_out, flow, depth):
+def shade(
+    maps: Array,
+    texture: Array,
+    labels: Array,
+    photo: Array,
+    still: Array,
+    x0: int,
+    y0: int,
+    settings: Array,
+    rgb: Array,
+    confidence: Array,
+    label_out: Array,
+    flow: Array,
+    depth: Array,
+) -> None:
     """Samples the layer through ``maps`` [h, w, 4] (u, v, trust, depth) and lays it over the frame at (x0, y0).
 
     ``still`` [H, W] is how far the frame so far may stand as the untouched photo (1 = untouched).
@@ -137,7 +153,7 @@ def shade(maps, texture, labels, photo, still, x0, y0, settings, rgb, confidence
 
 
 @njit(cache=True, nogil=True)
-def soften_folds(maps, factor, x0, y0, rgb):
+def soften_folds(maps: Array, factor: float, x0: int, y0: int, rgb: Array) -> None:
     """Anti-aliases where one part of the layer covers another: a small blur along the jumps of ``maps``' (u, v)."""
     height, width = maps.shape[0], maps.shape[1]
     low, high = np.float32(1.5), np.float32(4.0)

@@ -33,6 +33,11 @@ class Framing:
     factor: int
     plan: RenderPlan
 
+    @property
+    def inside(self) -> tuple[slice, slice]:
+        """The frame's rows and columns in anything that has the margin around it at the film's size."""
+        return slice(self.margin, -self.margin), slice(self.margin, -self.margin)
+
     def to_texture(self, points: Float32[Array, "n 2"]) -> Float32[Array, "n 2"]:
         """Frame-space points in pixels of ``texture``."""
         return ((points + (self.margin + 0.5)) * self.factor - 0.5).astype(np.float32)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from photoplay.types import Capabilities, Frames, MotionTrack, Progress, RenderPlan, Scene, silent
 
 
+@runtime_checkable
 class Backend(Protocol):
     """A generator: a scene and its motion tracks in, windows of frames out."""
 
