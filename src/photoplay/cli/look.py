@@ -117,9 +117,9 @@ def preview(
     from photoplay.types import Request
 
     chosen = list_templates() if every else tuple(find(name) for name in names or [])
-    statement = ask_consent(consent).value if photo else "historical"
+    statement = ask_consent(consent) if photo else ConsentChoice.HISTORICAL
     photos = [load_photo(path) for path in photo] if photo else [portrait()]
-    requests = [Request((picture,), (statement,), "", size=size) for picture in photos]
+    requests = [Request((picture,), (statement.value,), "", size=size) for picture in photos]
     with show.stages(quiet=False) as progress:
         page = write_gallery(chosen, requests, out, progress)
     typer.echo(f"{len(chosen)} {'template' if len(chosen) == 1 else 'templates'}. Your page: {page}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from photoplay.errors import UnavailableError
-from photoplay.types import Photo
+from photoplay.types import Photo, Rgb
 
 
 def portrait() -> Photo:
@@ -22,5 +22,5 @@ def portrait() -> Photo:
             "The demo's own photo comes with the extra 'demo', which is not installed.",
             "Install photoplay[demo], or name a photo of your own.",
         ) from error
-    pixels = astronaut()
+    pixels: Rgb = astronaut()  # type: ignore[no-untyped-call]
     return Photo(pixels, hashlib.sha256(pixels.tobytes()).hexdigest(), "array")

@@ -30,9 +30,9 @@ def verify(
 
 def backends(as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False) -> None:
     """List what can make the frames."""
-    from photoplay.generation.backends import list_backends
+    from photoplay.generation.backends import get_backend, list_backends
 
-    found = {backend.name: backend.capabilities for backend in list_backends()}
+    found = {name: get_backend(name).capabilities for name in list_backends()}
     if as_json:
         typer.echo(json.dumps({name: asdict(capabilities) for name, capabilities in found.items()}))
         return
@@ -45,7 +45,7 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print as JSON."
     """Tell what is installed and which features of this machine are used."""
     from photoplay.device import describe
 
-    found = asdict(describe())
+    found = describe()
     if as_json:
         typer.echo(json.dumps(found, default=str))
         return

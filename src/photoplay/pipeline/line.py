@@ -159,10 +159,11 @@ def prepare(
 
 
 def _working_copy(photo: Photo, size: str) -> Photo:
-    """The photo, no larger than twice the film: more would cost time and memory and never be seen."""
+    """The photo, no larger than twice the film (or 1280 px): more would cost time and memory and never be seen."""
     width, _, crop = plan_size(photo.width, photo.height, size, None)
-    scale = 2 * width / (crop[2] - crop[0])
-    return photo if scale >= 1 else resize_photo(photo, round(scale * max(photo.width, photo.height)))
+    longest = max(photo.width, photo.height)
+    enough = max(1280, round(longest * 2 * width / (crop[2] - crop[0])))
+    return photo if longest <= enough else resize_photo(photo, enough)
 
 
 def _playing(scene: Scene, needs: tuple[Notice, ...], request: Request) -> list[int]:
