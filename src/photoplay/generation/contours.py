@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from jaxtyping import Float32
@@ -84,14 +85,21 @@ class Axes:
         return np.stack([x, y], axis=-1).astype(np.float32)
 
 
+@cache
+def _catmull_rom(count: int) -> Float32[Array, "m n"]:
+    """The weights that carry ``count`` points to samples of the curve through them."""
+    unit = np.eye(count)
+    padded = np.concatenate([2 * unit[:1] - unit[1:2], unit, 2 * unit[-1:] - unit[-2:-1]])
+    t = (np.arange(_STEPS) / _STEPS)[None, :, None]
+    a, b, c, d = (padded[k : k + count - 1, None, :] for k in range(4))
+    spans = 0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3)
+    return np.concatenate([spans.reshape(-1, count), unit[-1:]]).astype(np.float32)
+
+
 def curve(points: Float32[Array, "n d"]) -> Float32[Array, "m d"]:
     """A Catmull-Rom curve through the points, eight samples a span."""
-    padded = np.concatenate([2 * points[:1] - points[1:2], points, 2 * points[-1:] - points[-2:-1]])
-    t = (np.arange(_STEPS, dtype=np.float32) / _STEPS)[None, :, None]
-    a, b, c, d = (padded[k : len(padded) - 3 + k, None, :] for k in range(4))
-    spans = 0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3)
-    smooth: Array = np.concatenate([spans.reshape(-1, points.shape[1]), points[-1:]])
-    return smooth.astype(np.float32)
+    smooth: Array = _catmull_rom(len(points)) @ points
+    return smooth
 
 
 def edge_columns(
@@ -105,5 +113,8 @@ def edge_columns(
     now, then = curve(edge), curve(rest_edge)
     x = np.maximum.accumulate(now[:, 0]) + np.arange(len(now), dtype=np.float32) * 1e-3
     over = grid - np.clip(grid, x[0], x[-1])
-    columns = [np.interp(grid, x, now[:, 1]), np.interp(grid, x, then[:, 0]) + over, np.interp(grid, x, then[:, 1])]
-    return np.stack(columns, axis=1).astype(np.float32)
+    columns = np.empty((len(grid), 3), np.float32)
+    columns[:, 0] = np.interp(grid, x, now[:, 1])
+    columns[:, 1] = np.interp(grid, x, then[:, 0]) + over
+    columns[:, 2] = np.interp(grid, x, then[:, 1])
+    return columns

@@ -76,15 +76,11 @@ class EyeLayer:
         steady = landmarks[:, :2] @ back.T + inverse[:, 2]
         length = self.axes.length
         grid = np.linspace(-0.35 * length, 1.35 * length, _COLUMNS, dtype=np.float32)
-        parts = []
-        for edge in (upper, lower, crease):
-            parts.append(edge_columns(self.axes.local(steady[edge]), self.axes.local(self.rest[edge, :2]), grid))
-        columns = np.c_[parts[0], parts[1], parts[2][:, 0], parts[2][:, 0] - parts[2][:, 2]].astype(np.float32)
+        columns = self._columns(steady, grid)
         middle = columns[(grid > 0.3 * length) & (grid < 0.7 * length)]
         travel = float((middle[:, 0] - middle[:, 2]).mean())
-        gap = max(float((middle[:, 3] - middle[:, 2]).mean()), 0.02 * length)
-        ball = _EYEBALL * self.iris_radius
-        way = ball * sin(radians(float(gaze[0]))), -ball * sin(radians(float(gaze[1])))
+        gap = max(float((middle[:, 4] - middle[:, 2]).mean()), 0.02 * length)
+        way = self._iris_way(landmarks, motion, gaze, back)
         turned = _ramp(0.0, 1.0, float(np.hypot(*way)))
         pose = EyePose(
             inverse,
@@ -92,16 +88,38 @@ class EyeLayer:
             columns,
             float(grid[0]),
             float(grid[1] - grid[0]),
-            way[0],
-            way[1],
+            *way,
             turned,
-            max(weight, turned),
-            _ramp(0.015 * length, 0.07 * length, travel),
             min(1.0, max(0.0, travel / gap)),
+            _ramp(0.015 * length, 0.07 * length, travel),
+            max(weight, turned),
         )
         box = self._box(buffers, linear, shift)
         if box[2] > box[0] and box[3] > box[1]:
             paint_eye(buffers.rgb, buffers.confidence, buffers.labels, buffers.flow, box, pose, self.textures)
+
+    def _columns(self, steady: Float32[Array, "478 2"], grid: Float32[Array, c]) -> Float32[Array, "c 9"]:
+        upper, lower, crease, _ = _edges(self.side)
+        top, bottom, fold = (
+            edge_columns(self.axes.local(steady[edge]), self.axes.local(self.rest[edge, :2]), grid)
+            for edge in (upper, lower, crease)
+        )
+        u = grid / self.axes.length
+        ends = _between(-0.3, -0.18, u) * _between(1.3, 1.18, u)
+        beyond = _between(0.04, -0.08, u) + _between(0.96, 1.08, u)
+        columns = np.c_[top, bottom[:, [0, 2]], fold[:, 0], fold[:, 0] - fold[:, 2], ends, beyond]
+        return columns.astype(np.float32)
+
+    def _iris_way(
+        self, landmarks: Landmarks, motion: Motion, gaze: Float32[Array, 2], back: Float32[Array, "2 2"]
+    ) -> tuple[float, float]:
+        """The iris' way in rest pixels: what the landmarks show or what the gaze says, whichever is more."""
+        iris = _edges(self.side)[3]
+        seen = back @ (landmarks[iris] - motion.apply(self.rest[iris])).mean(0)[:2]
+        ball = _EYEBALL * self.iris_radius
+        said = np.array([ball * sin(radians(float(gaze[0]))), -ball * sin(radians(float(gaze[1])))])
+        x, y = seen if np.hypot(*seen) > np.hypot(*said) else said
+        return float(x), float(y)
 
     def _box(self, buffers: FrameBuffers, linear: Array, shift: Array) -> Array:
         side = self.axes.along * self.axes.length
@@ -147,6 +165,7 @@ class _EyeTexture:
         local = axes.local(self.pixels)
         self.x, self.y = local[..., 0], local[..., 1]
         grid = np.linspace(-0.9 * axes.length, 1.9 * axes.length, 512, dtype=np.float32)
+        self.oval = (rest[list(topology.FACE_OVAL), :2] + 0.5) * self.factor - 0.5 - low
         self.upper = self._edge(rest[upper, :2], grid)
         self.lower = self._edge(rest[lower, :2], grid)
 
@@ -164,12 +183,9 @@ class _EyeTexture:
         near = (np.abs(self.upper - self.y) < 0.03 * w) & (self.x > 0.2 * w) & (self.x < 0.8 * w)
         line = 1 - float(np.percentile(luma(lash)[near], 15)) if near.any() else 0.5
         return EyeTextures(
-            self.photo,
-            lid,
-            lash.astype(np.float32),
-            sclera,
-            iris,
-            glint,
+            np.dstack([self.photo, sclera]).astype(np.float32),
+            np.dstack([iris, glint]).astype(np.float32),
+            np.dstack([lid, lash]).astype(np.float32),
             float(self.left),
             float(self.top),
             float(self.factor),
@@ -202,6 +218,7 @@ class _EyeTexture:
         top, bottom = self.upper - (0.5 + 0.5 * reach) * lashes, self.lower + 0.04 * w
         hole = _between(top - 0.10 * w, top + 0.01 * w, self.y) * _between(bottom + 0.05 * w, bottom - 0.03 * w, self.y)
         hole *= _between(-0.34 * w, -0.16 * w, outer) * _between(-0.12 * w, 0.0, inner)
+        hole *= self._on_face()
         grey = luma(self.photo)
         ring = (hole < 0.1) & (self.y > self.upper - 0.35 * w) & (self.y < self.upper)
         ring &= (self.x > -0.1 * w) & (self.x < 1.1 * w)
@@ -214,6 +231,13 @@ class _EyeTexture:
         smooth += grain_field(hole.shape, self.look, self.factor, self.seed)[..., None]
         mixed: Array = self.photo + (smooth - self.photo) * hole[..., None]
         return np.clip(mixed, 0, 255).astype(np.float32)
+
+    def _on_face(self) -> Float32[Array, "h w"]:
+        """1 inside the face's oval, softly 0 at its border."""
+        mask = np.zeros(self.x.shape, np.float32)
+        cv2.fillPoly(mask, [np.round(self.oval).astype(np.int32)], 1.0)
+        soft = 0.06 * self.axes.length * self.factor
+        return np.clip(2 * cv2.GaussianBlur(mask, (0, 0), max(soft, 0.5)) - 1, 0, 1).astype(np.float32)
 
     def _disc(self) -> tuple[Array, Array, Array]:
         away = (self.pixels - self.iris_centre) / self.radius

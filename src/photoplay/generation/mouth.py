@@ -83,7 +83,6 @@ class MouthLayer:
             anchors.astype(np.float32),
             along.astype(np.float32),
             weight,
-            0.0,
             float(np.clip(blendshapes[_TONGUE_OUT], 0, 1)),
         )
         box = self._box(buffers, landmarks, pose.tongue_out)

@@ -220,8 +220,8 @@ class MouthPicture:
         x, y = int(np.clip(x, 1, width - 2)), int(np.clip(y, 1, height - 2))
         return self.source.rgb[y - 1 : y + 2, x - 1 : x + 2].reshape(-1, 3).astype(np.float32).mean(0)
 
-    def _colours(self) -> Float32[Array, "5 3"]:
-        """Teeth, gums, tongue, cavity and lip line in this photo's light; grey in a grey photo."""
+    def _colours(self) -> Float32[Array, "4 3"]:
+        """Teeth, gums, tongue and cavity in this photo's light; grey in a grey photo."""
         chroma = self.look.chroma
         ivory = 1 + chroma * (np.array([1.0, 0.965, 0.87]) - 1)
         red = 1 + chroma * (np.array([1.10, 0.86, 0.86]) - 1)
@@ -235,7 +235,7 @@ class MouthPicture:
         skin = self.look.skin
         rosy = 0.5 * lip + 0.5 * skin * (float(luma(lip)) / max(float(luma(skin)), 1.0)) * red
         return np.stack(
-            [teeth, rosy * red * 0.85, lip * red * 0.85, float(luma(lip)) * 0.15 * (1 + (red - 1) * 2.2), lip * 0.3]
+            [teeth, rosy * red * 0.85, lip * red * 0.85, float(luma(lip)) * 0.15 * (1 + (red - 1) * 2.2)]
         ).clip(0, 255).astype(np.float32)  # fmt: skip
 
     def bake(self) -> MouthTextures:
@@ -247,12 +247,12 @@ class MouthPicture:
             upper,
             lower,
             grain,
-            float(self.left),
-            float(self.top),
-            float(self.factor),
+            np.array([self.left, self.top, self.factor], np.float32),
             np.array([*self.axes.origin, *self.axes.along], np.float32),
             self._colours(),
             self.scale,
             self.axes.length,
             float(max(1.0, 1.6 * self.look.blur)),
+            bool(upper[..., 3].any()),
+            bool(lower[..., 3].any()),
         )
