@@ -57,8 +57,9 @@ def skin_samples(rgb: Rgb, face: Face) -> tuple[Float64[Array, "n 3"], Float64[A
 def estimate_light(rgb: Rgb, face: Face) -> Light:
     """Fits ``L = ambient + max(0, normal . key)`` to the skin's linear luminance (Lambert), robustly (Cauchy weights).
 
-    ``color`` is the key light's colour against the fill's, read from how each channel follows the key; skin colour
-    drops out, and half of the contrast is kept, since shadows on skin are redder by themselves. A face with too little visible skin gets even light from the camera.
+    ``color`` is the key light's colour against the fill's, read from how each channel follows the key. Skin colour drops
+    out; only half of the contrast is kept, since shadows on skin are redder by themselves. A face with too little
+    visible skin gets even light from the camera.
     """
     normals, colours = skin_samples(rgb, face)
     if len(normals) < 20:
