@@ -273,7 +273,7 @@ _Dumper.add_representer(
 
 
 def _number(value: float) -> float | int:
-    rounded = round(value, 4)
+    rounded = round(value, 3)
     return int(rounded) if rounded == int(rounded) else rounded
 
 
