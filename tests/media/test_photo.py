@@ -272,6 +272,20 @@ def test_an_animation_gives_its_first_picture(kind: str) -> None:
     assert codes(photo) == ["photo_first_page" if kind == "TIFF" else "photo_first_frame"]
 
 
+def test_large_tiff_and_old_bitmap() -> None:
+    assert np.array_equal(load_photo(encoded(Image.fromarray(FOUR), "TIFF", big_tiff=True)).pixels, FOUR)
+    rows = bytes([30, 20, 250, 40, 240, 10, 0, 0]) * 2  # blue, green, red; OS/2 header of 12 bytes
+    bitmap = b"BM" + struct.pack("<IHHIIHHHH", 26 + len(rows), 7, 7, 26, 12, 2, 2, 1, 24) + rows
+    assert load_photo(bitmap).pixels[0].tolist() == [[250, 20, 30], [10, 240, 40]]
+
+
+@pytest.mark.parametrize("tags", [{254: 1}, {50706: b"\1\4\0\0"}])
+def test_raw_files_are_not_taken_for_their_thumbnail(tags: dict[int, object]) -> None:
+    with pytest.raises(MediaError) as caught:
+        load_photo(encoded(Image.fromarray(FOUR), "TIFF", tiffinfo=tags))
+    assert caught.value.code == "photo_is_raw"
+
+
 def test_floating_point_is_refused() -> None:
     with pytest.raises(MediaError) as caught:
         load_photo(encoded(Image.fromarray(np.ones((4, 4), np.float32)), "TIFF"))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import socket
 import struct
 from collections.abc import Callable
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
+from av.video.reformatter import Colorspace
 
 from photoplay.errors import MediaError
 from photoplay.media import probe_video, read_video, stream_video
@@ -105,6 +108,47 @@ def test_large_frames_are_scaled_and_odd_sizes_kept() -> None:
     assert read_video(data, max_side=90).rgb.shape == (2, 60, 90, 3)
     odd = video([quadrants(96, 64)[:63, :95]] * 2, container="webm", codec="libvpx-vp9")
     assert read_video(odd).rgb.shape == (2, 63, 95, 3)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "full", "height", "pixels"),
+    [
+        ("ITU709", False, 64, "yuv420p"),
+        ("ITU601", False, 64, "yuv420p"),
+        ("ITU601", True, 64, "yuv420p"),
+        ("BT2020", False, 64, "yuv420p10le"),
+        (None, False, 64, "yuv420p"),
+        (None, False, 720, "yuv420p"),
+    ],
+)
+def test_every_colour_matrix(matrix: str | None, full: bool, height: int, pixels: str) -> None:
+    """Where the file does not tell, BT.601 below 720 lines and BT.709 from there, as players have it."""
+    assumed = matrix or ("ITU709" if height >= 720 else "ITU601")
+    code = 2 if matrix is None else int(Colorspace[matrix])
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="mp4") as out:
+        stream = out.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt, stream.options = 96, height, pixels, {"crf": "4"}
+        stream.codec_context.colorspace, stream.codec_context.color_range = code, 1 + full
+        frame = av.VideoFrame.from_ndarray(quadrants(96, height), format="rgb24")
+        frame = frame.reformat(format=pixels, dst_colorspace=int(Colorspace[assumed]), dst_color_range=1 + full)
+        frame.colorspace, frame.color_range = code, 1 + full
+        out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    assert np.abs(corners(read_video(buffer.getvalue()).rgb[0]) - CORNERS).max() <= 3
+
+
+def test_oblong_pixels_become_square() -> None:
+    data = video([quadrants(96, 64)] * 2, options={"crf": "8", "x264-params": "sar=4/3"})
+    assert read_video(data).rgb.shape[1:] == (64, 128, 3)
+    info = probe_video(data)
+    assert (info.width, info.height, info.codec) == (128, 64, "h264")
+
+
+def test_a_slide_show_longer_than_it_says() -> None:
+    data = video(greys(3), 1, "matroska", times=[0.0, 2.0, 9.0])
+    clip = read_video(data, fps=24)
+    assert numbers(clip.rgb)[:: 24 * 4] == [0, 1, 2]  # midway to 9 s is 5.5 s
 
 
 def test_streaming_gives_the_same_frames() -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import select
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from stat import S_ISREG
 from time import monotonic
@@ -26,7 +27,9 @@ def open_source(source: Path | bytes, limit: int, kind: str) -> BinaryIO:
     Raises MediaError ``file_missing``, ``file_not_regular``, ``file_unreadable``, ``file_empty`` or
     ``<kind>_too_many_bytes``.
     """
-    file = _spooled(source) if isinstance(source, bytes) else _opened(source)
+    if isinstance(source, bytes) and len(source) > limit:
+        raise refusal(f"{kind}_too_many_bytes")
+    file = spooled(source) if isinstance(source, bytes) else _opened(source)
     size = os.fstat(file.fileno()).st_size
     if 0 < size <= limit:
         return file
@@ -34,7 +37,8 @@ def open_source(source: Path | bytes, limit: int, kind: str) -> BinaryIO:
     raise refusal("file_empty" if size == 0 else f"{kind}_too_many_bytes")
 
 
-def _spooled(data: bytes) -> BinaryIO:
+def spooled(data: bytes) -> BinaryIO:
+    """An open file in memory that holds ``data`` and that nobody else can change."""
     file: BinaryIO = os.fdopen(os.memfd_create("photoplay"), "w+b")
     file.write(data)
     file.flush()
@@ -69,6 +73,10 @@ class Child:
         self._seconds = seconds
         assert process.stdout is not None
         self._pipe = process.stdout.fileno()
+        self._poll = select.poll()
+        self._poll.register(self._pipe, select.POLLIN)
+        with suppress(OSError):  # refused where a user has many large pipes; then it is only slower
+            fcntl.fcntl(self._pipe, fcntl.F_SETPIPE_SZ, 1 << 20)
 
     def header(self) -> dict[str, Any]:
         """The next header. Raises the refusal that it holds, or the one that explains why there is none."""
@@ -103,7 +111,7 @@ class Child:
 
     def _wait(self) -> None:
         began = monotonic()
-        ready = select.select([self._pipe], [], [], max(self._seconds, 0.0))[0]
+        ready = self._poll.poll(max(self._seconds, 0.0) * 1000)
         self._seconds -= monotonic() - began
         if not ready:
             raise refusal(f"{self._kind}_too_slow")
@@ -128,7 +136,10 @@ def decoder(module: str, arguments: list[str], file: BinaryIO, kind: str, second
     modules lie. Raises UnavailableError ``decoder_unavailable`` where no child can be started.
     """
     command = [sys.executable, "-P", "-s", "-m", f"photoplay.media.{module}", *arguments]
-    environment = {"PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry), "LC_ALL": "C.UTF-8"}
+    environment = {
+        "PYTHONPATH": os.pathsep.join(os.path.abspath(entry) for entry in sys.path if entry),
+        "LC_ALL": "C.UTF-8",
+    }
     environment |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     try:
         process = subprocess.Popen(

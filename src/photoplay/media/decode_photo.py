@@ -35,6 +35,8 @@ _MATTE = (255, 255, 255)
 _INTENT = ImageCms.Intent.RELATIVE_COLORIMETRIC
 _FLAGS = ImageCms.Flags.BLACKPOINTCOMPENSATION
 _ICC_SPACES = {"L": "GRAY", "RGB": "RGB ", "CMYK": "CMYK", "LAB": "Lab "}
+_SUBFILE, _BITS, _INTERPRETATION, _DNG_VERSION = 254, 258, 262, 50706
+"""TIFF tags (TIFF 6.0, DNG 1.0)."""
 _SRGB = ImageCms.createProfile("sRGB")
 _LAB = ImageCms.createProfile("LAB")
 
@@ -82,14 +84,16 @@ def decode(data: bytes, kind: str, reader: Callable[[io.BytesIO], Any]) -> tuple
     notices: list[str] = []
     image = reader(io.BytesIO(data))
     _check_size(image)
+    if kind == "tiff" and (data[8:10] == b"CR" or _DNG_VERSION in image.tag_v2 or image.tag_v2.get(_SUBFILE, 0) & 1):
+        raise RefusedError("photo_is_raw")  # its first picture is only a thumbnail
     if kind != "jpeg" and getattr(image, "n_frames", 1) > 1:
         notices.append("photo_first_page" if kind in ("tiff", "heic") else "photo_first_frame")
     _load(image, kind, data)
     upright = _upright(image, notices)
     profile = image.info.get("icc_profile") or b""
     transparency = image.info.get("transparency")
-    inverted = kind == "tiff" and image.tag_v2.get(262) == 0
-    depth = image.tag_v2.get(258, (8,))[0] if kind == "tiff" else 16
+    inverted = kind == "tiff" and image.tag_v2.get(_INTERPRETATION) == 0
+    depth = image.tag_v2.get(_BITS, (8,))[0] if kind == "tiff" else 16
     del image
     picture, alpha = _colour_and_alpha(upright, transparency, depth, inverted)
     del upright

@@ -52,7 +52,8 @@ _PCM = {
 }
 _SOUND_CODECS = {"aac", "mp3", "mp3float", "opus", "libopus", "vorbis", "libvorbis", "flac", "alac"} | _PCM
 _INTERPOLATION = Interpolation.AREA | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.BITEXACT
-_BT709, _UNSPECIFIED = Colorspace.ITU709, 2
+_MATRICES = {1, 4, 5, 6, 7, 9}
+"""ITU-T H.273 matrix coefficients that swscale knows: BT.709, FCC, BT.601 (twice), SMPTE 240M, BT.2020."""
 
 
 class RefusedError(Exception):
@@ -160,15 +161,19 @@ def _turn(frame: Any) -> list[int]:
     return [0, -1 if b < 0 else 1, -1 if c < 0 else 1, 0]
 
 
+def _open_with(container: Any, stream: Any, first: Any, size: tuple[int, int], fps: float) -> None:
+    """The opening answer; the size is that of the pictures to come, before their turn."""
+    fields = {"width": size[0], "height": size[1], "turn": _turn(first), "fps": fps}
+    fields |= {"seconds": _declared_seconds(container, stream), "codec": stream.codec_context.codec.canonical_name}
+    answer(fields | {"sound": bool(container.streams.audio)})
+
+
 def _probe(container: Any) -> None:
     stream = _picture_stream(container)
     first = next(_decoded(container, stream, {"packets": 0}), None)
     if first is None:
         raise RefusedError("no_pictures")
-    width, height = _display_size(stream)
-    fields = {"width": width, "height": height, "turn": _turn(first), "fps": _rate(stream)}
-    fields |= {"seconds": _declared_seconds(container, stream), "codec": stream.codec_context.codec.canonical_name}
-    answer(fields | {"sound": bool(container.streams.audio)})
+    _open_with(container, stream, first, _display_size(stream), _rate(stream))
 
 
 def _decoded(container: Any, stream: Any, count: dict[str, int]) -> Iterator[Any]:
@@ -203,7 +208,7 @@ def _frames(container: Any, settings: dict[str, Any]) -> None:
         now = number / _rate(stream) if frame.time is None else frame.time
         if not started:
             started, origin = True, now
-            answer({"width": size[0], "height": size[1], "fps": fps, "turn": _turn(frame), "seconds": declared})
+            _open_with(container, stream, frame, size, fps)
         now = max(now - origin, at)
         if now > seconds + 0.5:
             raise RefusedError("too_long")
@@ -225,9 +230,9 @@ def _show(frame: Any, size: tuple[int, int], times: int) -> int:
     if times < 1:
         return 0
     source = frame.colorspace
-    if source == _UNSPECIFIED:
-        source = _BT709 if frame.height >= 720 else Colorspace.ITU601
-    picture = frame.reformat(*size, format="rgb24", src_colorspace=source, interpolation=_INTERPOLATION, threads=2)
+    if source not in _MATRICES:  # not told: what players assume
+        source = Colorspace.ITU709 if frame.height >= 720 else Colorspace.ITU601
+    picture = frame.reformat(*size, format="rgb24", src_colorspace=source, interpolation=_INTERPOLATION, threads=1)
     plane = picture.planes[0]
     row, rows = size[0] * 3, memoryview(plane)
     answer({"times": times})

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from photoplay.errors import MediaError
-from photoplay.media.child import decoder, open_source
+from photoplay.media.child import decoder, open_source, spooled
 from photoplay.media.refusals import refusal
 from photoplay.media.sniff import HEAD, photo_format, why_not_a_photo
 from photoplay.types import Notice, Photo, Rgb
@@ -61,17 +61,18 @@ def load_photo(source: Path | bytes, *, seconds: float = 5.0) -> Photo:
     """
     with open_source(source, MAX_BYTES, "photo") as file:
         data = file.read(MAX_BYTES + 1)
-        if len(data) > MAX_BYTES:
-            raise refusal("photo_too_many_bytes")
-        kind = photo_format(data[:HEAD])
-        if kind is None:
-            raise refusal(why_not_a_photo(data[:HEAD]))
-        digest = hashlib.sha256(data).hexdigest()
-        del data
-        with decoder("decode_photo", [kind, str(ceil(seconds) + 1)], file, "photo", seconds) as child:
-            header = child.header()
-            pixels = np.empty(_checked_shape(header), np.uint8)
-            child.body_into(pixels.data.cast("B"))
+    if len(data) > MAX_BYTES:
+        raise refusal("photo_too_many_bytes")
+    kind = photo_format(data[:HEAD])
+    if kind is None:
+        raise refusal(why_not_a_photo(data[:HEAD]))
+    digest = hashlib.sha256(data).hexdigest()
+    arguments = [kind, str(ceil(seconds) + 1)]
+    # A copy in memory: the file could change between the digest and the decoding.
+    with spooled(data) as file, decoder("decode_photo", arguments, file, "photo", seconds) as child:
+        header = child.header()
+        pixels = np.empty(_checked_shape(header), np.uint8)
+        child.body_into(pixels.data.cast("B"))
     codes = header.get("notices", [])
     notices = tuple(Notice(code, *_NOTICES[code]) for code in codes if code in _NOTICES)
     return Photo(pixels, digest, kind, notices)

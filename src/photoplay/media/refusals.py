@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from photoplay.errors import MediaError
 
-_SAVE_AS_PHOTO = "Save it as JPEG or PNG and try again."
-_SAVE_AS_VIDEO = "Save it as an mp4 with H.264 video and try again."
-_SAVE_AS_AUDIO = "Save it as WAV, FLAC or MP3 and try again."
+_SAVE_AS_PHOTO = "Save it as JPEG or PNG in another program and try again."
+_SAVE_AS_VIDEO = "Save it as an mp4 with H.264 video in another program and try again."
+_SAVE_AS_AUDIO = "Save it as WAV, FLAC or MP3 in another program and try again."
 
 REFUSALS: dict[str, tuple[str, str]] = {
     # the file itself
@@ -34,10 +34,14 @@ REFUSALS: dict[str, tuple[str, str]] = {
         "This is a video or an animation, not a photo.",
         "Save one of its pictures as JPEG or PNG and try again.",
     ),
+    "photo_is_raw": (
+        "This is a camera's raw file.",
+        "Develop it in your photo program and export it as JPEG or PNG.",
+    ),
     "photo_truncated": ("This photo is cut short: a part of the file is missing.", "Copy or download it again."),
     "photo_broken": (
         "This photo is damaged and cannot be read.",
-        "Open it in another program and save it again as JPEG or PNG.",
+        "Copy or download it again, or save it again as JPEG or PNG in another program.",
     ),
     "photo_kind_unsupported": (
         "This photo stores its colours in a way that photoplay does not read (for example floating point or HDR).",
@@ -66,7 +70,7 @@ REFUSALS: dict[str, tuple[str, str]] = {
         "Scale it down or cut it to the part that you need.",
     ),
     "video_truncated": ("This video is cut short: a part of the file is missing.", "Copy or download it again."),
-    "video_broken": ("This video is damaged and cannot be read.", _SAVE_AS_VIDEO),
+    "video_broken": ("This video is damaged and cannot be read.", f"Copy or download it again. {_SAVE_AS_VIDEO}"),
     "video_kind_unsupported": ("This video is coded in a way that photoplay does not read.", _SAVE_AS_VIDEO),
     "video_too_slow": ("This video took too long to read.", "Scale it down or cut it to the part that you need."),
     "video_too_much_memory": ("This video needs too much memory to read.", "Scale it down and try again."),
@@ -79,7 +83,7 @@ REFUSALS: dict[str, tuple[str, str]] = {
     "audio_none": ("There is no sound in this file.", "Choose a file with sound."),
     "audio_too_long": ("This sound is longer than allowed here.", "Cut it to the part that you need."),
     "audio_truncated": ("This sound file is cut short: a part of it is missing.", "Copy or download it again."),
-    "audio_broken": ("This sound file is damaged and cannot be read.", _SAVE_AS_AUDIO),
+    "audio_broken": ("This sound file is damaged and cannot be read.", f"Copy or download it again. {_SAVE_AS_AUDIO}"),
     "audio_kind_unsupported": ("This sound is coded in a way that photoplay does not read.", _SAVE_AS_AUDIO),
     "audio_too_slow": ("This sound took too long to read.", "Cut it to the part that you need."),
     "audio_too_much_memory": ("This sound needs too much memory to read.", "Cut it to the part that you need."),

@@ -7,6 +7,7 @@ HEAD = 512
 
 _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 _AVIF_BRANDS = {b"avif", b"avis"}
+_BMP_HEADERS = {size.to_bytes(4, "little") for size in (12, 40, 52, 56, 64, 108, 124)}
 _DOCUMENT_MARKS = (b"<svg", b"<!doctype", b"<html", b"<?xml", b"<head", b"<script")
 
 
@@ -18,9 +19,9 @@ def photo_format(head: bytes) -> str | None:
         return "png"
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "webp"
-    if head[:4] in (b"II*\0", b"MM\0*"):
+    if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         return "tiff"
-    if head[:2] == b"BM" and head[6:10] == bytes(4):
+    if head[:2] == b"BM" and head[14:18] in _BMP_HEADERS:
         return "bmp"
     if head[4:8] == b"ftyp":
         return _still_brand(head)
@@ -37,6 +38,8 @@ def _still_brand(head: bytes) -> str | None:
 
 def why_not_a_photo(head: bytes) -> str:
     """The refusal code for bytes that :func:`photo_format` does not know."""
+    if head[8:12] == b"crx " or head[:8] == b"FUJIFILM":
+        return "photo_is_raw"
     if video_format(head) is not None:
         return "photo_is_video"
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()

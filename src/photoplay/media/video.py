@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Iterator
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from math import ceil, isfinite
+from math import ceil, inf
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
-from photoplay.media.child import decoder, open_source
+from photoplay.media.child import Child, decoder, open_source
 from photoplay.media.refusals import refusal
 from photoplay.media.sniff import HEAD, video_format
 from photoplay.types import Array, Frames, Rgb
@@ -24,7 +24,7 @@ MAX_PIXEL_FRAMES = 500_000_000
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What a video says about itself: upright size in square pixels, average rate, length (0: not told), codec, sound."""
+    """A video: upright size in square pixels, frames a second, length as declared (0: not told), codec, sound or not."""
 
     width: int
     height: int
@@ -39,16 +39,8 @@ def probe_video(source: Path | bytes, *, seconds: float = 5.0) -> VideoInfo:
 
     Raises MediaError with the codes of :func:`read_video`.
     """
-    settings: dict[str, Any] = {}
-    with _opened(source, "probe", settings, seconds) as messages:
-        fields, _ = next(messages)
-    codec, fps, length = fields.get("codec"), fields.get("fps"), fields.get("seconds")
-    width, height = _size(fields)
-    if not (isinstance(codec, str) and isinstance(fps, float) and isinstance(length, float)):
-        raise refusal("video_broken")
-    if fields["turn"][1]:
-        width, height = height, width
-    return VideoInfo(width, height, fps, length, codec, bool(fields.get("sound")))
+    with _clip(source, "probe", {}, seconds) as clip:
+        return clip.info
 
 
 def read_video(
@@ -65,24 +57,23 @@ def read_video(
     ``max_pixel_frames`` caps output pixels x frames (three bytes each). Raises MediaError (``file_*`` and ``video_*`` of
     :mod:`photoplay.media.refusals`).
     """
-    settings = _settings(max_seconds, max_side, fps)
-    with _opened(source, "frames", settings, seconds) as messages:
-        opening, _ = next(messages)
-        width, height = _size(opening)
-        rate, length = float(opening["fps"]), float(opening["seconds"])
-        allowed = max_pixel_frames // (width * height)
-        if length * rate > allowed + 1:
+    with _clip(source, "frames", _settings(max_seconds, max_side, fps), seconds) as clip:
+        info = clip.info
+        allowed = max_pixel_frames // (info.width * info.height)
+        expected = ceil(info.seconds * info.fps)
+        if expected > allowed + 1:
             raise refusal("video_too_many_pixels")
-        stack = np.empty((min(ceil(length * rate) + 2, allowed) or 1, *_turned_shape(opening)), np.uint8)
+        stack = np.empty((min(expected + 2, allowed), info.height, info.width, 3), np.uint8)
         count = 0
-        for times, rgb in messages:
-            if count + times["times"] > allowed:
+        for times, rgb in clip.frames():
+            if count + times > allowed:
                 raise refusal("video_too_many_pixels")
-            if count + times["times"] > len(stack):
-                stack = np.concatenate([stack, np.empty_like(stack[: max(len(stack), times["times"])])])
-            stack[count : count + times["times"]] = rgb
-            count += times["times"]
-    return Frames(stack[:count], rate)
+            if count + times > len(stack):
+                more = np.empty((min(len(stack) + times, allowed - len(stack)), *stack.shape[1:]), np.uint8)
+                stack = np.concatenate([stack, more])
+            stack[count : count + times] = rgb
+            count += times
+    return Frames(stack[:count], info.fps)
 
 
 def stream_video(
@@ -103,12 +94,10 @@ def stream_video(
     A file whose container is cut short is refused before the first frame; damage inside is refused when it is met.
     Raises MediaError (``file_*`` and ``video_*`` of :mod:`photoplay.media.refusals`).
     """
-    settings = _settings(max_seconds, max_side, fps)
-    with _opened(source, "frames", settings, seconds) as messages:
-        next(messages)
-        for fields, rgb in messages:
+    with _clip(source, "frames", _settings(max_seconds, max_side, fps), seconds) as clip:
+        for times, rgb in clip.frames():
             yield rgb
-            for _ in range(fields["times"] - 1):
+            for _ in range(times - 1):
                 yield rgb.copy()
 
 
@@ -118,52 +107,49 @@ def _settings(max_seconds: float, max_side: int, fps: float | None) -> dict[str,
     return {"max_seconds": float(max_seconds), "max_side": int(max_side), "fps": fps and float(fps)}
 
 
-_Messages: TypeAlias = Generator[tuple[dict[str, Any], Rgb], None, None]
-
-
-def _opened(source: Path | bytes, job: str, settings: dict[str, Any], seconds: float) -> closing[_Messages]:
-    return closing(_messages(source, job, settings, seconds))
-
-
-def _messages(source: Path | bytes, job: str, settings: dict[str, Any], seconds: float) -> _Messages:
-    """The child's answers, checked: first the opening with an empty picture, then ``{"times": n}`` and a picture each."""
+@contextmanager
+def _clip(source: Path | bytes, job: str, settings: dict[str, Any], seconds: float) -> Iterator[_Clip]:
     with open_source(source, MAX_BYTES, "video") as file:
         kind = video_format(file.read(HEAD))
         if kind is None:
             raise refusal("video_format_unknown")
         arguments = [job, kind, str(2 * ceil(seconds)), json.dumps(settings)]
         with decoder("decode_stream", arguments, file, "video", seconds) as child:
-            opening = child.header()
-            width, height = _size(opening)
-            turn = opening.get("turn")
-            if turn not in _TURNS:
-                raise refusal("video_broken")
-            yield opening, np.empty((0, 0, 3), np.uint8)
-            while "end" not in (fields := child.header()):
-                times = fields.get("times")
-                if not (isinstance(times, int) and 0 < times < 100_000):
-                    raise refusal("video_broken")
-                rgb = np.empty((height, width, 3), np.uint8)
-                child.body_into(rgb.data.cast("B"))
-                yield fields, _turned(rgb, turn)
+            yield _Clip(child)
 
 
 _TURNS = [[a, 0, 0, d] for a in (1, -1) for d in (1, -1)] + [[0, b, c, 0] for b in (1, -1) for c in (1, -1)]
 
 
-def _size(fields: dict[str, Any]) -> tuple[int, int]:
-    width, height = fields.get("width"), fields.get("height")
-    rate = fields.get("fps")
-    if not (isinstance(width, int) and isinstance(height, int) and 0 < width < 1 << 16 and 0 < height < 1 << 16):
-        raise refusal("video_broken")
-    if not (isinstance(rate, float) and isfinite(rate) and rate > 0):
-        raise refusal("video_broken")
-    return width, height
+class _Clip:
+    """A child's answers about one video, checked."""
 
+    def __init__(self, child: Child) -> None:
+        fields = child.header()
+        width, height, turn = fields.get("width"), fields.get("height"), fields.get("turn")
+        fps, seconds, codec = fields.get("fps"), fields.get("seconds"), fields.get("codec")
+        if not (isinstance(width, int) and isinstance(height, int) and 0 < width < 1 << 16 and 0 < height < 1 << 16):
+            raise refusal("video_broken")
+        if not (isinstance(fps, float) and isinstance(seconds, float) and 1 <= fps <= 240 and 0 <= seconds < inf):
+            raise refusal("video_broken")
+        if not isinstance(codec, str) or turn not in _TURNS:
+            raise refusal("video_broken")
+        self._child = child
+        self._turn: list[int] = turn
+        self._stored = height, width, 3
+        if turn[1]:
+            width, height = height, width
+        self.info = VideoInfo(width, height, fps, seconds, codec[:32], bool(fields.get("sound")))
 
-def _turned_shape(opening: dict[str, Any]) -> tuple[int, int, int]:
-    width, height = _size(opening)
-    return (width, height, 3) if opening["turn"][1] else (height, width, 3)
+    def frames(self) -> Iterator[tuple[int, Rgb]]:
+        """Upright pictures, each with the number of output instants that it stands for."""
+        while "end" not in (fields := self._child.header()):
+            times = fields.get("times")
+            if not (isinstance(times, int) and 0 < times < 100_000):
+                raise refusal("video_broken")
+            rgb = np.empty(self._stored, np.uint8)
+            self._child.body_into(rgb.data.cast("B"))
+            yield times, _turned(rgb, self._turn)
 
 
 def _turned(rgb: Array, turn: list[int]) -> Rgb:
