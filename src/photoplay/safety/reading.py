@@ -72,9 +72,10 @@ def read_seal(path: Path, kind: Kind, anchors: str) -> Found:
             return Found("unsigned")
         except C2paError as error:
             return Found("tampered", (type(error).__name__.strip("_"),))
-        found = _describe(store)
-        if found.seal and not _well_formed(found.seal):
-            return Found("tampered", (*found.problems, "photoplay.seal.malformed"))
+        try:
+            found = _describe(store)
+        except (AttributeError, LookupError, TypeError, ValueError):
+            return Found("tampered", ("photoplay.manifest.unreadable",))
         if found.state != "tampered" and found.seal:
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped, memoryview(mapped) as data:
                 problem = _unsealed_part(data, kind, found.seal)
@@ -87,14 +88,17 @@ def _describe(store: dict[str, Any]) -> Found:
     manifest = store.get("manifests", {}).get(store.get("active_manifest"), {})
     results = store.get("validation_results", {})
     problems = tuple(failure["code"] for failure in results.get("activeManifest", {}).get("failure", []))
-    said = {assertion["label"]: assertion["data"] for assertion in manifest.get("assertions", [])}
-    actions: list[dict[str, Any]] = next(
-        (data["actions"] for label, data in said.items() if label.startswith("c2pa.actions")), []
-    )
-    seal = said.get(RECIPE_ASSERTION, {})
-    anchored = store.get("validation_state") == "Trusted" and results.get("trustListUri") == "user_anchors"
+    said = {assertion["label"]: assertion.get("data") for assertion in manifest.get("assertions", [])}
+    listed = next((data["actions"] for label, data in said.items() if label.startswith("c2pa.actions")), [])
+    actions: tuple[dict[str, Any], ...] = tuple(action for action in listed if isinstance(action, dict))
+    seal = said.get(RECIPE_ASSERTION) or {}
+    if RECIPE_ASSERTION in said and not _well_formed(seal):
+        seal, problems = {}, (*problems, "photoplay.seal.malformed")
+    verdict = store.get("validation_state")
+    strange = set(problems) == {_UNKNOWN_SIGNER}
+    anchored = verdict == "Trusted" and results.get("trustListUri") == "user_anchors"
     state: State
-    if set(problems) - {_UNKNOWN_SIGNER} or store.get("validation_state") not in ("Trusted", "Valid", "Invalid"):
+    if not strange and (problems or verdict not in ("Trusted", "Valid")):
         state = "tampered"
     elif not anchored:
         state = "untrusted"
@@ -106,14 +110,16 @@ def _describe(store: dict[str, Any]) -> Found:
         problems,
         f"{generator.get('name', '')} {generator.get('version', '')}".strip(),
         manifest.get("signature_info", {}),
-        tuple(actions),
-        tuple(manifest.get("ingredients", [])),
+        actions,
+        tuple(source for source in manifest.get("ingredients", []) if isinstance(source, dict)),
         seal,
     )
 
 
-def _well_formed(seal: dict[str, Any]) -> bool:
+def _well_formed(seal: object) -> bool:
     """Whether a seal has the shape that :mod:`photoplay.safety.provenance` gives it, whoever signed it."""
+    if not isinstance(seal, dict):
+        return False
     texts = all(
         isinstance(seal.get(name), str) for name in ("recipe", "recipe_sha256", "consent_sha256", "loose_sha256")
     )
