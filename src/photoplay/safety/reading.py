@@ -89,7 +89,7 @@ def _describe(store: dict[str, Any]) -> Found:
     results = store.get("validation_results", {})
     problems = tuple(failure["code"] for failure in results.get("activeManifest", {}).get("failure", []))
     said = {assertion["label"]: assertion.get("data") for assertion in manifest.get("assertions", [])}
-    listed = next((data["actions"] for label, data in said.items() if label.startswith("c2pa.actions")), [])
+    listed: list[Any] = next((data["actions"] for label, data in said.items() if label.startswith("c2pa.actions")), [])
     actions: tuple[dict[str, Any], ...] = tuple(action for action in listed if isinstance(action, dict))
     seal = said.get(RECIPE_ASSERTION) or {}
     if RECIPE_ASSERTION in said and not _well_formed(seal):
