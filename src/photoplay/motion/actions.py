@@ -80,7 +80,7 @@ ONE_SIDED: dict[str, tuple[Action, ...]] = {
         Action(LinearMuscle((454,), (291,), 0.075, 40.0, 0.4, (0.0, 0.08, 0.0))),
         Action(SheetMuscle(LEFT_CORNER, (0.066, 0.112, -0.098), 0.42)),
         Action(SheetMuscle(CHEEK, (0.048, 0.066, 0.044), 0.50)),
-        Action(SheetMuscle((416, 433), (0.070, 0.058, -0.008), 0.40)),
+        Action(SheetMuscle((416, 433), (0.045, 0.050, -0.008), 0.34)),
     ),
     # Risorius and platysma.
     "mouthStretch": (
@@ -108,7 +108,7 @@ TWO_SIDED: dict[str, tuple[Action, ...]] = {
     ),
     "cheekPuff": (
         Action(SheetMuscle((291, 287, 432, 436), (-0.040, 0.010, 0.190), 0.60)),
-        Action(SheetMuscle((425, 427, 411, 434), (0.075, 0.046, 0.025), 0.60)),
+        Action(SheetMuscle((425, 427, 411, 434), (0.062, 0.046, 0.025), 0.60)),
         Action(SheetMuscle((0, 17), (0.0, 0.014, 0.080), 0.40)),
         Action(SheetMuscle((199, 175), (0.0, 0.035, 0.0), 0.35)),
         Action(SheetMuscle((4, 5, 330, 347), (-0.004, 0.029, -0.015), 0.35)),

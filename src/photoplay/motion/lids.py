@@ -34,8 +34,8 @@ GAZE_YAW, GAZE_UP, GAZE_DOWN = 32.0, 26.0, 32.0
 """Degrees at full eyeLook weights; lids follow the gaze up and down in these proportions."""
 EYEBALL = 0.40
 """Eyeball radius over the eye's width: 12 mm over 30 mm."""
-NASAL_SLIDE = 0.06
-"""How far (in eye widths) a blink draws the lids towards the nose (Doane 1980)."""
+NASAL_SLIDE, GAZE_SLIDE = 0.06, 0.05
+"""How far (in eye widths) a blink draws the lids towards the nose (Doane 1980), and the cornea's bulge takes them along."""
 
 _RIGHT_FOLDS: tuple[tuple[int, int, float], ...] = (
     (247, 1, 0.30), (30, 2, 0.20), (29, 3, 0.14), (27, 4, 0.12), (28, 5, 0.12), (56, 6, 0.14), (190, 7, 0.25),
@@ -91,8 +91,8 @@ class EyeRig:
         cylinder = [_to_cylinder((points[list(lid)] - centre) @ hinge.T) for lid in (upper, lower)]
         return cls(upper + lower, centre, hinge, cylinder[0], cylinder[1], folds, iris, sphere)
 
-    def lids(self, motion: LidMotion) -> Float64[Array, "f 18 3"]:
-        """Offsets of the upper, then the lower margin from rest."""
+    def lids(self, motion: LidMotion, yaw: Float64[Array, " f"]) -> Float64[Array, "f 18 3"]:
+        """Offsets of the upper, then the lower margin from rest; ``yaw`` is the gaze's in degrees."""
         top, bottom = lid_places(motion)
         spread = self.lower - self.upper
         upper = self.upper + top[:, None, None] * spread
@@ -100,8 +100,9 @@ class EyeRig:
         rest = _from_cylinder(np.concatenate([self.upper, self.lower]))
         moved = _from_cylinder(np.concatenate([upper, lower], axis=1)) - rest
         width = float(np.ptp(self.upper[:, 0]))
-        nasal = -np.sign(self.centre[0]) * NASAL_SLIDE * width * np.sin(np.linspace(0.0, pi, 9))
-        moved[..., 0] += motion.blink[:, None] * np.tile(nasal, 2)
+        nasal = -np.sign(self.centre[0]) * NASAL_SLIDE * motion.blink
+        aside = nasal + GAZE_SLIDE * np.clip(yaw / GAZE_YAW, -1.0, 1.0) * (1.0 - motion.blink)
+        moved[..., 0] += width * aside[:, None] * np.tile(np.sin(np.linspace(0.0, pi, 9)), 2)
         moved[:, [0, 8, 9, 17]] = 0.0
         offsets: Array = moved @ self.hinge
         return offsets
@@ -120,7 +121,7 @@ class EyeRig:
 
     def apply(self, moved: Float64[Array, "f 478 3"], motion: LidMotion, gaze: Float64[Array, "f 2"]) -> None:
         """Adds lids, the skin beside them and the iris to the offsets ``moved``, in place."""
-        lids = self.lids(motion)
+        lids = self.lids(motion, gaze[:, 0])
         moved[:, list(self.margin)] += lids
         # The corners stand in both margins, and fancy += keeps one of the two: both are 0 there.
         for landmark, source, share in self.folds:

@@ -19,6 +19,8 @@ JAW_ANGLE = 18.0
 """Degrees at jawOpen = 1: the teeth part by about 45 mm."""
 MEETING = 0.86
 """Where closing lips meet, from the lower (0) to the upper lip (1)."""
+CORNER_SHARE = 0.36
+"""How much the mouth's corners follow the jaw."""
 _ROW_SHARE = (1.0, 0.97, 0.92, 0.82)
 
 
@@ -38,16 +40,26 @@ def jaw_share(points: Points) -> Weights:
     bottom = corner[1] - 0.22 + outward**0.7 * (chin[1] - 0.25 - corner[1])
     t = np.clip((top - points[:, 1]) / (top - bottom), 0.0, 1.0)
     share: Array = t**1.8
+    # Below the lip the skin goes along with it, in a zone that widens towards the chin.
+    depth = np.clip(corner[1] - points[:, 1], 0.0, None)
+    below = _lip_profile(side / (half * (1.1 + 1.3 * depth)))
+    share = np.maximum(share, below * np.clip(depth / 0.06, 0.0, 1.0))
     column = np.abs(np.linspace(-1.0, 1.0, 11))
-    corner_share = 0.36
-    lower = corner_share + (1.0 - corner_share) * np.sqrt(np.clip(1.0 - column**2.6, 0.0, 1.0))
-    upper = 0.06 + (corner_share - 0.06) * column**4
+    lower = _lip_profile(column)
+    upper = 0.06 + (CORNER_SHARE - 0.06) * column**4
     for rows, shares in ((UPPER_LIP_ROWS, upper), (LOWER_LIP_ROWS, lower)):
         for row in rows:
             share[list(row)] = shares
     share[468:] = 0.0
     share[points[:, 1] > -0.25] = 0.0
     return share
+
+
+def _lip_profile(column: Float64[Array, " n"]) -> Float64[Array, " n"]:
+    """The lower lip's share of the jaw's turn from its middle (0) to the corner (1), nothing beyond."""
+    inside = np.clip(1.0 - column**1.8, 0.0, 1.0) ** 0.8
+    profile: Array = np.where(column > 1.0, 0.0, CORNER_SHARE + (1.0 - CORNER_SHARE) * inside)
+    return profile
 
 
 @dataclass(frozen=True)
@@ -108,7 +120,7 @@ class Lips:
         passed = np.minimum(left - np.minimum(self.gap, 0.0), 0.0)
         down[..., 1] -= 0.5 * passed
         up[..., 1] += 0.5 * passed
-        places += np.einsum("vk,fkc->fvc", self.upper, down) + np.einsum("vk,fkc->fvc", self.lower, up)
+        places += self.upper @ down + self.lower @ up
 
 
 def _followers(points: Points, upper: bool) -> Float64[Array, "478 11"]:

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float32, Float64
 from photoplay.topology import POSE_INDEX, inter_ocular
 from photoplay.types import Array, Face, Joints, Subject
 
-SEEN = 0.35
+SEEN = 0.5
 """Visibility from which a joint counts as seen."""
 FACE_JOINTS = tuple(range(11))
 _FACE_LANDMARKS = (1, 362, 473, 263, 133, 468, 33, 454, 234, 291, 61)
@@ -92,8 +92,12 @@ def _fit_shoulders(estimated: Float64[Array, "33 3"], seen: Float64[Array, "33 3
     """Turns and scales the estimate (in the image plane) so that its shoulders fall onto the seen ones."""
     ours, theirs = estimated[list(SHOULDERS), :2], seen[list(SHOULDERS), :2]
     from_, to = complex(*(ours[0] - ours[1])), complex(*(theirs[0] - theirs[1]))
-    # A turned torso narrows the shoulders without shrinking the person.
     turn = to / from_
+    if abs(turn) < 0.35:
+        turn = complex(1.0, 0.0)  # seen from the side: the line between the shoulders says nothing about the spine
+    elif turn.real < 0:
+        turn = -turn
+    # A turned torso narrows the shoulders without shrinking the person.
     turn = turn / abs(turn) * min(max(abs(turn), 0.8), 1.6)
     offset = estimated[:, 0] - ours[:, 0].mean() + 1j * (estimated[:, 1] - ours[:, 1].mean())
     moved = offset * turn

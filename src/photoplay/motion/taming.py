@@ -11,7 +11,7 @@ from photoplay.motion.skeleton import Skeleton
 from photoplay.topology import inter_ocular
 from photoplay.types import Array, HeadPose, Landmarks, Notice, Performance
 
-EASE_SECONDS = 0.35
+EASE_SECONDS = 0.5
 """How long a performance that does not start at rest takes to leave the photo."""
 THREE_QUARTER = 20.0
 """Yaw in degrees from which a face counts as seen from the side."""

@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+
+from photoplay.motion.canonical import LOWER_LIP_ROWS, UPPER_LIP_ROWS, CanonicalFace
+from photoplay.motion.expressions import FaceRig
+from photoplay.motion.mouth import JAW_ANGLE
+from photoplay.topology import ARKIT_INDEX, CHIN, FOREHEAD
+from photoplay.types import Face
+from tests.motion.rig_subjects import NAMES, face
+
+UPPER, LOWER = list(UPPER_LIP_ROWS[0]), list(LOWER_LIP_ROWS[0])
+
+
+def canonical(of: Face, landmarks: np.ndarray) -> np.ndarray:
+    frame = CanonicalFace.of(of)
+    return (landmarks - frame.origin) @ np.linalg.inv(frame.axes).T
+
+
+def lip_gap(of: Face, track: np.ndarray) -> np.ndarray:
+    points = np.stack([canonical(of, frame) for frame in track])
+    return points[:, UPPER, 1] - points[:, LOWER, 1]
+
+
+def test_the_jaw_is_a_hinge() -> None:
+    of = face("even")
+    rig = FaceRig.build(of)
+    row = np.zeros((1, 52), np.float32)
+    row[0, ARKIT_INDEX["jawOpen"]] = 1.0
+    before, after = rig.canonical.points, canonical(of, rig.pose(row, np.zeros((1, 2), np.float32))[0])
+    arm_before, arm_after = before[CHIN, 1:] - rig.jaw.pivot[1:], after[CHIN, 1:] - rig.jaw.pivot[1:]
+    assert rig.jaw.share[CHIN] == pytest.approx(1.0)
+    assert np.linalg.norm(arm_after) == pytest.approx(np.linalg.norm(arm_before), rel=1e-3)
+    turned = np.degrees(np.arctan2(arm_before[0], arm_before[1]) - np.arctan2(arm_after[0], arm_after[1]))
+    assert turned == pytest.approx(JAW_ANGLE * (1 - rig.rest_blendshapes[ARKIT_INDEX["jawOpen"]]), rel=0.01)
+    still = [FOREHEAD, 1, 33, 263, 234, 454, 6, 105, 334]
+    assert np.abs(after[still] - before[still]).max() < 1e-5
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("amount", [0.1, 0.4, 0.8])
+def test_mouth_close_brings_the_lips_together(name: str, amount: float) -> None:
+    of = face(name)
+    rig = FaceRig.build(of)
+    rows = np.zeros((2, 52), np.float32)
+    rows[:, ARKIT_INDEX["jawOpen"]] = amount
+    rows[1, ARKIT_INDEX["mouthClose"]] = rig.absolute(rows)[1, ARKIT_INDEX["jawOpen"]]
+    opened, closed = lip_gap(of, rig.pose(rows, np.zeros((2, 2), np.float32)))
+    assert opened[5] > 0.03
+    assert np.abs(closed).max() < 0.005
+
+
+def test_lips_never_pass_through_each_other() -> None:
+    of = face("hopper")
+    rig = FaceRig.build(of)
+    mouth = [index for name, index in ARKIT_INDEX.items() if name.startswith("mouth")]
+    stream = np.random.default_rng(3)
+    rows = np.zeros((200, 52), np.float32)
+    rows[:, mouth] = stream.uniform(0.0, 1.0, (200, len(mouth))) ** 2
+    floor = np.minimum(lip_gap(of, rig.rest[None])[0], 0.0)
+    assert (lip_gap(of, rig.pose(rows, np.zeros((200, 2), np.float32))) > floor - 1e-4).all()
