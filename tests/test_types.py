@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from photoplay.safety.admission import admit
 from photoplay.types import Admitted, Consent, HeadPose, Photo, RenderPlan, Request
 
 
@@ -32,3 +35,10 @@ def test_nobody_but_safety_admits() -> None:
     photo = Photo(np.zeros((8, 8, 3), np.uint8), "0" * 64)
     with pytest.raises(TypeError, match="only photoplay"):
         Admitted(Request((photo,), (consent,), "smile"), {})
+
+
+def test_an_admitted_request_cannot_be_copied_with_changes() -> None:
+    photo = Photo(np.zeros((8, 8, 3), np.uint8), "0" * 64)
+    admitted = admit(Request((photo,), ("self",), "smile"))
+    with pytest.raises(TypeError, match="only photoplay"):
+        replace(admitted, request=Request((photo,), ("granted",), "laugh"))

@@ -385,6 +385,7 @@ class Admitted:
 
     def __post_init__(self) -> None:
         _require_gate(self.gate_key, "an Admitted request")
+        object.__setattr__(self, "gate_key", None)  # so that a changed copy is not admitted as well
 
 
 @dataclass(frozen=True)
@@ -401,3 +402,4 @@ class Clip:
 
     def __post_init__(self) -> None:
         _require_gate(self.gate_key, "a Clip")
+        object.__setattr__(self, "gate_key", None)

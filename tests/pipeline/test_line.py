@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import photoplay
-from photoplay.errors import CancelledError, ConsentError, RequestError, SceneError, TemplateError
+from photoplay.errors import CancelledError, RequestError, SceneError, TemplateError
 from photoplay.media import load_photo, read_video
 from photoplay.safety.verify import verify
 from photoplay.types import StageEvent
@@ -61,7 +61,6 @@ def test_a_prompt_chooses_the_template(portrait_file: Path, tmp_path: Path) -> N
         ({"seconds": 0.0}, RequestError, "seconds_out_of_range"),
         ({"seconds": float("nan")}, RequestError, "seconds_out_of_range"),
         ({"fps": 240.0}, RequestError, "fps_out_of_range"),
-        ({"consent": "yes"}, ConsentError, "consent_invalid"),
         ({"out": "film.exe"}, RequestError, "out_not_mp4"),
     ],
 )

@@ -30,7 +30,7 @@ from photoplay.perception.faces import FaceReader
 from photoplay.perception.scene import perceive
 from photoplay.pipeline.clock import StageClock
 from photoplay.safety.admission import admit
-from photoplay.safety.provenance import seal
+from photoplay.safety.provenance import seal, with_timings
 from photoplay.safety.recipe import make_recipe
 from photoplay.types import (
     Admitted,
@@ -267,7 +267,7 @@ def produce(request: Request, out: Path, progress: Progress = silent) -> Clip:
                 notices=_once((*prepared.notices, *report.notices)),
             )
             progress(StageEvent("seal", 1, 1))
-    return replace(clip, timings=dict(clock.seconds))
+    return with_timings(clip, clock.seconds)
 
 
 def _check_out(out: Path) -> None:
