@@ -30,8 +30,9 @@ from photoplay.types import (
 
 LOOKS, IDENTITY_LOOKS, COUNT_LOOKS = 12, 5, 2
 """In how many frames faces are found again, recognised, and counted: these are slow."""
-COUNT_SIDE = 512
-"""Faces are counted in pictures shrunk to this long side, the photo as well."""
+COUNT_FACE, COUNT_SIDES = 48.0, (256.0, 720.0)
+"""Faces are counted in small pictures, the photo as well: the smallest face of a track shall be 48 pixels high in them,
+their long side within these limits. A search costs by the area."""
 MOVES = 0.5
 """Pixels a frame: a track that moves a landmark further than this cannot leave the picture as it was."""
 TRUSTED = 250
@@ -120,10 +121,18 @@ class Reviewer:
 
     def _count(self, picture: Rgb) -> None:
         if self._faces_in_photo is None:
-            self._faces_in_photo = len(self._reader.read(_shrunk(self._photo)))
-        missing, extra = tells.count_difference(self._faces_in_photo, len(self._reader.read(_shrunk(picture))))
+            self._faces_in_photo = len(self._reader.read(self._shrunk(self._photo)))
+        missing, extra = tells.count_difference(self._faces_in_photo, len(self._reader.read(self._shrunk(picture))))
         self._missing.append(missing)
         self._extra.append(extra)
+
+    def _shrunk(self, picture: Rgb) -> UInt8[Array, "_ _ 3"]:
+        height, width = picture.shape[:2]
+        share = max((COUNT_FACE / subject.height for subject in self._subjects), default=1.0)
+        side = float(np.clip(max(height, width) * share, *COUNT_SIDES))
+        share = min(1.0, side / max(height, width))
+        size = (max(1, round(width * share)), max(1, round(height * share)))
+        return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 _LEAST = frozenset({"sharpness", "face_found"})
@@ -150,6 +159,11 @@ class _Subject:
     def _at(self, frame: int) -> Landmarks:
         points: Array = self._landmarks[min(frame, len(self._landmarks) - 1)]
         return points
+
+    @property
+    def height(self) -> float:
+        """Of the face in the framed photo, in pixels."""
+        return float(max(1.0, np.ptp(self._rest[:468, 1])))
 
     def box(self, frame: int) -> Box:
         return landmark_box(self._at(frame))
@@ -211,13 +225,6 @@ def _without_people(matte: Array) -> Bool[Array, "h w"]:
     """Where the framed photo shows nobody, well away from everybody."""
     reach = 2 * round(min(matte.shape) * 0.04) + 1
     return np.asarray(cv2.dilate(matte, np.ones((reach, reach), np.uint8)) < 8, bool)
-
-
-def _shrunk(picture: Rgb) -> UInt8[Array, "_ _ 3"]:
-    height, width = picture.shape[:2]
-    share = min(1.0, COUNT_SIDE / max(height, width))
-    size = (max(1, round(width * share)), max(1, round(height * share)))
-    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _spread(total: int, count: int) -> list[int]:
