@@ -22,6 +22,10 @@ from photoplay.types import Array, Face, Landmarks, LandmarkTrack
 CORNER_SHAPES = ("mouthSmile", "mouthStretch", "mouthDimple")
 """Shapes that pull the same mouth corner outwards: together they go no further than the cheek lets them."""
 CORNER_LIMIT = 1.25
+_SEALING = np.zeros(52)
+_SEALING[[ARKIT_INDEX["mouthPucker"], ARKIT_INDEX["mouthRollLower"], ARKIT_INDEX["mouthRollUpper"]]] = 0.9, 0.5, 0.5
+_SEALING[[ARKIT_INDEX["mouthPressLeft"], ARKIT_INDEX["mouthPressRight"]]] = 0.5
+"""How far each shape shuts the mouth that the photo shows open."""
 _JAW, _CLOSE = ARKIT_INDEX["jawOpen"], ARKIT_INDEX["mouthClose"]
 
 
@@ -74,7 +78,7 @@ class FaceRig:
         closing = self._closing(asked, added)
         opened = self.jaw.open(rest + moved, added[:, _JAW])
         places = rest + moved + opened * (1.0 - closing[:, None] * self.lips.corners)[..., None]
-        self.lips.close(places, closing)
+        self.lips.close(places, closing, np.minimum(asked @ _SEALING, 1.0))
         moved = places - rest
         for side, eye in zip(("Left", "Right"), self.eyes, strict=True):
             turn = _eye_turn(asked, gaze.astype(np.float64), side)

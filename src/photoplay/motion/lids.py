@@ -28,7 +28,7 @@ from photoplay.types import Array
 
 LOWER_RISE = 0.15
 """The lower lid's share of a blink."""
-SQUINT_RISE, SQUINT_DROP, CHEEK_RISE, WIDE_RAISE = 0.38, 0.12, 0.22, 0.28
+SQUINT_RISE, SQUINT_DROP, CHEEK_RISE, WIDE_RAISE = 0.38, 0.12, 0.22, 0.24
 LOOK_DOWN_DROP, LOOK_DOWN_LOWER, LOOK_UP_RAISE, LOOK_UP_LOWER = 0.62, 0.14, 0.16, 0.10
 GAZE_YAW, GAZE_UP, GAZE_DOWN = 32.0, 26.0, 32.0
 """Degrees at full eyeLook weights; lids follow the gaze up and down in these proportions."""

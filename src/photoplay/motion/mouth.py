@@ -19,6 +19,8 @@ JAW_ANGLE = 18.0
 """Degrees at jawOpen = 1: the teeth part by about 45 mm."""
 MEETING = 0.86
 """Where closing lips meet, from the lower (0) to the upper lip (1)."""
+SHUT = 0.025
+"""Lip gap of a mouth that counts as shut: the detector's noise."""
 CORNER_SHARE = 0.36
 """How much the mouth's corners follow the jaw."""
 _ROW_SHARE = (1.0, 0.97, 0.92, 0.82)
@@ -106,14 +108,17 @@ class Lips:
         corners = cosine_falloff(distance_to(points, CORNERS), 0.06, 0.42) * (1.0 - 0.5 * lower_share(points))
         return cls(_followers(points, upper=True), _followers(points, upper=False), corners, inner)
 
-    def close(self, places: Float64[Array, "f 478 3"], closing: Float64[Array, " f"]) -> None:
+    def close(
+        self, places: Float64[Array, "f 478 3"], closing: Float64[Array, " f"], sealing: Float64[Array, " f"]
+    ) -> None:
         """Brings the lips together by ``closing`` (1 = they meet exactly), then parts what has passed through, in place.
 
-        A gap that is negative in the photo itself is the detector's noise and stays as it is.
+        ``sealing`` takes that share of the photo's own gap away: who presses or purses the lips shuts them first. A gap that is negative in the photo itself is the detector's noise and stays as it is.
         """
         upper, lower = places[:, list(UPPER_LIP_ROWS[0])], places[:, list(LOWER_LIP_ROWS[0])]
         between = upper - lower
-        share = np.repeat(closing[:, None], 11, axis=1)
+        sealed = sealing[:, None] * np.maximum(self.gap - SHUT, 0.0) / np.maximum(between[..., 1], 1e-3)
+        share = np.clip(closing[:, None] + sealed, 0.0, 1.0)
         down = -(1.0 - MEETING) * share[..., None] * between
         up = MEETING * share[..., None] * between
         left = between[..., 1] * (1.0 - share)
