@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, UInt8
 
 from photoplay.generation.buffers import FrameBuffers, Source
 from photoplay.generation.face_layers import FaceLayers
@@ -88,8 +88,8 @@ class Stage:
         buffers.depth[:] = np.inf
         still: Float32[Array, "h w"] = np.ones(self.plate_trust.shape, np.float32)
         for layer, where in self.touched:
-            travel = np.abs(layer.motion.pose(frame) - layer.motion.rest)[:, :2].max()
-            still = np.minimum(still, 1 - where * float(smoothstep(NEAR, FAR, travel)))
+            travel = np.abs(layer.motion.pose(frame) - layer.motion.rest)[:, :2]
+            still = np.minimum(still, 1 - where * smoothstep(NEAR, FAR, travel).max())
         for person in self.people:
             person.paint(buffers, self.framing.framed, still, frame)
 
@@ -114,7 +114,7 @@ def set_stage(scene: Scene, tracks: Sequence[MotionTrack], plan: RenderPlan) -> 
 
 
 def _person(
-    framing: Framing, source: Source, plate: Rgb, matte: Mask, track: MotionTrack
+    framing: Framing, source: Source, plate: Rgb, matte: UInt8[Array, "ph pw"], track: MotionTrack
 ) -> tuple[Person, list[tuple[Layer, Float32[Array, "h w"]]]]:
     """Cuts out one person, arms apart where they move."""
     framed = FramedTrack.of(track, framing)

@@ -190,7 +190,7 @@ class ArmCut:
     """An arm taken out of the person: its layer, what remains of the person, and where the photo cannot stand any more."""
 
     layer: Layer
-    remains: UInt8[Array, "h w 4"]
+    remains: UInt8[Array, "th tw 4"]
     touched: Float32[Array, "h w"]
 
 

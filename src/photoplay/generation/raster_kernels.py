@@ -117,7 +117,10 @@ def shade(
             restx = (maps[j, i, 0] + np.float32(0.5)) / factor - np.float32(0.5) - margin
             resty = (maps[j, i, 1] + np.float32(0.5)) / factor - np.float32(0.5) - margin
             dx, dy = restx - np.float32(x), resty - np.float32(y)
-            s = min(max((np.sqrt(dx * dx + dy * dy) - near) / (far - near), zero), one)
+            travel = np.sqrt(dx * dx + dy * dy)
+            if travel < np.float32(2e-3):
+                dx, dy = zero, zero
+            s = min(max((travel - near) / (far - near), zero), one)
             s = s * s * (np.float32(3) - np.float32(2) * s)
             iu, iv = int(u), int(v)
             fu, fv = u - np.float32(iu), v - np.float32(iv)
@@ -127,7 +130,6 @@ def shade(
                 w00 * texture[iv, iu, 3] + w01 * texture[iv, iu + 1, 3]
                 + w10 * texture[iv + 1, iu, 3] + w11 * texture[iv + 1, iu + 1, 3]
             )  # fmt: skip
-            s = min(s, one)
             untouched = min(still[y, x], one - s)
             still[y, x] = untouched
             keep = one - alpha * scale

@@ -7,7 +7,7 @@ from math import ceil, floor
 
 import cv2
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, UInt8
 from PIL import Image
 
 from photoplay.generation.buffers import Source
@@ -28,7 +28,7 @@ class Framing:
     """
 
     framed: Rgb
-    texture: Rgb
+    texture: UInt8[Array, "th tw 3"]
     margin: int
     factor: int
     plan: RenderPlan
@@ -42,12 +42,12 @@ class Framing:
         """Frame-space points in pixels of ``texture``."""
         return ((points + (self.margin + 0.5)) * self.factor - 0.5).astype(np.float32)
 
-    def sample(self, mask: Mask, factor: int) -> Mask:
+    def sample(self, mask: Mask, factor: int) -> UInt8[Array, "th tw"]:
         """A photo-space mask over the frame and its margin at ``factor`` times the film's size."""
         return _resample(mask, self.plan, self.margin, factor)
 
 
-def frame_photo(rgb: Rgb, plan: RenderPlan) -> Rgb:
+def frame_photo(rgb: Rgb, plan: RenderPlan) -> UInt8[Array, "fh fw 3"]:
     """The photo's crop at the film's size [h, w, 3] (Lanczos; an unscaled whole-pixel crop stays bit for bit)."""
     return _resample(rgb, plan, 0, 1)
 
