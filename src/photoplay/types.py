@@ -364,6 +364,7 @@ class Request:
     priors: bool = True
     who: Literal["all", "main"] = "all"
     backend: str = "anchor"
+    codec: Literal["h264", "av1"] = "h264"
 
 
 _GATE_KEY = object()

@@ -97,7 +97,7 @@ def test_show_prints_a_template_that_animate_takes(folder: Path) -> None:
     (folder / "mine.yaml").write_text(photoplay(folder, "templates", "show", "nod").stdout)
     made = photoplay(
         folder, "animate", "portrait.png", "-t", "mine.yaml", "--consent", "self", "--seconds", "1", "--fps", "8",
-        "--size", "128x128", "-o", "mine.mp4", "--backend", "echo",
+        "--size", "128x128", "-o", "mine.mp4",
     )  # fmt: skip
     assert made.returncode == 0, made.stderr
 

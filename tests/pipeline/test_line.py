@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import photoplay
-from photoplay.errors import CancelledError, RequestError, SceneError, TemplateError
+from photoplay.errors import CancelledError, RequestError, ReviewError, SceneError, TemplateError
 from photoplay.media import load_photo, read_video
 from photoplay.safety.verify import verify
 from photoplay.types import StageEvent
@@ -61,7 +61,7 @@ def test_a_prompt_chooses_the_template(portrait_file: Path, tmp_path: Path) -> N
         ({"seconds": 0.0}, RequestError, "seconds_out_of_range"),
         ({"seconds": float("nan")}, RequestError, "seconds_out_of_range"),
         ({"fps": 240.0}, RequestError, "fps_out_of_range"),
-        ({"out": "film.exe"}, RequestError, "out_not_mp4"),
+        ({"out": "film.exe"}, RequestError, "out_kind"),
     ],
 )
 def test_a_bad_request_is_refused_and_leaves_nothing(
@@ -95,7 +95,32 @@ def test_cancelling_leaves_nothing(portrait_file: Path, tmp_path: Path) -> None:
 
 def test_a_loaded_photo_and_its_bytes_make_the_same_film(portrait_file: Path, tmp_path: Path) -> None:
     films = [
-        photoplay.animate(source, template="smile", out=tmp_path / f"{index}.mp4", backend="echo", **SHORT)
+        photoplay.animate(source, template="smile", out=tmp_path / f"{index}.mp4", **SHORT)
         for index, source in enumerate((load_photo(portrait_file), portrait_file.read_bytes()))
     ]
     assert films[0].recipe == films[1].recipe
+
+
+@pytest.mark.parametrize("kind", ["av1.mp4", "gif.gif", "webp.webp"])
+def test_other_kinds_of_film_are_sealed_too(portrait_file: Path, tmp_path: Path, kind: str) -> None:
+    codec = "av1" if kind.startswith("av1") else "h264"
+    clip = photoplay.animate(portrait_file, template="nod", out=tmp_path / kind, codec=codec, **SHORT)
+    assert verify(clip.path).state == "trusted"
+
+
+def test_single_frames_are_sealed_pictures_of_the_film(portrait_file: Path, tmp_path: Path) -> None:
+    stills = tmp_path / "stills"
+    clip = photoplay.animate(portrait_file, template="nod", out=tmp_path / "film.mp4", stills=stills, **SHORT)
+    files = sorted(stills.iterdir())
+    assert len(files) == 12
+    assert verify(files[5]).state == "trusted"
+    film = read_video(clip.path).rgb[5].astype(int)
+    assert np.abs(film - load_photo(files[5]).pixels).mean() < 4
+    with pytest.raises(RequestError, match="not empty"):
+        photoplay.animate(portrait_file, template="nod", out=tmp_path / "film.mp4", stills=stills, **SHORT)
+
+
+def test_a_film_that_stands_still_is_refused(portrait_file: Path, tmp_path: Path) -> None:
+    with pytest.raises(ReviewError, match="stands still"):
+        photoplay.animate(portrait_file, template="shake_head", out=tmp_path / "film.mp4", backend="echo", **SHORT)
+    assert list(tmp_path.iterdir()) == []

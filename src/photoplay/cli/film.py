@@ -33,6 +33,13 @@ class WhoChoice(StrEnum):
     MAIN = "main"
 
 
+class CodecChoice(StrEnum):
+    """How an mp4 is compressed."""
+
+    H264 = "h264"
+    AV1 = "av1"
+
+
 QUESTION = """Who is in this photo? Your answer is written into the film.
   self        it is me
   granted     they agreed to be animated
@@ -75,7 +82,13 @@ def animate(
     consent: Annotated[
         ConsentChoice | None, typer.Option(help="Who says that the people may be animated.", show_default=False)
     ] = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="The film to write.")] = Path("film.mp4"),
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="The film to write: .mp4, or .gif or .webp for a small preview.")
+    ] = Path("film.mp4"),
+    codec: Annotated[CodecChoice, typer.Option(help="How an mp4 is compressed.")] = CodecChoice.H264,
+    stills: Annotated[
+        Path | None, typer.Option(help="A new folder for every frame as a PNG.", show_default=False)
+    ] = None,
     profile: Annotated[bool, typer.Option(help="Print the time of each stage.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -91,6 +104,7 @@ def animate(
             template=template or ("" if prompt else "smile"),
             prompt=prompt,
             out=out,
+            stills=stills,
             progress=progress,
             seconds=seconds,
             fps=fps,
@@ -101,6 +115,7 @@ def animate(
             priors=not no_priors,
             who=who.value,
             backend=backend,
+            codec=codec.value,
         )
     if as_json:
         typer.echo(json.dumps(_as_dict(clip), sort_keys=True))

@@ -14,7 +14,6 @@ from typing import Literal, TypedDict, Unpack
 
 from photoplay.errors import RequestError, ReviewError, SceneError
 from photoplay.evaluation.reviewer import Reviewer
-from photoplay.finishing.encode import encode
 from photoplay.finishing.size import plan_size
 from photoplay.finishing.smoothing import smooth
 from photoplay.generation.backends import get_backend
@@ -29,6 +28,7 @@ from photoplay.motion.template import Template
 from photoplay.perception.faces import FaceReader
 from photoplay.perception.scene import perceive
 from photoplay.pipeline.clock import StageClock
+from photoplay.pipeline.outputs import check_out, keep_stills, write_film
 from photoplay.safety.admission import admit
 from photoplay.safety.provenance import seal, with_timings
 from photoplay.safety.recipe import make_recipe
@@ -70,6 +70,7 @@ class FilmOptions(TypedDict, total=False):
     priors: bool
     who: Literal["all", "main"]
     backend: str
+    codec: Literal["h264", "av1"]
 
 
 @dataclass(frozen=True)
@@ -204,15 +205,12 @@ def _once(notices: tuple[Notice, ...]) -> tuple[Notice, ...]:
     return tuple({(notice.code, notice.subject): notice for notice in notices}.values())
 
 
-def _film(
-    prepared: Prepared, backend: Backend, path: Path, progress: Progress = silent, clock: StageClock | None = None
-) -> Report:
-    """Generates, smooths, reviews and encodes in one stream of windows; writes an *unsealed* file to ``path``."""
-    clock = clock or StageClock()
-    scene, tracks, plan = prepared.scene, prepared.tracks, prepared.plan
+def _film(prepared: Prepared, backend: Backend, folder: Path, job: _Job) -> Report:
+    """Generates, smooths, reviews and encodes in one stream of windows; the *unsealed* files go to ``folder``."""
+    scene, tracks, plan, clock = prepared.scene, prepared.tracks, prepared.plan, job.clock
     with clock.stage("review"):
         reviewer = Reviewer(scene, tracks, plan, FaceReader())
-    windows = clock.stream("generate", backend.generate(scene, tracks, plan, progress))
+    windows = clock.stream("generate", backend.generate(scene, tracks, plan, job.progress))
     smoothed = clock.stream("smooth", smooth(windows))
 
     def reviewed() -> Iterator[Frames]:
@@ -221,62 +219,79 @@ def _film(
                 reviewer.see(frames)
             yield frames
 
+    kept = keep_stills(reviewed(), folder / "stills") if job.stills else reviewed()
     with clock.stage("encode"):
-        encode(reviewed(), path)
+        write_film(kept, folder / job.out.name, job.request.codec)
     with clock.stage("review"):
-        progress(StageEvent("review", 0, 1))
+        job.progress(StageEvent("review", 0, 1))
         report = reviewer.report()
-        progress(StageEvent("review", 1, 1, report.sentence))
+        job.progress(StageEvent("review", 1, 1, report.sentence))
     return report
 
 
-def produce(request: Request, out: Path, progress: Progress = silent) -> Clip:
+@dataclass(frozen=True)
+class _Job:
+    request: Request
+    out: Path
+    stills: Path | None
+    progress: Progress
+    clock: StageClock
+
+
+def produce(request: Request, out: Path, progress: Progress = silent, *, stills: Path | None = None) -> Clip:
     """The whole line for one request: an admitted, reviewed and sealed film at ``out``, or an error and no file.
+
+    Args:
+        request: what to make.
+        out: the film: ``.mp4``, or ``.gif`` or ``.webp`` for a small preview.
+        progress: told about every step; raise ``CancelledError`` in it to stop.
+        stills: a new folder for every frame as a sealed PNG.
 
     Raises:
         RefusedError: admission says no.   SceneError: the photo cannot carry this film.
         ReviewError: no attempt passed review.   SealError: the film could not be signed.
     """
-    clock = StageClock()
-    _check_out(out)
+    check_out(out, stills)
+    job = _Job(request, out, stills, progress, StageClock())
     backend = get_backend(request.backend)
     request = replace(request, category=choose_template(request.template, request.prompt).category)
-    with clock.stage("admit"):
+    with job.clock.stage("admit"):
         progress(StageEvent("admit", 0, 1))
         admitted = admit(request)
         progress(StageEvent("admit", 1, 1))
-    with tempfile.TemporaryDirectory(prefix=".photoplay-", dir=out.parent) as folder:
-        unsealed = Path(folder) / "film.mp4"
-        for intensity in RETRY_INTENSITIES:
-            prepared = prepare(admitted, progress, clock, intensity)
-            report = _film(prepared, backend, unsealed, progress, clock)
+    for intensity in RETRY_INTENSITIES:
+        with tempfile.TemporaryDirectory(prefix=".photoplay-", dir=out.parent) as folder:
+            prepared = prepare(admitted, progress, job.clock, intensity)
+            report = _film(prepared, backend, Path(folder), job)
             if report.passed:
-                break
-        else:
-            raise ReviewError("review_failed", report.sentence, "Try a calmer template, or a larger and sharper photo.")
-        with clock.stage("seal"):
-            progress(StageEvent("seal", 0, 1))
-            recipe = make_recipe(admitted, prepared.template.model_dump(mode="json"), prepared.plan, backend.name)
-            clip = seal(
-                unsealed,
-                out,
-                admitted=admitted,
-                recipe=recipe,
-                report=report,
-                source_type=backend.capabilities.source_type,
-                notices=_once((*prepared.notices, *report.notices)),
-            )
-            progress(StageEvent("seal", 1, 1))
-    return with_timings(clip, clock.seconds)
+                clip = _seal(Path(folder), job, admitted, prepared, report)
+                return with_timings(clip, job.clock.seconds)
+    raise ReviewError("review_failed", report.sentence, "Try a calmer template, or a larger and sharper photo.")
 
 
-def _check_out(out: Path) -> None:
-    if out.suffix.lower() != ".mp4":
-        raise RequestError("out_not_mp4", "The film is written as mp4.", "Give --out a name that ends in .mp4.")
-    if not out.parent.is_dir():
-        raise RequestError(
-            "out_folder_missing", "The folder for the film is not there.", "Make it first, or choose another."
+def _seal(folder: Path, job: _Job, admitted: Admitted, prepared: Prepared, report: Report) -> Clip:
+    backend = get_backend(job.request.backend)
+    recipe = make_recipe(admitted, prepared.template.model_dump(mode="json"), prepared.plan, backend.name)
+    notices = _once((*prepared.notices, *report.notices))
+
+    def sealed(unsealed: Path, out: Path) -> Clip:
+        source_type = backend.capabilities.source_type
+        return seal(
+            unsealed, out, admitted=admitted, recipe=recipe, report=report, source_type=source_type, notices=notices
         )
+
+    with job.clock.stage("seal"):
+        files = sorted((folder / "stills").iterdir()) if job.stills else []
+        job.progress(StageEvent("seal", 0, 1 + len(files)))
+        if job.stills:
+            (folder / "sealed").mkdir()
+            for done, still in enumerate(files, 1):
+                sealed(still, folder / "sealed" / still.name)
+                job.progress(StageEvent("seal", done, 1 + len(files)))
+            (folder / "sealed").replace(job.stills)
+        clip = sealed(folder / job.out.name, job.out)
+        job.progress(StageEvent("seal", 1 + len(files), 1 + len(files)))
+    return clip
 
 
 def animate(
@@ -286,6 +301,7 @@ def animate(
     template: str = "",
     prompt: str = "",
     out: str | Path = "film.mp4",
+    stills: str | Path | None = None,
     progress: Progress = silent,
     **options: Unpack[FilmOptions],
 ) -> Clip:
@@ -295,7 +311,8 @@ def animate(
         photo: a file, its bytes, or a :class:`Photo`.
         consent: ``self`` (it is me), ``granted`` (they agreed), ``historical`` or ``fictional``; it goes into the recipe.
         template: a name from ``photoplay templates list`` or a YAML file; ``prompt`` chooses one where it is empty.
-        out: where the mp4 goes.
+        out: where the film goes: ``.mp4``, or ``.gif`` or ``.webp`` for a small preview.
+        stills: a new folder for every frame as a sealed PNG.
         progress: told about every step; raise ``CancelledError`` in it to stop.
         options: see :class:`FilmOptions`.
 
@@ -304,4 +321,4 @@ def animate(
     """
     loaded = photo if isinstance(photo, Photo) else load_photo(photo if isinstance(photo, bytes) else Path(photo))
     request = Request((loaded,), (consent,), template, prompt=prompt, **options)
-    return produce(request, Path(out), progress)
+    return produce(request, Path(out), progress, stills=Path(stills) if stills else None)

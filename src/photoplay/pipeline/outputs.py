@@ -1,0 +1,52 @@
+"""The kinds of file that a film can become."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from photoplay.errors import RequestError
+from photoplay.finishing.encode import Codec, encode
+from photoplay.finishing.preview import encode_preview
+from photoplay.media import save_image
+from photoplay.types import Frames
+
+KINDS = (".mp4", ".gif", ".webp")
+
+
+def check_out(out: Path, stills: Path | None = None) -> None:
+    """Refuses names that no film can have, before any work is done.
+
+    Raises:
+        RequestError: ``out_kind``, ``out_folder_missing``, ``stills_not_empty``.
+    """
+    if out.suffix.lower() not in KINDS:
+        raise RequestError(
+            "out_kind",
+            "The name of the film does not say what kind of file it shall be.",
+            "End it in .mp4 for a film, or in .gif or .webp for a small preview.",
+        )
+    for folder in (out.parent, stills.parent) if stills else (out.parent,):
+        if not folder.is_dir():
+            raise RequestError(
+                "out_folder_missing", "The folder for the film is not there.", "Make it, or name another."
+            )
+    if stills and stills.exists() and (not stills.is_dir() or any(stills.iterdir())):
+        raise RequestError("stills_not_empty", "The folder for the single frames is not empty.", "Name a new folder.")
+
+
+def write_film(windows: Iterator[Frames], path: Path, codec: Codec) -> None:
+    """Writes windows of frames to ``path``, by its ending: an mp4, or a small endless GIF or WebP."""
+    if path.suffix.lower() == ".mp4":
+        encode(windows, path, codec=codec)
+    else:
+        encode_preview(windows, path)
+
+
+def keep_stills(windows: Iterator[Frames], folder: Path) -> Iterator[Frames]:
+    """Passes windows on and writes each frame to ``folder`` as PNG (``frame_00000.png`` …)."""
+    folder.mkdir()
+    for window in windows:
+        for index, rgb in enumerate(window.rgb, window.start):
+            save_image(rgb, folder / f"frame_{index:05d}.png")
+        yield window
