@@ -82,7 +82,7 @@ class Axes:
         away = points - self.origin
         x = away[..., 0] * self.along[0] + away[..., 1] * self.along[1]
         y = away[..., 1] * self.along[0] - away[..., 0] * self.along[1]
-        return np.stack([x, y], axis=-1).astype(np.float32)
+        return np.asarray(np.stack([x, y], axis=-1), np.float32)
 
 
 @cache
@@ -93,7 +93,7 @@ def _catmull_rom(count: int) -> Float32[Array, "m n"]:
     t = (np.arange(_STEPS) / _STEPS)[None, :, None]
     a, b, c, d = (padded[k : k + count - 1, None, :] for k in range(4))
     spans = 0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3)
-    return np.concatenate([spans.reshape(-1, count), unit[-1:]]).astype(np.float32)
+    return np.asarray(np.concatenate([spans.reshape(-1, count), unit[-1:]]), np.float32)
 
 
 def curve(points: Float32[Array, "n d"]) -> Float32[Array, "m d"]:

@@ -40,8 +40,9 @@ class EyeTextures(NamedTuple):
     """One eye's pictures at ``factor`` times the film's size, in rest coordinates from ``left``, ``top`` (their pixels).
 
     ``ball`` [h, w, 6] is the photo and the white without iris; ``iris`` [h, w, 7] is the iris with alpha and the catchlight;
-    ``lid`` [h, w, 6] is the closed lid and the lashes as a share of its light. ``width`` of the eye, ``soft`` width of an edge, ``lashes`` their
-    length in frame pixels, ``line`` how dark the lash line is, ``outer`` 0 or 1: where the outer corner lies.
+    ``lid`` [h, w, 6] is the closed lid and the lashes as a share of its light. ``width`` of the eye, ``soft`` width of an
+    edge, ``lashes`` their length in frame pixels, ``line`` how dark the lash line is, ``outer`` 0 or 1: where the outer
+    corner lies.
     """
 
     ball: Array
@@ -76,6 +77,23 @@ def sample(texture: Array, x: float, y: float, first: int, count: int, out: Arra
         out[k - first] = (
             texture[j, i, k] * a + texture[j, i + 1, k] * b + texture[j + 1, i, k] * c + texture[j + 1, i + 1, k] * d
         )
+
+
+@njit(cache=True, nogil=True, fastmath=True, inline="always")
+def store(rgb: Array, px: int, py: int, red: float, green: float, blue: float) -> None:
+    """Writes one pixel, rounded and clipped."""
+    rgb[py, px, 0] = np.uint8(min(255.0, max(0.0, red + 0.5)))
+    rgb[py, px, 1] = np.uint8(min(255.0, max(0.0, green + 0.5)))
+    rgb[py, px, 2] = np.uint8(min(255.0, max(0.0, blue + 0.5)))
+
+
+@njit(cache=True, nogil=True, fastmath=True, inline="always")
+def _opening(u: float, ly: float, upper: float, lower: float, soft: float) -> float:
+    """How much of a pixel lies between the lids."""
+    if u < 0.0 or u > 1.0:
+        return 0.0
+    above = min(1.0, max(0.0, (ly - upper) / soft + 0.5))
+    return above * min(1.0, max(0.0, (lower - ly) / soft + 0.5)) * min(1.0, max(0.0, (lower - upper) / soft))
 
 
 @njit(cache=True, nogil=True, fastmath=True)
@@ -189,10 +207,7 @@ def _paint_pixel(
     travel, cover = upper - upper_rest, 0.0
     red, green, blue = float(rgb[py, px, 0]), float(rgb[py, px, 1]), float(rgb[py, px, 2])
     trust = float(confidence[py, px])
-    opening = 0.0
-    if 0.0 <= u <= 1.0:
-        opening = min(1.0, max(0.0, (ly - upper) / soft + 0.5)) * min(1.0, max(0.0, (lower - ly) / soft + 0.5))
-        opening *= min(1.0, max(0.0, (lower - upper) / soft))
+    opening = _opening(u, ly, upper, lower, soft)
     if opening > 0.5:
         labels[py, px] = EYE
     cover = opening * pose.weight
@@ -222,7 +237,9 @@ def _paint_pixel(
             up = (upper - ly) / max(1 - 0.75 * shut, 0.2)
             tail = 0.0
             if up < 1.2 * tex.lashes:
-                tail = (1 - ramp(tex.lashes * 0.7, tex.lashes * 1.2, up)) * ramp(-0.12, 0.02 + 0.1 * shut, min(u, 1 - u))
+                tail = (1 - ramp(tex.lashes * 0.7, tex.lashes * 1.2, up)) * ramp(
+                    -0.12, 0.02 + 0.1 * shut, min(u, 1 - u)
+                )
             shade = 1 + (_lid_shade(shut, s, u) - 1) * (1 - beyond)
             _lid_colour(tex.lid, rest, row[1], upper_rest, up, tail, shade, out)
             red, green, blue = red + (out[0] - red) * lid, green + (out[1] - green) * lid, blue + (out[2] - blue) * lid
@@ -239,7 +256,5 @@ def _paint_pixel(
                 labels[py, px] = LASH
         cover = max(cover, lid, dark)
     if cover > 0:
-        rgb[py, px, 0] = np.uint8(min(255.0, max(0.0, red + 0.5)))
-        rgb[py, px, 1] = np.uint8(min(255.0, max(0.0, green + 0.5)))
-        rgb[py, px, 2] = np.uint8(min(255.0, max(0.0, blue + 0.5)))
+        store(rgb, px, py, red, green, blue)
         confidence[py, px] = np.uint8(min(255.0, max(0.0, trust + 0.5)))

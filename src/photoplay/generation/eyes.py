@@ -67,7 +67,7 @@ class EyeLayer:
         self, buffers: FrameBuffers, landmarks: Landmarks, motion: Motion, gaze: Float32[Array, 2], weight: float
     ) -> None:
         """Paints the eye where ``landmarks`` (frame space) put it; ``gaze`` in degrees; ``weight`` 0 keeps the frame."""
-        upper, lower, crease, _ = _edges(self.side)
+        upper = _edges(self.side)[0]
         linear, shift = self.plane.moved(motion)
         corners, now = self.rest[[upper[0], upper[-1]], :2], landmarks[[upper[0], upper[-1]], :2]
         shift = shift + (now - (corners @ linear.T + shift)).mean(0)
@@ -108,7 +108,7 @@ class EyeLayer:
         ends = _between(-0.3, -0.18, u) * _between(1.3, 1.18, u)
         beyond = _between(0.04, -0.08, u) + _between(0.96, 1.08, u)
         columns = np.c_[top, bottom[:, [0, 2]], fold[:, 0], fold[:, 0] - fold[:, 2], ends, beyond]
-        return columns.astype(np.float32)
+        return np.asarray(columns, np.float32)
 
     def _iris_way(
         self, landmarks: Landmarks, motion: Motion, gaze: Float32[Array, 2], back: Float32[Array, "2 2"]
@@ -218,24 +218,27 @@ class _EyeTexture:
         top, bottom = self.upper - (0.5 + 0.5 * reach) * lashes, self.lower + 0.04 * w
         hole = _between(top - 0.10 * w, top + 0.01 * w, self.y) * _between(bottom + 0.05 * w, bottom - 0.03 * w, self.y)
         hole *= _between(-0.34 * w, -0.16 * w, outer) * _between(-0.12 * w, 0.0, inner)
-        hole *= self._on_face()
+        hole *= np.maximum(self._on_face(), _between(-0.08 * w, 0.04 * w, outer))
         grey = luma(self.photo)
         ring = (hole < 0.1) & (self.y > self.upper - 0.35 * w) & (self.y < self.upper)
         ring &= (self.x > -0.1 * w) & (self.x < 1.1 * w)
-        skin = float(np.median(grey[ring])) if ring.any() else float(luma(self.look.skin))
+        pale = float(luma(self.look.skin))
+        ring &= grey > 0.45 * pale
+        skin = max(float(np.median(grey[ring])) if ring.sum() > 20 else pale, 0.4 * pale)
         odd = np.clip((np.abs(grey - skin) / skin - 0.18) / 0.2, 0, 1)
         far = np.clip((np.abs(self.y - self.upper) / w - 0.3) / 0.2, 0, 1)
         weight = (1 - hole) * np.where(self.y > self.lower, 0.3, 1.0) * (1 - 0.97 * odd) * (1 - 0.9 * far)
         smooth = smooth_fill(self.photo, weight.astype(np.float32))
         smooth = cv2.GaussianBlur(smooth, (0, 0), 0.05 * w * self.factor)
-        smooth += grain_field(hole.shape, self.look, self.factor, self.seed)[..., None]
-        mixed: Array = self.photo + (smooth - self.photo) * hole[..., None]
+        height, width = hole.shape
+        grain = grain_field((height, width), self.look, self.factor, self.seed)[..., None]
+        mixed: Array = self.photo + (smooth + grain - self.photo) * hole[..., None]
         return np.clip(mixed, 0, 255).astype(np.float32)
 
     def _on_face(self) -> Float32[Array, "h w"]:
         """1 inside the face's oval, softly 0 at its border."""
         mask = np.zeros(self.x.shape, np.float32)
-        cv2.fillPoly(mask, [np.round(self.oval).astype(np.int32)], 1.0)
+        cv2.fillPoly(mask, [np.round(self.oval).astype(np.int32)], (1.0,))
         soft = 0.06 * self.axes.length * self.factor
         return np.clip(2 * cv2.GaussianBlur(mask, (0, 0), max(soft, 0.5)) - 1, 0, 1).astype(np.float32)
 
@@ -247,8 +250,10 @@ class _EyeTexture:
         """1 where the photo shows the eyeball, ``top`` and ``bottom`` (eye widths) away from the lids."""
         w = self.axes.length
         soft = max(0.02 * w, 0.5)
-        inner = np.clip((self.y - self.upper - top * w) / soft, 0, 1) * np.clip((self.lower - self.y - bottom * w) / soft, 0, 1)
-        return (inner * ((self.x > 0.04 * w) & (self.x < 0.96 * w))).astype(np.float32)
+        inner = np.clip((self.y - self.upper - top * w) / soft, 0, 1) * np.clip(
+            (self.lower - self.y - bottom * w) / soft, 0, 1
+        )
+        return np.asarray((inner * ((self.x > 0.04 * w) & (self.x < 0.96 * w))), np.float32)
 
     def _sclera(self) -> Float32[Array, "h w 3"]:
         """The white of the eye without the iris, carried on behind it and behind the lids."""
@@ -263,7 +268,12 @@ class _EyeTexture:
         flat += (self.look.skin - pale) * 0.25
         if float(weight.sum()) < 6:
             return flat.astype(np.float32)
-        return smooth_fill(self.photo, weight.astype(np.float32))
+        white = smooth_fill(self.photo, weight.astype(np.float32))
+        # Behind tinted glass or beside a lid the white takes on too much of their colour.
+        mean = luma(white)[..., None]
+        skin = float(np.abs(self.look.skin - pale).max()) / max(pale, 1.0)
+        vivid = np.abs(white - mean).max(-1, keepdims=True) / np.maximum(mean, 1.0)
+        return np.asarray((mean + (white - mean) * np.minimum(1.0, 0.55 * skin / np.maximum(vivid, 1e-3))), np.float32)
 
     def _iris(self, sclera: Array) -> tuple[Float32[Array, "h w 4"], Float32[Array, "h w 3"]]:
         """The whole iris disc with its alpha, and the catchlight on it as light to add."""

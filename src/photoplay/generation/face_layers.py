@@ -28,7 +28,11 @@ class FaceLayers:
 
     @classmethod
     def build(cls, source: Source, rest: Landmarks, rest_blendshapes: Float32[Array, 52]) -> FaceLayers:
-        """Reads the layers' textures from the framed photo; ``rest`` is in frame space."""
+        """Reads the layers' textures from the framed photo; ``rest`` is in frame space.
+
+        ``rest_blendshapes`` tell how the photo's lids and lips stand; today the photo itself says it all.
+        """
+        del rest_blendshapes
         look = read_look(source.rgb, source.factor, rest)
         eyes = (EyeLayer.build(source, rest, "right", look), EyeLayer.build(source, rest, "left", look))
         return cls(rest, eyes, MouthLayer.build(source, rest, look))

@@ -114,7 +114,7 @@ class MouthLayer:
         upper, lower = np.where(beyond, middle, upper), np.where(beyond, middle, lower)
         lower = np.maximum(lower, upper)
         columns = np.c_[upper, lower, parts[0][:, [0, 1, 2]], parts[1][:, [0, 1, 2]], outer[0], outer[1]]
-        return columns.astype(np.float32)
+        return np.asarray(columns, np.float32)
 
     def _arches(self, turn: Array, scale: float) -> tuple[Float32[Array, "2 c 4"], float, float]:
         """Where along the two dental arches each column of the picture lies (see :class:`MouthPose`)."""
@@ -168,4 +168,4 @@ def _face_turn(rest: Landmarks) -> Float32[Array, "3 3"]:
     down = (rest[152] - rest[10]).astype(np.float64)
     down -= across * (down @ across)
     down /= max(float(np.linalg.norm(down)), 1e-6)
-    return np.stack([across, down, np.cross(across, down)], axis=1).astype(np.float32)
+    return np.asarray(np.stack([across, down, np.cross(across, down)], axis=1), np.float32)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from photoplay.generation.eye_kernels import ramp, sample
+from photoplay.generation.eye_kernels import ramp, sample, store
 from photoplay.types import Array
 
 LIP, MOUTH, TEETH, TONGUE = 7, 8, 9, 10
@@ -77,7 +77,9 @@ def _fade(x: float) -> float:
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _tooth(row: int, arc: float, depth: float, facing: float, px: float, soft: float, colours: Array, out: Array) -> float:
+def _tooth(
+    row: int, arc: float, depth: float, facing: float, px: float, soft: float, colours: Array, out: Array
+) -> float:
     """Colour of the procedural teeth ``arc`` mm from the middle and ``depth`` px inside the incisal edge; returns cover.
 
     ``px`` is pixels a millimetre.
@@ -100,7 +102,7 @@ def _tooth(row: int, arc: float, depth: float, facing: float, px: float, soft: f
     wide = 0.05 + (0.55 * soft / px) ** 2
     line = 0.0
     if near * near < 5 * wide:
-        line = 0.42 * (0.05 / wide) ** 0.35 * exp(-near * near / wide)
+        line = 0.36 * (0.05 / wide) ** 0.35 * exp(-near * near / wide)
     rise = min(1.0, max(0.0, inside / height))
     body = (1 - 0.10 * bow) * (0.90 + 0.10 * ramp(0.0, 0.28, rise) - 0.09 * ramp(0.5, 1.0, rise))
     light = (0.30 + 0.70 * facing) * (1 - line * (1 - gum)) * body
@@ -108,12 +110,21 @@ def _tooth(row: int, arc: float, depth: float, facing: float, px: float, soft: f
     out[1] = (colours[0, 1] + (colours[1, 1] - colours[0, 1]) * gum) * light
     ivory = colours[0, 2] + (colours[0, 1] - colours[0, 2]) * -0.25 * rise
     out[2] = (ivory + (colours[1, 2] - ivory) * gum) * light
-    return cover
+    return float(cover)
 
 
 @njit(cache=True, nogil=True, fastmath=True)
 def _teeth(
-    row: int, x: float, y: float, arch: Array, start: float, step: float, scale: float, soft: float, colours: Array, out: Array
+    row: int,
+    x: float,
+    y: float,
+    arch: Array,
+    start: float,
+    step: float,
+    scale: float,
+    soft: float,
+    colours: Array,
+    out: Array,
 ) -> float:
     """Colour and cover of the procedural row ``x`` pixels beside and ``y`` below the middle of its incisal edge."""
     at = (x - start) / step
@@ -167,7 +178,9 @@ def _tongue(
         if cover <= 0:
             return 0.0
         edge = max(min(tip - y, (half - abs(x)) * 1.2), 0.0)
-        light += out_by * (0.34 * ramp(-4.0, 1.0, y - lip) * (1 - 0.25 * ramp(0.0, 16.0, y - lip)) - 0.16 * exp(-edge / 1.4))
+        light += out_by * (
+            0.34 * ramp(-4.0, 1.0, y - lip) * (1 - 0.25 * ramp(0.0, 16.0, y - lip)) - 0.16 * exp(-edge / 1.4)
+        )
         light += 0.16 * out_by * exp(-(((y - tip + 7.0) / 3.5) ** 2) - ((abs(x) - 5.5) / 3.2) ** 2)
     light *= (1 - 0.22 * bow * bow * bow) * (1 - 0.10 * _fade(x * x / 2.0) * (1 - 0.5 * out_by))
     out[0], out[1], out[2] = colours[2, 0] * light, colours[2, 1] * light, colours[2, 2] * light
@@ -175,7 +188,9 @@ def _tongue(
 
 
 @njit(cache=True, nogil=True, fastmath=True, inline="always")
-def _inside(pose: MouthPose, tex: MouthTextures, px: int, py: int, y: float, top: float, bottom: float, out: Array) -> int:
+def _inside(
+    pose: MouthPose, tex: MouthTextures, px: int, py: int, y: float, top: float, bottom: float, out: Array
+) -> int:
     """Colour of the mouth's inside into ``out[:3]`` at a pixel ``y`` between the lips at ``top`` and ``bottom``."""
     colours, k, soft = tex.colours, tex.scale, tex.soft
     red, green, blue, left, label = 0.0, 0.0, 0.0, 1.0, MOUTH
@@ -187,8 +202,15 @@ def _inside(pose: MouthPose, tex: MouthTextures, px: int, py: int, y: float, top
     if left > 0.01:
         ax, ay = px - pose.anchors[0, 0], py - pose.anchors[0, 1]
         x, down = ax * ux + ay * uy, ay * ux - ax * uy
-        cover = left * shade * _teeth(0, x, down, pose.arches[0], pose.arch_start, pose.arch_step, k, soft, colours, out)
-        red, green, blue, left = red + out[0] * cover, green + out[1] * cover, blue + out[2] * cover, left - cover / shade
+        cover = (
+            left * shade * _teeth(0, x, down, pose.arches[0], pose.arch_start, pose.arch_step, k, soft, colours, out)
+        )
+        red, green, blue, left = (
+            red + out[0] * cover,
+            green + out[1] * cover,
+            blue + out[2] * cover,
+            left - cover / shade,
+        )
     if left < 0.5:
         label = TEETH
     if tex.has_lower and left > 0.01:
@@ -271,7 +293,11 @@ def _paint_pixel(
     touched = 0.0
     if _rim(tex, y, row, out):
         touched = weight
-        red, green, blue = red + (out[0] - red) * weight, green + (out[1] - green) * weight, blue + (out[2] - blue) * weight
+        red, green, blue = (
+            red + (out[0] - red) * weight,
+            green + (out[1] - green) * weight,
+            blue + (out[2] - blue) * weight,
+        )
     opening = min(1.0, max(0.0, (y - top) / soft + 0.5)) * min(1.0, max(0.0, (bottom - y) / soft + 0.5))
     opening *= min(1.0, max(0.0, gap / soft))
     away = max(top - y, y - bottom, 0.0) / (0.012 * tex.width + 0.4)
@@ -283,11 +309,14 @@ def _paint_pixel(
     if opening > 0:
         label = _inside(pose, tex, px, py, y, top, bottom, out)
         cover = opening * weight
+        grain_x, grain_y = int(pose.anchors[0, 0] + 0.5), int(pose.anchors[0, 1] + 0.5)
         level = 0.3 * out[0] + 0.6 * out[1] + 0.1 * out[2]
-        speck = tex.grain[py % tex.grain.shape[0], px % tex.grain.shape[1]] * min(1.0, level / 110.0)
-        red, green, blue = (
-            red + (out[0] + speck - red) * cover, green + (out[1] + speck - green) * cover, blue + (out[2] + speck - blue) * cover,
-        )  # fmt: skip
+        speck = tex.grain[(py - grain_y) % tex.grain.shape[0], (px - grain_x) % tex.grain.shape[1]] * min(
+            1.0, level / 110.0
+        )
+        red += (out[0] + speck - red) * cover
+        green += (out[1] + speck - green) * cover
+        blue += (out[2] + speck - blue) * cover
         touched = max(touched, cover)
         confidence[py, px] = np.uint8(confidence[py, px] + (40 - float(confidence[py, px])) * cover)
         if opening > 0.5:
@@ -301,11 +330,13 @@ def _paint_pixel(
         cover *= min(1.0, max(0.0, (y - top) / soft + 0.5)) * ramp(0.0, 0.15, pose.tongue_out) * weight
         if cover > 0:
             touched = max(touched, cover)
-            red, green, blue = red + (out[0] - red) * cover, green + (out[1] - green) * cover, blue + (out[2] - blue) * cover
+            red, green, blue = (
+                red + (out[0] - red) * cover,
+                green + (out[1] - green) * cover,
+                blue + (out[2] - blue) * cover,
+            )
             if cover > 0.5:
                 labels[py, px] = TONGUE
                 confidence[py, px] = 40
     if touched > 0:
-        rgb[py, px, 0] = np.uint8(min(255.0, max(0.0, red + 0.5)))
-        rgb[py, px, 1] = np.uint8(min(255.0, max(0.0, green + 0.5)))
-        rgb[py, px, 2] = np.uint8(min(255.0, max(0.0, blue + 0.5)))
+        store(rgb, px, py, red, green, blue)

@@ -73,12 +73,12 @@ class MouthPicture:
             cv2.GaussianBlur(self.photo, (0, 0), 0.5 * self.factor),
             x.astype(np.float32)[None], y.astype(np.float32)[None], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE,
         )  # fmt: skip
-        return picked[0].astype(np.float32)
+        return np.asarray(picked[0], np.float32)
 
     def _lip_colour(self) -> Float32[Array, 3]:
         outer = self.rest[list(topology.LIPS_OUTER_LOWER)[2:9], :2]
         inner = self.rest[_LOWER[2:9], :2]
-        return np.median(self._at((outer + inner) / 2), axis=0).astype(np.float32)
+        return np.asarray(np.median(self._at((outer + inner) / 2), axis=0), np.float32)
 
     def _teeth_mask(self) -> Float32[Array, "h w"]:
         """How much each pixel inside the lips looks like a tooth: bright and paler than the lips."""
@@ -106,7 +106,7 @@ class MouthPicture:
         best = steps[np.argmin(score, axis=1)]
         best[[0, -1]] = 0.0
         line = middle[:, 1] + np.convolve(np.pad(best, 1, mode="edge"), [0.25, 0.5, 0.25], mode="valid")
-        return np.stack([line - local[0][:, 1], line - local[1][:, 1]]).astype(np.float32)
+        return np.asarray(np.stack([line - local[0][:, 1], line - local[1][:, 1]]), np.float32)
 
     def incisal_edges(self) -> tuple[float, float]:
         """Local y at the middle of the mouth of the upper and the lower incisal edge at rest."""
@@ -169,8 +169,8 @@ class MouthPicture:
         light = luma(self.photo)
         lit = (self.teeth > 0.3) & (depth > 0)
         bins = np.linspace(0, 1, 7)
-        levels = [np.median(light[lit & (depth >= a) & (depth < a + 0.2)]) if (lit & (depth >= a) & (depth < a + 0.2)).sum() > 4
-                  else np.nan for a in bins]  # fmt: skip
+        bands = [light[lit & (depth >= low) & (depth < low + 0.2)] for low in bins]
+        levels = [np.median(band) if band.size > 4 else np.nan for band in bands]
         profile = np.array(levels)
         known = ~np.isnan(profile)
         if not known.any():
@@ -186,23 +186,23 @@ class MouthPicture:
         w = self.axes.length
         bins = np.clip((self.x / w * 48).astype(int), 0, 47)
         inside = self._opening(0.0)
-        share = np.array([self.teeth[inside & (bins == k)].mean() if (inside & (bins == k)).any() else 0 for k in range(48)])
-        level = np.clip((share - 0.12) / 0.2, 0, 1)
+        count = np.bincount(bins[inside], minlength=48)
+        share = np.bincount(bins[inside], self.teeth[inside], minlength=48) / np.maximum(count, 1)
+        level = np.clip((share - 0.25) / 0.3, 0, 1)
         lit = np.flatnonzero(level > 0.5)
         if lit.size:
             level[lit[0] : lit[-1] + 1] = np.maximum(level[lit[0] : lit[-1] + 1], 0.999)
-        level = np.convolve(np.pad(level, 2, mode="edge"), np.ones(5) / 5, mode="valid")
+        level = np.convolve(np.pad(level, 3, mode="edge"), np.ones(7) / 7, mode="valid")
         return np.interp(self.x, (np.arange(48) + 0.5) / 48 * w, level).astype(np.float32)
 
     def _white(self) -> Float32[Array, 3]:
         """A white thing in the face's light: the sclera's brighter part, kept near the skin's own brightness."""
         whites = []
         for upper, lower, iris in _EYES:
-            for share in (0.22, 0.78):
-                lid = (self.rest[upper[2:-2], :2] * 0.45 + self.rest[lower[2:-2], :2] * 0.55)
-                k = int(round(share * (len(lid) - 1)))
-                spot = lid[k]
-                if np.hypot(*(spot - self.rest[iris, :2])) > 0.1 * np.hypot(*(self.rest[upper[0], :2] - self.rest[upper[-1], :2])):
+            width = float(np.hypot(*(self.rest[upper[0], :2] - self.rest[upper[-1], :2])))
+            middle = 0.45 * self.rest[upper, :2] + 0.55 * self.rest[lower, :2]
+            for spot in (middle[3], middle[5]):
+                if float(np.hypot(*(spot - self.rest[iris, :2]))) > 0.1 * width:
                     whites.append(self._photo_at(spot))
         skin = self.look.skin
         level = float(luma(skin))
@@ -211,14 +211,14 @@ class MouthPicture:
         tint = white / max(float(luma(white)), 1.0)
         warm = skin / max(level, 1.0)
         tint = 1 + 0.25 * (tint - 1) + 0.05 * (warm - 1)
-        bright = float(np.clip(max(float(luma(white)), 1.1 * level), 0.0, max(1.5 * level, 90.0)))
+        bright = float(np.clip(max(float(luma(white)), 1.16 * level), 0.0, max(1.5 * level, 90.0)))
         return (tint * min(bright, 245.0)).astype(np.float32)
 
     def _photo_at(self, spot: Float32[Array, 2]) -> Float32[Array, 3]:
         x, y = ((spot + 0.5) * self.factor - 0.5).astype(int)
         height, width = self.source.rgb.shape[:2]
         x, y = int(np.clip(x, 1, width - 2)), int(np.clip(y, 1, height - 2))
-        return self.source.rgb[y - 1 : y + 2, x - 1 : x + 2].reshape(-1, 3).astype(np.float32).mean(0)
+        return np.asarray(self.source.rgb[y - 1 : y + 2, x - 1 : x + 2].reshape(-1, 3).mean(0), np.float32)
 
     def _colours(self) -> Float32[Array, "4 3"]:
         """Teeth, gums, tongue and cavity in this photo's light; grey in a grey photo."""
@@ -234,9 +234,8 @@ class MouthPicture:
                 teeth = own[luma(own) >= np.percentile(luma(own), 50)].mean(0)
         skin = self.look.skin
         rosy = 0.5 * lip + 0.5 * skin * (float(luma(lip)) / max(float(luma(skin)), 1.0)) * red
-        return np.stack(
-            [teeth, rosy * red * 0.85, lip * red * 0.85, float(luma(lip)) * 0.15 * (1 + (red - 1) * 2.2)]
-        ).clip(0, 255).astype(np.float32)  # fmt: skip
+        cavity = float(luma(lip)) * 0.15 * (1 + (red - 1) * 2.2)
+        return np.asarray(np.stack([teeth, rosy * red * 0.85, lip * red * 0.85, cavity]).clip(0, 255), np.float32)
 
     def bake(self) -> MouthTextures:
         upper, lower = self._rows()

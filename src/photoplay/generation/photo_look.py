@@ -14,7 +14,7 @@ _SKIN_SPOTS: tuple[int, ...] = (50, 101, 118, 205, 280, 330, 347, 425, 151, 9, 1
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
-def luma(rgb: Float32[Array, "... 3"]) -> Float32[Array, "..."]:
+def luma(rgb: Float32[Array, "... 3"]) -> Float32[Array, ...]:
     """Rec. 601 luma."""
     return (rgb @ _LUMA).astype(np.float32)
 
@@ -51,7 +51,7 @@ def read_look(rgb: Rgb, factor: int, landmarks: Landmarks) -> Look:
 def _grain(grey: Float32[Array, "h w"], factor: int) -> float:
     small = cv2.resize(grey, None, fx=1 / factor, fy=1 / factor, interpolation=cv2.INTER_AREA)
     rough = np.abs(small - cv2.GaussianBlur(small, (0, 0), 1.2))
-    return float(np.clip(np.percentile(rough, 40) / 0.52, 0.0, 8.0))
+    return float(np.clip(np.percentile(rough, 30) / 0.52, 0.0, 6.0))
 
 
 def _blur(grey: Float32[Array, "h w"], factor: int) -> float:
@@ -96,6 +96,6 @@ def smooth_fill(image: Float32[Array, "h w c"], weight: Float32[Array, "h w"]) -
 
 def grain_field(shape: tuple[int, int], look: Look, factor: int, seed: int) -> Float32[Array, "h w"]:
     """Grain like the photo's, as grey levels to add, at ``factor`` times the film's size."""
-    noise = np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
-    noise = cv2.GaussianBlur(noise, (0, 0), 0.5 * factor * max(1.0, look.blur))
+    white = np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+    noise = cv2.GaussianBlur(white, (0, 0), 0.5 * factor * max(1.0, look.blur))
     return (noise * (look.grain / max(float(noise.std()), 1e-6))).astype(np.float32)

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from photoplay import topology
+from photoplay.types import Array, Label
+from tests.generation.faces_at_rest import blinked, face, frame, painted
+
+RIGHT, LEFT = (33, 133), (263, 362)
+
+
+def around(landmarks: Array, corners: tuple[int, int], pad: float = 0.1) -> tuple[slice, slice]:
+    a, b = landmarks[corners[0], :2], landmarks[corners[1], :2]
+    width = float(np.hypot(*(a - b)))
+    (x0, y0), (x1, y1) = np.minimum(a, b) - pad * width, np.maximum(a, b) + pad * width
+    return slice(int(y0 - 0.3 * width), int(y1 + 0.3 * width)), slice(int(x0), int(x1) + 1)
+
+
+def test_a_blink_closes_the_eye_wholly() -> None:
+    labels = painted(blinked(face()[1], 1.0)).labels
+    assert (labels == Label.EYE).sum() == 0
+    assert (labels == Label.LID).sum() > 100
+    assert (labels == Label.LASH).sum() > 20
+
+
+def test_the_eye_closes_monotonously() -> None:
+    _, rest = face()
+    areas = [int((painted(blinked(rest, shut)).labels == Label.EYE).sum()) for shut in np.linspace(0, 1, 9)]
+    assert areas[0] > 200
+    assert all(later <= earlier for earlier, later in zip(areas, areas[1:], strict=False))
+
+
+@pytest.mark.parametrize("corners", [RIGHT, LEFT])
+def test_a_closed_lid_has_the_colour_of_the_skin_around(corners: tuple[int, int]) -> None:
+    _, rest = face()
+    buffers = painted(blinked(rest, 1.0))
+    window = around(rest, corners)
+    lid = buffers.rgb[window][buffers.labels[window] == Label.LID].astype(float)
+    width = float(np.hypot(*(rest[corners[0], :2] - rest[corners[1], :2])))
+    middle = rest[list(corners), :2].mean(0)
+    photo = frame().rgb.astype(float)
+    x, ys = int(middle[0]), [int(middle[1] + 0.45 * width), int(middle[1] - 0.38 * width)]
+    cheek = np.mean([photo[y - 2 : y + 3, x - 8 : x + 9].mean((0, 1)) for y in ys], axis=0)
+    assert np.abs(lid.mean(0) - cheek).max() < 32
+    hue, skin = lid.mean(0) / lid.mean(), cheek / cheek.mean()
+    assert np.abs(hue - skin).max() < 0.10
+
+
+def test_no_lash_curtain() -> None:
+    """The closed lid above the lash line is smooth: lashes are not drawn out over it."""
+    _, rest = face()
+    buffers = painted(blinked(rest, 1.0))
+    grey = buffers.rgb.astype(float).mean(-1)
+    for upper, lower in (
+        (topology.RIGHT_EYE_UPPER, topology.RIGHT_EYE_LOWER),
+        (topology.LEFT_EYE_UPPER, topology.LEFT_EYE_LOWER),
+    ):
+        x, top = rest[upper[4], 0], rest[upper[4], 1]
+        bottom = rest[lower[4], 1]
+        column = grey[int(top) : int(top + 0.7 * (bottom - top)), int(x)]
+        assert column.min() > 0.8 * column.max()
+
+
+def test_a_closed_eye_shows_one_dark_line() -> None:
+    _, rest = face()
+    grey = painted(blinked(rest, 1.0)).rgb.astype(float).mean(-1)
+    x = int(rest[topology.RIGHT_EYE_UPPER[4], 0])
+    top, bottom = rest[topology.RIGHT_EYE_UPPER[4], 1], rest[topology.RIGHT_EYE_LOWER[4], 1]
+    column = grey[int(top) - 2 : int(bottom) + 8, x]
+    dark = column < 0.7 * np.median(column)
+    assert 1 <= dark.sum() <= 6
+    assert np.diff(np.flatnonzero(dark)).max(initial=1) == 1
+
+
+def test_a_wink_leaves_the_other_eye_alone() -> None:
+    _, rest = face()
+    landmarks = rest.copy()
+    both = blinked(rest, 1.0)
+    for index in topology.RIGHT_EYE_UPPER + topology.RIGHT_EYE_LOWER:
+        landmarks[index] = both[index]
+    labels = painted(landmarks).labels
+    assert (labels[around(rest, RIGHT)] == Label.EYE).sum() == 0
+    assert (labels[around(rest, LEFT)] == Label.EYE).sum() > 100
+
+
+@pytest.mark.parametrize(
+    ("gaze", "axis", "sign"), [((15, 0), 1, 1), ((-15, 0), 1, -1), ((0, 12), 0, -1), ((0, -12), 0, 1)]
+)
+def test_gaze_moves_the_iris(gaze: tuple[float, float], axis: int, sign: int) -> None:
+    """The dark iris goes right for yaw > 0 and up for pitch > 0, inside the lids."""
+    _, rest = face()
+    window = around(rest, LEFT)
+
+    def centre(buffers_rgb: Array, inside: Array) -> Array:
+        dark = np.clip(130 - buffers_rgb[window].astype(float).mean(-1), 0, None) * inside
+        y, x = np.mgrid[: dark.shape[0], : dark.shape[1]]
+        return np.array([(y * dark).sum(), (x * dark).sum()]) / dark.sum()
+
+    still = painted(rest)
+    inside = still.labels[window] == Label.EYE
+    turned = painted(rest, np.array(gaze, np.float32))
+    assert sign * (centre(turned.rgb, inside) - centre(still.rgb, inside))[axis] > 0.5
+    changed = (turned.rgb != still.rgb).any(-1)
+    eyes = np.zeros_like(changed)
+    for corners in (RIGHT, LEFT):
+        eyes[around(rest, corners)] = True
+    assert not changed[~eyes].any()
+
+
+def test_wide_eyes_show_white_above_the_old_lid() -> None:
+    _, rest = face()
+    landmarks = rest.copy()
+    lift = 0.15 * float(np.hypot(*(rest[263, :2] - rest[362, :2])))
+    for edge in (topology.LEFT_EYE_UPPER, topology.RIGHT_EYE_UPPER):
+        landmarks[list(edge[1:-1]), 1] -= lift * np.sin(np.linspace(0, np.pi, 9))[1:-1].astype(np.float32)
+    wide, still = painted(landmarks), painted(rest)
+    fresh = (wide.labels == Label.EYE) & (still.labels != Label.EYE)
+    assert fresh.sum() > 40
+    assert wide.confidence[fresh].mean() < 200
+    assert wide.rgb[fresh].astype(float).mean() > still.rgb[fresh].astype(float).mean()
+
+
+def test_confidence_says_what_was_invented() -> None:
+    closed = painted(blinked(face()[1], 1.0))
+    assert closed.confidence[closed.labels == Label.LID].mean() < 120
+    assert closed.confidence[:20].min() == 255

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from photoplay import topology
+from photoplay.generation.buffers import Source
+from photoplay.generation.face_layers import FaceLayers
+from photoplay.generation.mouth import MouthLayer
+from photoplay.generation.photo_look import read_look
+from photoplay.types import Array, Label
+from tests.generation.faces_at_rest import (
+    NEUTRAL,
+    STILL,
+    face,
+    frame,
+    jaw_opened,
+    layers,
+    lips_closed,
+    painted,
+)
+
+
+def teeth_window(rest: Array) -> tuple[slice, slice]:
+    """The middle of the astronaut's upper teeth."""
+    x, y0, y1 = rest[13, 0], rest[13, 1], rest[14, 1]
+    return slice(int(y0) + 3, int(y1) - 4), slice(int(x) - 18, int(x) + 19)
+
+
+def without_mouth() -> tuple[Source, Array]:
+    """The astronaut with lips painted shut, so that the photo shows no teeth."""
+    source, rest = face()
+    rgb = source.rgb.copy()
+    for x in range(rgb.shape[1]):
+        u = (x + 0.5) / 2 - 0.5
+        edges = [np.interp(u, rest[list(edge), 0], rest[list(edge), 1]) for edge in
+                 (topology.LIPS_INNER_UPPER, topology.LIPS_INNER_LOWER)]  # fmt: skip
+        if rest[78, 0] < u < rest[308, 0]:
+            top, bottom = (int(2 * edge + 0.5) for edge in edges)
+            rgb[top - 2 : bottom + 3, x] = (176, 112, 104)
+            rgb[(top + bottom) // 2 - 1 : (top + bottom) // 2 + 2, x] = (96, 52, 50)
+    return Source(rgb, 2, source.matte, source.plan), lips_closed(rest)
+
+
+def test_the_astronaut_shows_teeth_and_painted_lips_do_not() -> None:
+    assert layers().mouth.textures.has_upper
+    source, rest = without_mouth()
+    mouth = MouthLayer.build(source, rest, read_look(source.rgb, 2, rest))
+    assert not mouth.textures.has_upper
+
+
+def test_upper_teeth_stay_when_only_the_jaw_opens() -> None:
+    """Rigid to the skull, not stretched: the same pixels stand in the same place, as in the photo."""
+    _, rest = face()
+    window = teeth_window(rest)
+    photo = frame().rgb[window].astype(float).mean(-1)
+    views = [painted(jaw_opened(rest, pixels)).rgb[window].astype(float).mean(-1) for pixels in (8, 16, 30)]
+    for view in views:
+        assert np.corrcoef(view.ravel(), photo.ravel())[0, 1] > 0.85
+        assert np.abs(view - views[0]).mean() < 1.0
+
+
+def test_drawn_teeth_keep_their_spacing() -> None:
+    """The lines between drawn teeth stand at the same places however far the mouth opens."""
+    source, rest = without_mouth()
+    built = FaceLayers.build(source, rest, NEUTRAL)
+    upper = list(topology.LIPS_INNER_UPPER) + list(topology.LIPS_OUTER_UPPER)
+    rows = []
+    for pixels in (12, 24, 36):
+        landmarks = jaw_opened(rest, pixels)
+        landmarks[upper, 1] -= 9 * np.tile(1 - np.linspace(-1, 1, 11) ** 2, 2).astype(np.float32)
+        buffers = frame()
+        built.paint(buffers, landmarks, NEUTRAL, STILL)
+        y = int(rest[13, 1]) - 2
+        line = buffers.rgb[y - 1 : y + 2, int(rest[13, 0]) - 22 : int(rest[13, 0]) + 23].astype(float).mean((0, 2))
+        assert (buffers.labels[y, int(rest[13, 0]) - 22 : int(rest[13, 0]) + 23] == Label.TEETH).mean() > 0.9
+        rows.append(line)
+    assert rows[0].std() > 1.0
+    for row in rows[1:]:
+        assert np.corrcoef(row, rows[0])[0, 1] > 0.97
+
+
+def test_an_open_mouth_shows_teeth_tongue_and_dark() -> None:
+    labels = painted(jaw_opened(face()[1], 40)).labels
+    for label in (Label.TEETH, Label.MOUTH, Label.TONGUE):
+        assert (labels == label).sum() > 30
+
+
+def test_closing_lips_hide_teeth_and_cavity() -> None:
+    labels = painted(lips_closed(face()[1])).labels
+    for label in (Label.TEETH, Label.MOUTH, Label.TONGUE):
+        assert (labels == label).sum() == 0
+    assert (labels == Label.LIP).sum() > 100
+
+
+def test_the_lower_teeth_go_with_the_jaw() -> None:
+    _, rest = face()
+
+    def lowest(pixels: float) -> float:
+        buffers = painted(jaw_opened(rest, pixels), mouthLowerDownLeft=1.0, mouthLowerDownRight=1.0)
+        x = int(rest[14, 0])
+        rows = np.flatnonzero((buffers.labels[:, x - 4 : x + 5] == Label.TEETH).any(1))
+        return float(rows.max())
+
+    assert lowest(34) - lowest(20) == pytest.approx(14, abs=2.5)
+
+
+def test_teeth_are_not_pure_white_and_the_cavity_is_dark() -> None:
+    source, rest = without_mouth()
+    built = FaceLayers.build(source, rest, NEUTRAL)
+    landmarks = jaw_opened(rest, 30)
+    landmarks[list(topology.LIPS_INNER_UPPER[2:9]), 1] -= 8
+    buffers = frame()
+    built.paint(buffers, landmarks, NEUTRAL, STILL)
+    teeth = buffers.rgb[buffers.labels == Label.TEETH].astype(float)
+    cavity = buffers.rgb[buffers.labels == Label.MOUTH].astype(float)
+    skin = read_look(source.rgb, 2, rest).skin.mean()
+    assert 0.5 * skin < teeth.mean() < 1.15 * skin
+    assert teeth.mean(0)[0] > teeth.mean(0)[2]
+    assert cavity.mean() < 0.3 * skin
+    assert np.median(buffers.confidence[buffers.labels == Label.TEETH]) < 60
+
+
+def test_a_tongue_that_is_out_lies_on_the_lower_lip() -> None:
+    _, rest = face()
+    opened = jaw_opened(rest, 20)
+    out, kept = painted(opened, tongueOut=1.0), painted(opened)
+    below = int(opened[14, 1]) + 6
+    x = int(opened[14, 0])
+    assert out.labels[below, x] == Label.TONGUE
+    assert kept.labels[below, x] != Label.TONGUE
+
+
+def test_the_lip_line_is_found_where_the_photo_has_it() -> None:
+    """Landmarks that stand beside the painted lip line are brought to it."""
+    source, rest = without_mouth()
+    shifted = rest.copy()
+    inner = list(topology.LIPS_INNER_UPPER[1:-1] + topology.LIPS_INNER_LOWER[1:-1])
+    shifted[inner, 1] += 2
+    mouth = MouthLayer.build(source, shifted, read_look(source.rgb, 2, shifted))
+    assert mouth.contact[0, 3:8].mean() == pytest.approx(-2, abs=0.8)
