@@ -64,7 +64,7 @@ def test_the_landmarks_arrive_where_the_track_says(turning):
 
 
 def test_the_background_stands_still(turning):
-    scene, anchor = turning
+    _, anchor = turning
     person = cv2.dilate(cv2.resize(matte(), (320, 320)), np.ones((61, 61), np.uint8))
     behind = person == 0
     assert behind.mean() > 0.15

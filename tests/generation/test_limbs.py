@@ -86,7 +86,7 @@ def test_an_arm_at_rest_leaves_the_photo_alone(raised):
 
 
 def test_a_raised_arm_leaves_background_behind_and_appears_above(raised):
-    scene, anchor = raised
+    _, anchor = raised
     left_behind = anchor.rgb[1, 135:165, 230:320].astype(int)
     assert np.abs(left_behind - (90, 150, 200)).max() < 12
     angle = np.radians(-50)
@@ -97,7 +97,7 @@ def test_a_raised_arm_leaves_background_behind_and_appears_above(raised):
 
 
 def test_the_torso_does_not_follow_the_arm(raised):
-    scene, anchor = raised
+    _, anchor = raised
     assert (anchor.rgb[1, 200:, 80:160] == anchor.rgb[0, 200:, 80:160]).all()
 
 

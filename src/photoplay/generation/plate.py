@@ -34,7 +34,7 @@ def fill_smooth(image: Float32[Array, "h w c"], weight: Float32[Array, "h w"]) -
 
 LEVELS = ((48, 10), (96, 5), (192, 3), (384, 2))
 """Longer side of the picture in pixels and rounds of search and vote, for each level of the patch search."""
-FAITH, FAITH_REACH = 0.5, 0.06
+FAITH, FAITH_REACH = 0.35, 0.06
 """How much a filled pixel should look like the nearest known one, and how far that reaches (share of the longer side)."""
 
 
@@ -110,8 +110,9 @@ def extend(image: Float32[Array, "h w 3"], hole: UInt8[Array, "h w"]) -> Float32
     sigma = max(hole.shape) / 100
     soft = cv2.GaussianBlur(nearest, (0, 0), sigma)
     softer = cv2.GaussianBlur(soft, (0, 0), 4 * sigma)
-    near, far = np.clip(depth / (2 * sigma), 0, 1)[..., None], np.clip(depth / (12 * sigma) - 0.2, 0, 1)[..., None]
-    return np.asarray(nearest + (soft - nearest) * near + (softer - soft) * far, np.float32)
+    far = np.clip(depth / (12 * sigma) - 0.2, 0, 1)[..., None]
+    inside = soft + (softer - soft) * far
+    return np.asarray(np.where(hole[..., None] > 0, inside, image), np.float32)
 
 
 def fill_texture(image: Float32[Array, "h w 3"], hole: UInt8[Array, "h w"], seed: int = 0) -> Float32[Array, "h w 3"]:
@@ -185,21 +186,34 @@ def background_plate(framed: Rgb, matte: Mask, reach: int) -> Rgb:
 def premultiplied(texture: Rgb, alpha: Mask, behind: Rgb) -> UInt8[Array, "h w 4"]:
     """The people's own colour times alpha, and alpha: what must be added to ``(1 - alpha) * behind`` to get the photo.
 
-    At soft edges the colour is drawn towards the people's nearest solid colour, so that no fringe of the old background
-    travels along.
+    At soft edges alpha is measured again where people and background differ in colour, as the share of the way from the
+    background to the people's nearest solid colour; and the colour is drawn towards that solid colour, so that no fringe
+    of the old background travels along.
     """
     a = alpha.astype(np.float32) / 255
     image = texture.astype(np.float32)
-    own = image - (1 - a[..., None]) * behind
-    soft = (alpha > 0) & (alpha < 250)
+    soft = ((alpha > 0) & (alpha < 250)).astype(np.uint8)
+    own = image * a[..., None]
     if soft.any():
-        quarter = (max(1, alpha.shape[1] // 4), max(1, alpha.shape[0] // 4))
-        solid = cv2.resize((alpha >= 245).astype(np.float32), quarter, interpolation=cv2.INTER_AREA)
-        solid = np.where(solid > 0.99, 1.0, 0.0).astype(np.float32)
-        inner = fill_smooth(cv2.resize(image, quarter, interpolation=cv2.INTER_AREA), solid)
-        inner = cv2.resize(inner, (alpha.shape[1], alpha.shape[0]), interpolation=cv2.INTER_LINEAR)
-        trust = np.clip((a - 0.2) / 0.7, 0, 1)[..., None]
-        guess = (inner * (1 - trust)) * a[..., None] + own * trust
-        own = np.where(soft[..., None], guess, own)
-    own = np.clip(own, 0, 255 * a[..., None])
-    return np.dstack([np.rint(own).astype(np.uint8), alpha])
+        rows, columns = np.nonzero(soft)
+        solid_colour = _solid_colour(image, alpha)[rows, columns]
+        pixel, back, matte = image[rows, columns], behind[rows, columns].astype(np.float32), a[rows, columns]
+        way = solid_colour - back
+        length = np.square(way).sum(1)
+        measured = np.clip(((pixel - back) * way).sum(1) / np.maximum(length, 1), 0, 1)
+        sure = np.clip((np.sqrt(length) - 25) / 50, 0, 1) * 0.85
+        matte = matte + np.clip((measured - matte) * sure, -0.7, 0.3)
+        trust = np.clip((matte - 0.2) / 0.7, 0, 1)[:, None]
+        matte = matte[:, None]
+        mixed = solid_colour * matte * (1 - trust) + (pixel - (1 - matte) * back) * trust
+        a[rows, columns] = matte[:, 0]
+        own[rows, columns] = np.clip(mixed, 0, 255 * matte)
+    return np.dstack([np.rint(own).astype(np.uint8), np.rint(a * 255).astype(np.uint8)])
+
+
+def _solid_colour(image: Float32[Array, "h w 3"], alpha: Mask) -> Float32[Array, "h w 3"]:
+    """The people's colour, carried from where they are solid over their soft edges."""
+    quarter = (max(1, alpha.shape[1] // 4), max(1, alpha.shape[0] // 4))
+    solid = cv2.resize((alpha >= 245).astype(np.float32), quarter, interpolation=cv2.INTER_AREA) > 0.99
+    inner = fill_smooth(cv2.resize(image, quarter, interpolation=cv2.INTER_AREA), solid.astype(np.float32))
+    return np.asarray(cv2.resize(inner, (alpha.shape[1], alpha.shape[0]), interpolation=cv2.INTER_LINEAR), np.float32)
