@@ -141,6 +141,14 @@ def test_intensity_scales() -> None:
     assert reach[1] == pytest.approx(reach[2] / 2, rel=0.2)
 
 
+def test_a_gentle_performance_still_closes_the_eyes() -> None:
+    blink = [ARKIT_INDEX["eyeBlinkLeft"], ARKIT_INDEX["eyeBlinkRight"]]
+    performance = ramp(**{f"blendshapes_{index}": 1.0 for index in blink}, blendshapes_44=0.5)
+    made = track(performance, intensity=0.5)
+    assert made.blendshapes[-1, blink] == pytest.approx(1.0)
+    assert not np.array_equal(made.landmarks[-1], track(performance).landmarks[-1])
+
+
 def test_coming_nearer_makes_the_head_larger() -> None:
     made = track(ramp(head_5=-1.0))
     assert np.linalg.det(made.head_transform[-1, :, :3]) > 1.1

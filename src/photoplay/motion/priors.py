@@ -22,10 +22,10 @@ CLOSING, OPENING = 0.10, 0.20
 BREATHS_A_MINUTE = (12.5, 17.5)
 INHALE = 0.40
 """The share of a breath that goes in."""
-SWAY_BAND = (0.07, 0.65)
+SWAY_BAND = (0.10, 0.70)
 """Hertz."""
-HEAD_SWAY = (1.0, 0.6, 0.55, 0.012, 0.008, 0.03)
-TORSO_SWAY = (0.45, 0.25, 0.30, 0.006, 0.002, 0.004)
+HEAD_SWAY = (1.4, 0.85, 0.8, 0.016, 0.010, 0.04)
+TORSO_SWAY = (0.60, 0.30, 0.40, 0.007, 0.002, 0.005)
 """Root mean square in the units of :class:`~photoplay.types.Performance`."""
 SETTLE = 0.9
 """Seconds in which the sway fades in."""
