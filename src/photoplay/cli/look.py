@@ -57,8 +57,6 @@ def capture(
     name: Annotated[str, typer.Option(help="The template's name; without one, the file's.")] = "",
 ) -> None:
     """Read a motion template from a driving video or a motion file."""
-    if out.suffix not in {".yaml", ".yml"}:
-        raise RequestError("out_not_yaml", "A template is a YAML file.", "Give --out a name that ends in .yaml.")
     from photoplay.pipeline.capture import capture_template
 
     with show.stages(quiet=False) as progress:

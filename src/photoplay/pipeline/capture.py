@@ -1,0 +1,35 @@
+"""A motion template from a driving video or a motion file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from photoplay.errors import RequestError
+from photoplay.media import read_video
+from photoplay.motion.capture import capture
+from photoplay.motion.importers import import_motion, is_motion_file
+from photoplay.motion.template import Template, save_template
+from photoplay.perception.faces import FaceReader
+from photoplay.types import Progress, silent
+
+MAX_SECONDS = 30.0
+
+
+def capture_template(source: Path, out: Path, *, name: str, progress: Progress = silent) -> Template:
+    """Reads the motion of the largest face in a video, a Live Link Face CSV or a BVH file, and saves it as a template.
+
+    Only the motion is kept: no picture of the person in the clip goes into the template.
+
+    Raises:
+        RequestError: ``out_not_yaml``.
+        MediaError: the video cannot be used.   TemplateError: there is no face or no motion in it.
+    """
+    if out.suffix not in {".yaml", ".yml"}:
+        raise RequestError("out_not_yaml", "A template is a YAML file.", "End its name in .yaml.")
+    if is_motion_file(source):
+        template = import_motion(source, name=name)
+    else:
+        frames = read_video(source, max_seconds=MAX_SECONDS, max_side=960)
+        template = capture(frames, FaceReader(), name=name, progress=progress)
+    save_template(template, out)
+    return template
