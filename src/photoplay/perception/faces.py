@@ -18,6 +18,7 @@ MIN_PRESENCE = 0.5
 MIN_AGREEMENT = 0.7
 MIN_AGREEMENT_TINY = 0.8
 """For a face under a fifth of another in the photo: the second detector takes a jacket button for one at 0.72."""
+MIN_FOLLOW = 0.4
 MIN_FACE = 16.0
 
 
@@ -37,13 +38,16 @@ class FaceReader:
         return tuple(sorted(faces, key=lambda face: face.box[0] + face.box[2]))
 
     def _search(self, rgb: Rgb) -> list[tuple[Landmarks, float]]:
-        """Coarse tiles in all four quarter turns, then fine tiles in the turns that showed a face (all if none did)."""
+        """Coarse tiles in all four quarter turns, then fine tiles upright and in the turns that showed a face; where there
+        is none at all, fine tiles in the other turns too."""
         coarse, fine = tiles(rgb.shape[1], rgb.shape[0])
         meshes = self._verify(rgb, detect(rgb, coarse, self.models, (0, 1, 2, 3)), [])
-        if fine:
-            quarters = {0} | {_quarter(landmarks) for landmarks, _ in meshes}
-            order = tuple(sorted(quarters)) if meshes else (0, 1, 2, 3)
-            meshes = self._verify(rgb, detect(rgb, fine, self.models, order), meshes)
+        if not fine:
+            return meshes
+        quarters = {0} | {_quarter(landmarks) for landmarks, _ in meshes}
+        meshes = self._verify(rgb, detect(rgb, fine, self.models, tuple(sorted(quarters))), meshes)
+        if not meshes:
+            meshes = self._verify(rgb, detect(rgb, fine, self.models, (1, 2, 3)), [])
         return meshes
 
     def _verify(
@@ -69,15 +73,18 @@ class FaceReader:
         return kept
 
     def _follow(self, rgb: Rgb, near: Box) -> list[tuple[Landmarks, float]]:
-        """The face in and around a box: mesh at once, or after a look with the detector where that fails."""
+        """The face in and around a box: mesh at once, or, where the second look doubts it, after a look with the detector
+        (the mesh model draws an upright face into an upside-down one)."""
         x, y = (near[0] + near[2]) / 2, (near[1] + near[3]) / 2
         size = max(near[2] - near[0], near[3] - near[1])
         mesh = self._mesh(rgb, Crop(x, y, 1.5 * size))
-        if mesh is not None and _within(mesh[0], x, y, size):
+        if mesh is not None and _within(mesh[0], x, y, size) and self._second_look(rgb, mesh[0]) > MIN_FOLLOW:
             return [mesh]
         for candidate in detect(rgb, [Crop(x, y, 2.5 * size)], self.models, (0, 1, 2, 3)):
             mesh = self._mesh(rgb, candidate.crop)
-            if mesh is not None and _within(mesh[0], x, y, size):
+            if mesh is None or not _within(mesh[0], x, y, size):
+                continue
+            if self._second_look(rgb, mesh[0]) > MIN_FOLLOW:
                 return [mesh]
         return []
 

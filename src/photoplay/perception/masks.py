@@ -55,7 +55,7 @@ def cut_out(rgb: Rgb, faces: tuple[Face, ...], bodies: tuple[BodyReading | None,
     alpha = refine(work, people, (faces[order[0]].box[3] - faces[order[0]].box[1]) * ratio)
     full = upsample(rgb, work, alpha) if scale < 1 else alpha
     persons: list[Mask | None] = [None] * len(faces)
-    for i, share in zip(own, _shares([*own.values(), others]), strict=False):
+    for i, share in zip(own, _shares([*own.values(), *([others] if len(faces) > MAX_PERSONS else [])]), strict=False):
         wide = cv2.resize(share, (width, height), interpolation=cv2.INTER_LINEAR) if scale < 1 else share
         persons[i] = _to_mask(full * wide)
     return Mattes(_to_mask(full), tuple(persons))
@@ -151,6 +151,8 @@ def _place(body: BodyReading, size: tuple[int, int], ratio: float) -> Float32[Ar
 
 def _shares(own: list[Float32[Array, "h w"]]) -> list[Float32[Array, "h w"]]:
     """To whom each pixel belongs, 0..1: nearly all of it to the likeliest person, with a soft seam."""
+    if len(own) == 1:
+        return [np.ones_like(own[0])]
     powers = [cv2.blur(one, (5, 5)) ** 4 + np.float32(1e-9) for one in own]
     total = np.sum(powers, axis=0)
     return [(power / total).astype(np.float32) for power in powers]
