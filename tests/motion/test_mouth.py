@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -47,6 +49,20 @@ def test_mouth_close_brings_the_lips_together(name: str, amount: float) -> None:
     opened, closed = lip_gap(of, rig.pose(rows, np.zeros((2, 2), np.float32)))
     assert opened[5] > 0.03
     assert np.abs(closed).max() < 0.005
+
+
+@pytest.mark.parametrize("shape", ["mouthPucker", "cheekPuff"])
+def test_who_purses_the_lips_shuts_them(shape: str) -> None:
+    of = face("hopper")
+    rig = FaceRig.build(of)
+    row = np.zeros((1, 52), np.float32)
+    row[0, ARKIT_INDEX["jawOpen"]] = 0.25
+    parted = replace(of, landmarks=rig.pose(row, np.zeros((1, 2), np.float32))[0])
+    rows = np.zeros((2, 52), np.float32)
+    rows[1, ARKIT_INDEX[shape]] = 1.0
+    gap = lip_gap(parted, FaceRig.build(parted).pose(rows, np.zeros((2, 2), np.float32)))[:, 5]
+    assert gap[0] > 0.08
+    assert gap[1] < 0.5 * gap[0]
 
 
 def test_lips_never_pass_through_each_other() -> None:

@@ -23,7 +23,8 @@ CORNER_SHAPES = ("mouthSmile", "mouthStretch", "mouthDimple")
 """Shapes that pull the same mouth corner outwards: together they go no further than the cheek lets them."""
 CORNER_LIMIT = 1.25
 _SEALING = np.zeros(52)
-_SEALING[[ARKIT_INDEX["mouthPucker"], ARKIT_INDEX["mouthRollLower"], ARKIT_INDEX["mouthRollUpper"]]] = 0.9, 0.5, 0.5
+_SEALING[[ARKIT_INDEX["mouthPucker"], ARKIT_INDEX["cheekPuff"]]] = 0.9
+_SEALING[[ARKIT_INDEX["mouthRollLower"], ARKIT_INDEX["mouthRollUpper"]]] = 0.5
 _SEALING[[ARKIT_INDEX["mouthPressLeft"], ARKIT_INDEX["mouthPressRight"]]] = 0.5
 """How far each shape shuts the mouth that the photo shows open."""
 _JAW, _CLOSE = ARKIT_INDEX["jawOpen"], ARKIT_INDEX["mouthClose"]

@@ -48,7 +48,7 @@ def jaw_share(points: Points) -> Weights:
     share = np.maximum(share, below * np.clip(depth / 0.06, 0.0, 1.0))
     column = np.abs(np.linspace(-1.0, 1.0, 11))
     lower = _lip_profile(column)
-    upper = 0.06 + (CORNER_SHARE - 0.06) * column**4
+    upper = 0.06 + (CORNER_SHARE - 0.06) * column**2.2
     for rows, shares in ((UPPER_LIP_ROWS, upper), (LOWER_LIP_ROWS, lower)):
         for row in rows:
             share[list(row)] = shares
