@@ -113,7 +113,8 @@ class Lips:
     ) -> None:
         """Brings the lips together by ``closing`` (1 = they meet exactly), then parts what has passed through, in place.
 
-        ``sealing`` takes that share of the photo's own gap away: who presses or purses the lips shuts them first. A gap that is negative in the photo itself is the detector's noise and stays as it is.
+        ``sealing`` takes that share of the photo's own gap away: who presses or purses the lips shuts them first. A gap
+        that is negative in the photo itself is the detector's noise and stays as it is.
         """
         upper, lower = places[:, list(UPPER_LIP_ROWS[0])], places[:, list(LOWER_LIP_ROWS[0])]
         between = upper - lower
