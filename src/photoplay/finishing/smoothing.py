@@ -32,6 +32,8 @@ NOISE_RANGE = (0.6, 1.5)
 GATE_SPEED = 0.25
 SKIN_SPEED = 0.15
 SKIN_SLACK = 0.006
+LITTLE = 0.01
+"""Weight of the past that is not worth the work."""
 FAR = 24.0
 """Grey levels: cells that differ more from their past are uncovered or mistracked and do not count."""
 
@@ -85,7 +87,9 @@ class _State:
 
     look: _Look | None = None
     mean: Array | None = None
-    picture: Array | None = None
+    memory: Array | None = None
+    """The averaged frame before, float32, and a buffer for the next."""
+    spare: Array | None = None
     skin: Array = field(default_factory=lambda: np.ones(3, np.float32))
     pulse_gate: float | None = None
     noise_gate: float | None = None
@@ -110,12 +114,14 @@ class _Smoother:
             pulse, noise = 0.0, 0.0
         else:
             pulse, noise = self._measure(looks)
-        out = np.empty_like(frames.rgb)
-        for index, look in enumerate(looks):
-            self._frame(look, anchor if not untouched else None, index, (pulse, noise), out[index])
+        pictures = [
+            self._frame(look, None if untouched else anchor, index, (pulse, noise)) for index, look in enumerate(looks)
+        ]
         if self._settings.shutter:
-            self._blur(looks, out)
-        return replace(frames, rgb=out)
+            pictures = [self._blurred(look, picture) for look, picture in zip(looks, pictures, strict=True)]
+        if all(picture is look.picture for look, picture in zip(looks, pictures, strict=True)):
+            return frames
+        return replace(frames, rgb=np.stack(pictures))
 
     def _pass(self, frames: Frames) -> None:
         """Remembers the end of an untouched window."""
@@ -168,43 +174,52 @@ class _Smoother:
         return float(np.median(throbs) / np.sqrt(6)), float(np.median(grains) / np.sqrt(6))
 
     # --- correcting ----------------------------------------------------------------------------------------------------
-    def _frame(self, look: _Look, anchor: Anchor | None, index: int, level: tuple[float, float], out: Rgb) -> None:
-        """Corrects one frame into ``out`` and moves the state on."""
+    def _frame(self, look: _Look, anchor: Anchor | None, index: int, level: tuple[float, float]) -> Rgb:
+        """The corrected frame (the very same array where nothing is to be done); moves the state on."""
         state, settings = self._state, self._settings
         state.pulse_gate = _towards(state.pulse_gate, _step(level[0], PULSE_RANGE))
         state.noise_gate = _towards(state.noise_gate, _step(level[1], NOISE_RANGE))
         state.noise = max(level[1], 0.8 * state.noise)
+        picture = look.picture
         gain = self._steady(look, settings.deflicker * state.pulse_gate)
         lock: Array | None = None
-        plate = look.picture
         if anchor is not None and settings.hold_skin:
             gain *= self._skin_gain(look.mean * gain, anchor, index)
         if anchor is not None and settings.lock_background:
-            lock, plate = self._lock(anchor, index), anchor.rgb[index]
-        if lock is None and np.abs(gain - 1).max() < 5e-4:
-            out[:] = look.picture
-        else:
+            lock = self._lock(anchor, index)
+        if lock is not None or np.abs(gain - 1).max() > 5e-4:
             fields = np.empty((*gain.shape[:2], 4), np.float32)
             fields[..., :3] = gain
             fields[..., 3] = 0.0 if lock is None else lock
-            correct(look.picture, fields, plate, out)
-        mean = look.mean * gain
+            picture = np.empty_like(look.picture)
+            correct(look.picture, fields, look.picture if anchor is None else anchor.rgb[index], picture)
         keep = settings.denoise * state.noise_gate
-        if keep > 0.01 and look.shift is not None and state.look is not None:
-            before = state.picture if state.picture is not None else state.look.picture.astype(np.float32)
-            history = np.empty(out.shape, np.float32)
-            average(out.copy(), before, look.shift, keep, 5.0 * max(state.noise, 1.0), out, history)
-            state.picture = history
+        if keep > LITTLE:
+            picture = self._averaged(picture, look, keep)
         else:
-            state.picture = None if keep <= 0.01 else out.astype(np.float32)
-        state.look, state.mean = look, mean
+            state.memory = None
+        state.look, state.mean = look, look.mean * gain
+        return picture
+
+    def _averaged(self, picture: Rgb, look: _Look, keep: float) -> Rgb:
+        """The frame averaged with its own past, which it joins."""
+        state = self._state
+        if look.shift is None or state.look is None:
+            state.memory = picture.astype(np.float32)
+            return picture
+        before = state.look.picture.astype(np.float32) if state.memory is None else state.memory
+        out, spare = np.empty_like(picture), state.spare
+        memory = np.empty(picture.shape, np.float32) if spare is None else spare
+        average(picture, before, look.shift, keep, 5.0 * max(state.noise, 1.0), out, memory)
+        state.memory, state.spare = memory, before
+        return out
 
     def _steady(self, look: _Look, hold: float) -> Float32[Array, "r c 3"]:
         """The smooth gain that holds this frame's low frequencies to the past's."""
         before = self._state.mean
         if before is None and self._state.look is not None:
             before = self._state.look.mean
-        if before is None or look.shift is None or hold <= 0.01:
+        if before is None or look.shift is None or hold <= LITTLE:
             return np.ones_like(look.mean)
         jump = self._grid.move(before, look.shift) - look.mean
         sure = (np.abs(jump - np.median(jump, axis=(0, 1))) < FAR).all(axis=2)
@@ -240,12 +255,12 @@ class _Smoother:
             cv2.blur(inside.astype(np.float32), (3, 3), borderType=cv2.BORDER_REPLICATE) * inside, np.float32
         )
 
-    def _blur(self, looks: list[_Look], out: Array) -> None:
-        share = self._settings.shutter / 360
-        for look, picture in zip(looks, out, strict=True):
-            if look.shift is not None:
-                motion_blur(picture.copy(), look.shift, share, picture)
-        self._state.look = looks[-1]
+    def _blurred(self, look: _Look, picture: Rgb) -> Rgb:
+        if look.shift is None:
+            return picture
+        out = np.empty_like(picture)
+        motion_blur(picture, look.shift, self._settings.shutter / 360, out)
+        return out
 
 
 def _low_pass(values: Float32[Array, "r c n"], sure: Array) -> Float32[Array, "r c n"]:

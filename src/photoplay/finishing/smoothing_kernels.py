@@ -20,6 +20,18 @@ def _row_of(fields: Array, y: int, height: int, row: Array) -> None:  # pragma: 
             row[i, k] = fields[top, i, k] + below * (fields[top + 1, i, k] - fields[top, i, k])
 
 
+@njit(cache=True, nogil=True)
+def _columns_of(width: int, columns: int) -> tuple[Array, Array]:  # pragma: no cover
+    """For each pixel across: the coarse column to its left, and how far it lies towards the next."""
+    left = np.empty(width, np.int32)
+    share = np.empty(width, np.float32)
+    for x in range(width):
+        at = min(max((x + 0.5) * columns / width - 0.5, 0.0), columns - 1.0)
+        left[x] = min(int(at), columns - 2)
+        share[x] = at - left[x]
+    return left, share
+
+
 @njit(cache=True, nogil=True, parallel=True, fastmath=True)
 def correct(current: Array, fields: Array, plate: Array, out: Array) -> None:  # pragma: no cover
     """``out`` = current * gain, faded into the plate by the lock.
@@ -28,14 +40,18 @@ def correct(current: Array, fields: Array, plate: Array, out: Array) -> None:  #
     """
     height, width = current.shape[:2]
     columns = fields.shape[1]
+    lefts, shares = _columns_of(width, columns)
+    one = np.float32(1.0)
     for y in prange(height):
         row = np.empty((columns, 4), np.float32)
         _row_of(fields, y, height, row)
         for x in range(width):
-            at = min(max((x + 0.5) * columns / width - 0.5, 0.0), columns - 1.0)
-            left = min(int(at), columns - 2)
-            share = np.float32(at - left)
+            left, share = lefts[x], shares[x]
             lock = row[left, 3] + share * (row[left + 1, 3] - row[left, 3])
+            if lock == one:
+                for k in range(3):
+                    out[y, x, k] = plate[y, x, k]
+                continue
             for k in range(3):
                 gain = row[left, k] + share * (row[left + 1, k] - row[left, k])
                 value = current[y, x, k] * gain
@@ -54,28 +70,27 @@ def average(
     """
     height, width = current.shape[:2]
     columns = shift.shape[1]
-    third = np.float32(1.0 / 3.0)
+    lefts, shares = _columns_of(width, columns)
+    one, most, scale = np.float32(1.0), np.float32(keep), np.float32(1.0 / (3.0 * spread * spread))
     for y in prange(height):
         row = np.empty((columns, 2), np.float32)
         _row_of(shift, y, height, row)
         for x in range(width):
-            at = min(max((x + 0.5) * columns / width - 0.5, 0.0), columns - 1.0)
-            left = min(int(at), columns - 2)
-            share = np.float32(at - left)
-            px = x + row[left, 0] + share * (row[left + 1, 0] - row[left, 0])
-            py = y + row[left, 1] + share * (row[left + 1, 1] - row[left, 1])
+            left, share = lefts[x], shares[x]
+            px = np.float32(x) + row[left, 0] + share * (row[left + 1, 0] - row[left, 0])
+            py = np.float32(y) + row[left, 1] + share * (row[left + 1, 1] - row[left, 1])
             if px < 0 or py < 0 or px > width - 1 or py > height - 1:
                 for k in range(3):
                     state[y, x, k] = current[y, x, k]
                     out[y, x, k] = current[y, x, k]
                 continue
             x0, y0 = min(int(px), width - 2), min(int(py), height - 2)
-            fx, fy = np.float32(px - x0), np.float32(py - y0)
+            fx, fy = px - np.float32(x0), py - np.float32(y0)
             r = _tap(before, y0, x0, fy, fx, 0) - current[y, x, 0]
             g = _tap(before, y0, x0, fy, fx, 1) - current[y, x, 1]
             b = _tap(before, y0, x0, fy, fx, 2) - current[y, x, 2]
-            apart = (r * r + g * g + b * b) * third / np.float32(spread * spread)
-            weight = np.float32(keep) / (1 + apart * apart)
+            apart = (r * r + g * g + b * b) * scale
+            weight = most / (one + apart * apart)
             for k, difference in enumerate((r, g, b)):
                 value = current[y, x, k] + weight * difference
                 state[y, x, k] = value
@@ -99,13 +114,12 @@ def motion_blur(current: Array, shift: Array, shutter: float, out: Array) -> Non
     """
     height, width = current.shape[:2]
     columns = shift.shape[1]
+    lefts, shares = _columns_of(width, columns)
     for y in prange(height):
         row = np.empty((columns, 2), np.float32)
         _row_of(shift, y, height, row)
         for x in range(width):
-            at = min(max((x + 0.5) * columns / width - 0.5, 0.0), columns - 1.0)
-            left = min(int(at), columns - 2)
-            share = np.float32(at - left)
+            left, share = lefts[x], shares[x]
             dx = (row[left, 0] + share * (row[left + 1, 0] - row[left, 0])) * shutter
             dy = (row[left, 1] + share * (row[left + 1, 1] - row[left, 1])) * shutter
             length = np.sqrt(dx * dx + dy * dy)
