@@ -207,7 +207,7 @@ def _row(group: list[Shot]) -> str:
 
 
 def worst(shots: list[Shot], count: int = 8) -> str:
-    """The frames with more than 4 pixels of motion in which the anchor loses most."""
+    """The frames with more than 4 pixels of motion in which the anchor wins least."""
     moved = sorted((s for s in shots if s.motion > 4), key=lambda s: s.psnr_anchor - s.psnr_copy)[:count]
     return "\n".join(
         f"{s.clip} frame {s.frame}: {s.motion:.1f} px, PSNR {s.psnr_anchor:.2f} against {s.psnr_copy:.2f}, "
@@ -229,7 +229,7 @@ def main() -> None:
     if not shots:
         print("No clips: they lie in ../shared/data/video.")
         return
-    told = f"{table(shots)}\n\nWhere the anchor loses most:\n\n```\n{worst(shots)}\n```\n"
+    told = f"{table(shots)}\n\nWhere the anchor wins least:\n\n```\n{worst(shots)}\n```\n"
     print(told)
     if asked.write:
         RESULTS.mkdir(exist_ok=True)
