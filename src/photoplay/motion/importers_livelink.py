@@ -41,7 +41,7 @@ def parse_livelink(text: str) -> Performance:
     columns, rows, codes = _read_rows(text)
     times = _times(codes, len(rows))
     values = np.array(rows)
-    count = max(2, int(np.floor(times[-1] * FPS)) + 1)
+    count = max(2, round(float(times[-1]) * FPS) + 1)
     at = np.arange(count) / FPS
     shapes = np.zeros((count, len(ARKIT_NAMES)))
     head = np.zeros((count, 6))

@@ -49,7 +49,7 @@ def performance_from_skeleton(skeleton: Skeleton) -> Performance:
     head = np.zeros((len(points), 6))
     if person.head >= 0:
         head[:, :3] = _head(skeleton, person, axes)
-    count = max(2, int((len(points) - 1) / skeleton.fps * FPS) + 1)
+    count = max(2, round((len(points) - 1) / skeleton.fps * FPS) + 1)
     at, known = np.arange(count) / FPS, np.arange(len(points)) / skeleton.fps
 
     def resampled(curves: Array, array: str) -> Array:
