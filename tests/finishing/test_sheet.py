@@ -56,3 +56,11 @@ def test_labels_and_title_take_room():
     assert side_by_side(pictures).shape[1] == 4 * (160 + GAP) + GAP
     with pytest.raises(ValueError, match="at least one"):
         contact_sheet([])
+
+
+def test_a_long_label_stays_below_its_picture():
+    pictures = list(moving(2, 60, 60))
+    sheet = contact_sheet(pictures, columns=2, cell=60, labels=["a very long label indeed", ""])
+    gap_and_second = sheet[GAP + 60 :, GAP + 62 :]
+    assert (gap_and_second == BACKDROP).all()
+    assert (sheet[GAP + 60 :, : GAP + 60] != BACKDROP).any()

@@ -89,7 +89,8 @@ def contact_sheet(
             x = GAP + column * (cell_width + GAP) + (cell_width - picture.shape[1]) // 2
             sheet.paste(Image.fromarray(picture), (x, y))
             if index < len(labels):
-                draw.text((x + 1, y + row_height + 3), labels[index], fill=FAINT, font=font)
+                told = _clipped(labels[index], font, picture.shape[1])
+                draw.text((x + 1, y + row_height + 3), told, fill=FAINT, font=font)
             index += 1
         y += row_height + below + GAP
     return np.asarray(sheet, np.uint8)
@@ -98,6 +99,13 @@ def contact_sheet(
 def side_by_side(pictures: Sequence[Picture], *, labels: Sequence[str] = (), cell: int = 512) -> Picture:
     """One row of pictures for comparison."""
     return contact_sheet(pictures, columns=len(pictures), labels=labels, cell=cell)
+
+
+def _clipped(label: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
+    """As much of the label as fits below its picture."""
+    while len(label) > 1 and font.getlength(label) > width:
+        label = label[:-2] + "…"
+    return label
 
 
 def _fitted(picture: Picture, cell: int) -> Picture:
