@@ -43,6 +43,7 @@ def test_subjects_stand_from_left_to_right_and_the_photos_notices_stay(
     assert scene.notices[0] == kept
     single = perceive(as_photo(both), max_faces=1, reader=reader)
     assert single.subjects[0].face.box[0] < 512, "the larger face is kept"
+    assert single.notices[0].message.startswith("There are 2 faces")
 
 
 def test_the_same_photo_gives_the_same_scene(reader: FaceReader, astronaut: Rgb, astronaut_scene: Scene) -> None:

@@ -44,7 +44,8 @@ def _square(corners: Float32[Array, "2 2"]) -> Float32[Array, "4 2"]:
     """The four corners of the square around the box's middle: it keeps its size whichever way the face is turned."""
     middle = corners.mean(0)
     half = float(np.abs(corners[1] - corners[0]).max()) / 2
-    return (middle + half * np.array([[-1, 0], [1, 0], [0, -1], [0, 1]])).astype(np.float32)
+    square: Array = (middle + half * np.array([[-1, 0], [1, 0], [0, -1], [0, 1]])).astype(np.float32)
+    return square
 
 
 def tiles(width: int, height: int) -> tuple[list[Crop], list[Crop]]:

@@ -70,7 +70,8 @@ def _thickness(canvas: Array) -> int:
 
 def _fixed(points: Array) -> Array:
     """Points for OpenCV's drawing at 1/16 pixel."""
-    return np.round(np.asarray(points) * (1 << _SHIFT)).astype(np.int32)
+    fixed: Array = np.round(np.asarray(points) * (1 << _SHIFT)).astype(np.int32)
+    return fixed
 
 
 def _outline(canvas: Array, matte: Mask, colour: tuple[int, int, int]) -> None:

@@ -138,4 +138,5 @@ def _unhidden(landmarks: Landmarks, size: int = 96) -> Float32[Array, 468]:
     column, row = np.round(flat).astype(int).T
     behind = points[:, 2] - depth_map[row, column]
     width = float(np.ptp(points[:, 0]))
-    return np.clip(2.0 - behind / (0.06 * width), 0.0, 1.0).astype(np.float32)
+    shown: Array = np.clip(2.0 - behind / (0.06 * width), 0.0, 1.0).astype(np.float32)
+    return shown

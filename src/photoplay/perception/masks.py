@@ -135,7 +135,8 @@ def _nearness(face: Face, size: tuple[int, int], ratio: float) -> Float32[Array,
     across, down = cos(turn) * x + sin(turn) * y, cos(turn) * y - sin(turn) * x
     down = np.where(down > 0, down * 0.4, down)
     far = np.sqrt(across * across + down * down) / max(x1 - x0, y1 - y0)
-    return (1.0 / (1.0 + (far / 2) ** 2)).astype(np.float32)
+    near: Array = (1.0 / (1.0 + (far / 2) ** 2)).astype(np.float32)
+    return near
 
 
 def _place(body: BodyReading, size: tuple[int, int], ratio: float) -> Float32[Array, "rows cols"]:
@@ -159,4 +160,5 @@ def _shares(own: list[Float32[Array, "h w"]]) -> list[Float32[Array, "h w"]]:
 
 
 def _to_mask(alpha: Float32[Array, "h w"]) -> UInt8[Array, "h w"]:
-    return np.round(np.clip(alpha, 0, 1) * 255).astype(np.uint8)
+    mask: Array = np.round(np.clip(alpha, 0, 1) * 255).astype(np.uint8)
+    return mask

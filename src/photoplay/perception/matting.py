@@ -20,13 +20,24 @@ def refine(rgb: Rgb, rough: Float32[Array, "h w"], face_size: float) -> Float32[
 
     ``face_size`` is the largest face's height in pixels: all widths scale with it.
     """
+    rows, columns = np.nonzero(rough > 0.1)
+    alpha = np.zeros_like(rough)
+    if len(rows) == 0:
+        return alpha
+    margin = round(max(face_size, 24.0))
+    top, left = max(0, int(rows.min()) - margin), max(0, int(columns.min()) - margin)
+    around = np.s_[top : int(rows.max()) + margin, left : int(columns.max()) + margin]
+    alpha[around] = _refine_part(rgb[around], rough[around], max(face_size, 24.0))
+    return alpha
+
+
+def _refine_part(rgb: Rgb, rough: Float32[Array, "h w"], unit: float) -> Float32[Array, "h w"]:
     guide = rgb.astype(np.float32) / np.float32(255)
-    unit = max(face_size, 24.0)
-    reach = max(3, round(0.14 * unit)) | 1
+    reach = max(3, round(0.11 * unit)) | 1
     front_mask = _without_specks((cv2.blur(rough, (3, 3)) > 0.5).astype(np.uint8), 0.05 * unit * unit)
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
-    sure_front = cv2.erode(front_mask, kernel)
-    sure_back = cv2.erode(1 - front_mask, kernel)
+    sure_front: Array = cv2.erode(front_mask, kernel)
+    sure_back: Array = cv2.erode(1 - front_mask, kernel)
     unknown = (sure_front | sure_back) == 0
     edge = np.where(unknown, np.minimum(_step(rough, 0.15, 0.85), 1), front_mask.astype(np.float32))
     alpha = np.clip(guided_filter(guide, edge.astype(np.float32), max(2, round(0.035 * unit)), 1e-4), 0, 1)
@@ -38,7 +49,7 @@ def refine(rgb: Rgb, rough: Float32[Array, "h w"], face_size: float) -> Float32[
     placed = np.clip(((guide - back) * line).sum(-1) / np.maximum(contrast, 1e-6), 0, 1)
     off_line = ((guide - back - placed[..., None] * line) ** 2).sum(-1)
     trust = np.exp(-off_line / (0.1 * contrast + 1e-4)) * _step(contrast, 0.01, 0.12)
-    trust *= (np.minimum(front_weight, back_weight) > 0.01) & unknown
+    trust = trust * unknown * (np.minimum(front_weight, back_weight) > 0.01)
     alpha = alpha + np.float32(0.7) * trust * (placed - alpha)
     alpha = np.where(sure_front > 0, np.float32(1), np.where(sure_back > 0, np.float32(0), alpha))
     settled: Array = _step(alpha.astype(np.float32), 0.06, 0.94)
@@ -59,7 +70,7 @@ def upsample(rgb: Rgb, small: UInt8[Array, "rows cols 3"], alpha: Float32[Array,
     """An alpha found on a smaller copy, at the photo's own size, with the photo's own edges (He and Sun 2015)."""
     slope, offset = _linear_model(small.astype(np.float32) / np.float32(255), alpha, 3, 1e-4)
     size = (rgb.shape[1], rgb.shape[0])
-    result = cv2.resize(offset, size, interpolation=cv2.INTER_LINEAR)
+    result: Array = cv2.resize(offset, size, interpolation=cv2.INTER_LINEAR)
     for channel in range(3):
         grown = cv2.resize(np.ascontiguousarray(slope[..., channel]), size, interpolation=cv2.INTER_LINEAR)
         result += grown * rgb[..., channel] / np.float32(255)
@@ -105,7 +116,8 @@ def _linear_model(
     cross = mean(guide * values[..., None]) - mean_guide * mean_values[..., None]
 
     def covariance(i: int, j: int) -> Array:
-        return mean(guide[..., i] * guide[..., j]) - mean_guide[..., i] * mean_guide[..., j]
+        both: Array = mean(guide[..., i] * guide[..., j]) - mean_guide[..., i] * mean_guide[..., j]
+        return both
 
     ridge = np.float32(epsilon)
     rr, gg, bb = covariance(0, 0) + ridge, covariance(1, 1) + ridge, covariance(2, 2) + ridge
