@@ -20,10 +20,16 @@ from photoplay.types import Array, Joints, Label, Mask, Rgb
 SEEN = 0.35
 """Visibility from which a joint counts as seen."""
 SIDES = ("left", "right")
-THICKNESS = (0.24, 0.19, 0.16, 0.2)
+THICKNESS = (0.22, 0.32, 0.28, 0.26)
 """Radius of the arm at shoulder, elbow, wrist and hand in shoulder widths, sleeves included: the matte ends it sooner."""
 INNER = (0.12, 0.13, 0.11, 0.16)
 """The same on the side of the torso, where the matte runs on."""
+CLOTH = (3.0, 0.3)
+"""How strictly the torso behind an arm takes the colour of what is next to it (as in ``plate.FAITH``)."""
+LEAST = 0.12
+"""An arm is cut out when it moves against its shoulder by more than this, in shoulder widths: less is not worth a cut."""
+UNDER = 0.07
+"""How far the torso is continued behind an arm that lies against it, in shoulder widths."""
 SEAM = 64
 """Places along each bone where the seam between arm and torso is sought."""
 SHORTEST, LONGEST = 0.5, 1.6
@@ -77,12 +83,12 @@ class Arm:
         return cls(side, chain, chains, turns.astype(np.float32), lengths, shoulder_width(track.rest_joints), spine)
 
     def moves(self, track: FramedTrack) -> bool:
-        """Whether it is seen, clear of the face, and moves against the shoulder by more than a pixel and a half."""
+        """Whether it is seen, clear of the face, and moves enough against the shoulder."""
         seen = all(
             track.visibility[POSE_INDEX[f"{self.side}_{name}"]] >= SEEN for name in ("shoulder", "elbow", "wrist")
         )
         own = (self.chains - self.chains[:, :1]) - (self.chain - self.chain[:1])
-        return seen and float(np.abs(own[:, 1:3, :2]).max()) > 1.5 and not self._covers_face(track)
+        return seen and float(np.abs(own[:, 1:3, :2]).max()) > LEAST * self.thickness and not self._covers_face(track)
 
     def in_front(self) -> bool:
         """Whether the arm lies before the torso, as arms mostly do."""
@@ -139,7 +145,7 @@ class ArmMotion:
     @classmethod
     def of(cls, nodes: Float32[Array, "n 2"], arm: Arm, track: FramedTrack) -> ArmMotion:
         """Weighs how each rest node follows the bones; the joints bend over about the arm's own thickness."""
-        radius = np.array(THICKNESS) * arm.thickness
+        radius = np.array(INNER) * arm.thickness
         bend, reach = np.zeros((len(nodes), 3), np.float32), np.zeros((len(nodes), 3), np.float32)
         depth = np.full(len(nodes), arm.chain[0, 2], np.float32)
         passed = np.ones(len(nodes), np.float32)
@@ -277,12 +283,15 @@ def _without(
     torso = _torso_mask(size, framing.margin, track, arm)
     gone = cv2.resize(mask, size, interpolation=cv2.INTER_AREA)
     solid = (small[..., 3] > 250) & (gone == 0)
+    beside = cv2.distanceTransform((~solid).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5) / arm.thickness
+    under = 255 * (1 - smoothstep(UNDER - 0.02, UNDER, beside)) * _inner_side(size, framing.margin, arm)
+    torso = np.maximum(torso, under.astype(np.uint8))
     hole = (~solid).astype(np.uint8)
     wanted = (gone > 0) & (torso > 0)
     filled = small[..., :3].astype(np.float32)
     if wanted.any() and solid.sum() > 256:
         part = _around(wanted, round(0.3 * arm.thickness))
-        filled[part] = fill_texture(np.ascontiguousarray(filled[part]), np.ascontiguousarray(hole[part]))
+        filled[part] = fill_texture(np.ascontiguousarray(filled[part]), np.ascontiguousarray(hole[part]), faith=CLOTH)
     large = person.shape[1::-1]
     fill = cv2.resize(filled, large, interpolation=cv2.INTER_LINEAR)
     cover = cv2.resize(torso, large, interpolation=cv2.INTER_LINEAR).astype(np.float32)[..., None] / 255
@@ -315,6 +324,17 @@ def _cleared(
         cv2.GaussianBlur(gone.astype(np.float32), (0, 0), 0.8), remains.shape[1::-1], interpolation=cv2.INTER_LINEAR
     )
     return np.asarray(np.rint(remains * (1 - share[..., None])), np.uint8)
+
+
+def _inner_side(size: tuple[int, int], margin: int, arm: Arm) -> Float32[Array, "h w"]:
+    """1 beside the upper arm towards the torso, where an arm that hangs lies against it; else 0."""
+    y, x = np.mgrid[0 : size[1], 0 : size[0]].astype(np.float32) - margin
+    points = np.stack([x.ravel(), y.ravel()], 1)
+    start, bone, normal = arm.bone(0)
+    along, _ = _along(points, start, start + bone)
+    side = smoothstep(0.0, 0.04, (points - start) @ normal / arm.thickness)
+    inner = side * smoothstep(0.0, 0.1, along) * (1 - smoothstep(0.85, 1.0, along))
+    return np.asarray(inner.reshape(size[::-1]), np.float32)
 
 
 def _around(mask: Array, room: int) -> tuple[slice, slice]:

@@ -34,7 +34,7 @@ def fill_smooth(image: Float32[Array, "h w c"], weight: Float32[Array, "h w"]) -
 
 LEVELS = ((48, 10), (96, 5), (192, 3), (384, 2))
 """Longer side of the picture in pixels and rounds of search and vote, for each level of the patch search."""
-FAITH, FAITH_REACH = 0.35, 0.06
+FAITH = (0.35, 0.06)
 """How much a filled pixel should look like the nearest known one, and how far that reaches (share of the longer side)."""
 
 
@@ -61,6 +61,7 @@ class _Matches:
         gap: UInt8[Array, "h w"],
         coarser: _Matches | None,
         seed: int,
+        faith: tuple[float, float],
     ) -> _Matches | None:
         """Prepares a level, from the ``coarser`` one's matches where there is one; None where too little is known."""
         radius = plate_kernels.RADIUS
@@ -85,9 +86,9 @@ class _Matches:
             match[good] = guess[good]
         depth = cv2.distanceTransform(gap, cv2.DIST_L2, cv2.DIST_MASK_5)[targets[:, 0], targets[:, 1]]
         belief = (1.3**-depth).astype(np.float32)
-        faith = (FAITH * np.exp(-depth / (FAITH_REACH * max(gap.shape)))).astype(np.float32)
+        trust = (faith[0] * np.exp(-depth / (faith[1] * max(gap.shape)))).astype(np.float32)
         cost = np.full(len(targets), np.inf, np.float32)
-        return cls(picture, gap, source, index, targets, match, cost, belief, prior, faith)
+        return cls(picture, gap, source, index, targets, match, cost, belief, prior, trust)
 
     def refine(self, rounds: int, seed: int) -> None:
         """Alternates search and vote; ``match``, ``cost`` and the gap in ``picture`` are improved in place."""
@@ -115,7 +116,9 @@ def extend(image: Float32[Array, "h w 3"], hole: UInt8[Array, "h w"]) -> Float32
     return np.asarray(np.where(hole[..., None] > 0, inside, image), np.float32)
 
 
-def fill_texture(image: Float32[Array, "h w 3"], hole: UInt8[Array, "h w"], seed: int = 0) -> Float32[Array, "h w 3"]:
+def fill_texture(
+    image: Float32[Array, "h w 3"], hole: UInt8[Array, "h w"], seed: int = 0, faith: tuple[float, float] = FAITH
+) -> Float32[Array, "h w 3"]:
     """Fills ``hole`` with patches that the known part shows elsewhere, so that texture and edges run on into it.
 
     Coarse to fine, alternating a patch search and a vote (Wexler et al. 2007, "Space-time completion of video"; search by
@@ -132,7 +135,7 @@ def fill_texture(image: Float32[Array, "h w 3"], hole: UInt8[Array, "h w"], seed
         prior = cv2.resize(filled, size, interpolation=cv2.INTER_AREA)
         guess = prior if level is None else cv2.resize(level.picture, size, interpolation=cv2.INTER_LINEAR)
         picture = np.where(gap[..., None] > 0, guess, small).astype(np.float32)
-        finer = _Matches.start(picture, prior, gap, level, seed)
+        finer = _Matches.start(picture, prior, gap, level, seed, faith)
         if finer is not None:
             finer.refine(rounds, seed)
             level = finer
