@@ -57,5 +57,5 @@ def test_upsampling_follows_the_large_picture() -> None:
     small = cv2.resize(rgb, (240, 240), interpolation=cv2.INTER_AREA)
     low = cv2.resize(alpha, (240, 240), interpolation=cv2.INTER_AREA)
     plain = cv2.resize(low, (480, 480), interpolation=cv2.INTER_LINEAR)
-    grown = upsample(rgb, small, low)
+    grown = upsample(rgb, small, low).astype(np.float32) / 255
     assert np.abs(grown - alpha).mean() < np.abs(plain - alpha).mean()

@@ -53,12 +53,12 @@ def cut_out(rgb: Rgb, faces: tuple[Face, ...], bodies: tuple[BodyReading | None,
         else:
             np.maximum(others, this_one, out=others)
     alpha = refine(work, people, (faces[order[0]].box[3] - faces[order[0]].box[1]) * ratio)
-    full = upsample(rgb, work, alpha) if scale < 1 else alpha
+    full = upsample(rgb, work, alpha) if scale < 1 else _to_mask(alpha)
     persons: list[Mask | None] = [None] * len(faces)
     for i, share in zip(own, _shares([*own.values(), *([others] if len(faces) > MAX_PERSONS else [])]), strict=False):
-        wide = cv2.resize(share, (width, height), interpolation=cv2.INTER_LINEAR) if scale < 1 else share
-        persons[i] = _to_mask(full * wide)
-    return Mattes(_to_mask(full), tuple(persons))
+        wide = cv2.resize(_to_mask(share), (width, height), interpolation=cv2.INTER_LINEAR)
+        persons[i] = cv2.multiply(full, wide, scale=1 / 255).astype(np.uint8)
+    return Mattes(full, tuple(persons))
 
 
 def _person_probability(

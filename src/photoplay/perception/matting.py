@@ -8,6 +8,8 @@ from jaxtyping import Float32, UInt8
 
 from photoplay.types import Array, Rgb
 
+_STRIP = 256
+
 
 def refine(rgb: Rgb, rough: Float32[Array, "h w"], face_size: float) -> Float32[Array, "h w"]:
     """Alpha 0..1 from a rough probability.
@@ -66,15 +68,28 @@ def _without_specks(mask: UInt8[Array, "h w"], least: float) -> UInt8[Array, "h 
     return mask
 
 
-def upsample(rgb: Rgb, small: UInt8[Array, "rows cols 3"], alpha: Float32[Array, "rows cols"]) -> Float32[Array, "h w"]:
-    """An alpha found on a smaller copy, at the photo's own size, with the photo's own edges (He and Sun 2015)."""
+def upsample(rgb: Rgb, small: UInt8[Array, "rows cols 3"], alpha: Float32[Array, "rows cols"]) -> UInt8[Array, "h w"]:
+    """An alpha found on a smaller copy, as a mask (0..255) at the photo's own size with the photo's own edges.
+
+    The smaller copy's locally linear model is enlarged and applied to the large photo's pixels (He and Sun 2015), strip
+    by strip: a photo of 50 megapixels needs no more memory than one of five.
+    """
     slope, offset = _linear_model(small.astype(np.float32) / np.float32(255), alpha, 3, 1e-4)
-    size = (rgb.shape[1], rgb.shape[0])
-    result: Array = cv2.resize(offset, size, interpolation=cv2.INTER_LINEAR)
-    for channel in range(3):
-        grown = cv2.resize(np.ascontiguousarray(slope[..., channel]), size, interpolation=cv2.INTER_LINEAR)
-        result += grown * rgb[..., channel] / np.float32(255)
-    return np.clip(result, 0, 1).astype(np.float32)
+    planes = [offset, *(np.ascontiguousarray(slope[..., channel]) / np.float32(255) for channel in range(3))]
+    height, width = rgb.shape[:2]
+    across, down = alpha.shape[1] / width, alpha.shape[0] / height
+    mask = np.empty((height, width), np.uint8)
+    for top in range(0, height, _STRIP):
+        part = rgb[top : top + _STRIP]
+        to_small = np.array([[across, 0, 0.5 * across - 0.5], [0, down, (top + 0.5) * down - 0.5]])
+        how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        grown = [
+            cv2.warpAffine(plane, to_small, (width, part.shape[0]), flags=how, borderMode=cv2.BORDER_REPLICATE)
+            for plane in planes
+        ]
+        value = grown[0] + sum(grown[1 + channel] * part[..., channel] for channel in range(3))
+        mask[top : top + _STRIP] = np.round(np.clip(value, 0, 1) * 255)
+    return mask
 
 
 def _step(values: Float32[Array, "h w"], low: float, high: float) -> Float32[Array, "h w"]:
