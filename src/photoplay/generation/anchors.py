@@ -195,5 +195,5 @@ def _paint_into(stage: Stage, window: Anchor, start: int, index: int) -> None:
     flow, depth = np.empty((*shape, 2), np.float32), np.empty(shape, np.float32)
     buffers = FrameBuffers(window.rgb[index], window.confidence[index], window.labels[index], flow, depth)
     stage.paint(buffers, start + index)
-    window.flow[index] = flow
-    window.depth[index] = depth
+    window.flow[index] = cv2.convertFp16(flow).view(np.float16)
+    window.depth[index] = cv2.convertFp16(depth).view(np.float16)

@@ -125,7 +125,13 @@ def fill_texture(
     Barnes et al. 2009, "PatchMatch"); then the finest level's matches copy the picture's own pixels at full size.
     """
     height, width = hole.shape
-    filled = extend(image, hole)
+    most = min(1.0, LEVELS[-1][0] / max(height, width))
+    finest = (max(16, round(width * most)), max(16, round(height * most)))
+    coarse_hole: Array = cv2.resize(hole.astype(np.float32), finest, interpolation=cv2.INTER_AREA) > 0.01
+    coarse_hole = coarse_hole.astype(np.uint8)
+    if coarse_hole.all():
+        coarse_hole = np.asarray(cv2.resize(hole, finest, interpolation=cv2.INTER_NEAREST), np.uint8)
+    filled = extend(cv2.resize(image, finest, interpolation=cv2.INTER_AREA), coarse_hole)
     level: _Matches | None = None
     for side, rounds in LEVELS:
         scale = min(1.0, side / max(height, width))
@@ -140,7 +146,8 @@ def fill_texture(
             finer.refine(rounds, seed)
             level = finer
     if level is None:
-        return filled
+        rough = cv2.resize(filled, (width, height), interpolation=cv2.INTER_LINEAR)
+        return np.asarray(np.where(hole[..., None] > 0, rough, image), np.float32)
     out = cv2.resize(level.picture, (width, height), interpolation=cv2.INTER_LINEAR)
     out = np.where(hole[..., None] > 0, out, image).astype(np.float32)
     plate_kernels.enlarge(image, hole, level.index, level.match, level.cost, level.targets, out)
@@ -193,30 +200,36 @@ def premultiplied(texture: Rgb, alpha: Mask, behind: Rgb) -> UInt8[Array, "h w 4
     background to the people's nearest solid colour; and the colour is drawn towards that solid colour, so that no fringe
     of the old background travels along.
     """
-    a = alpha.astype(np.float32) / 255
-    image = texture.astype(np.float32)
-    soft = ((alpha > 0) & (alpha < 250)).astype(np.uint8)
-    own = image * a[..., None]
-    if soft.any():
-        rows, columns = np.nonzero(soft)
-        solid_colour = _solid_colour(image, alpha)[rows, columns]
-        pixel, back, matte = image[rows, columns], behind[rows, columns].astype(np.float32), a[rows, columns]
-        way = solid_colour - back
+    cut = np.dstack([texture, alpha])
+    cut[alpha == 0] = 0
+    rows, columns = np.nonzero((alpha > 0) & (alpha < 250))
+    if len(rows):
+        solid = _solid_colour(texture, alpha, rows, columns)
+        pixel, back = texture[rows, columns].astype(np.float32), behind[rows, columns].astype(np.float32)
+        matte = alpha[rows, columns].astype(np.float32) / 255
+        way = solid - back
         length = np.square(way).sum(1)
         measured = np.clip(((pixel - back) * way).sum(1) / np.maximum(length, 1), 0, 1)
         sure = np.clip((np.sqrt(length) - 25) / 50, 0, 1) * 0.85
-        matte = matte + np.clip((measured - matte) * sure, -0.7, 0.3)
-        trust = np.clip((matte - 0.2) / 0.7, 0, 1)[:, None]
-        matte = matte[:, None]
-        mixed = solid_colour * matte * (1 - trust) + (pixel - (1 - matte) * back) * trust
-        a[rows, columns] = matte[:, 0]
-        own[rows, columns] = np.clip(mixed, 0, 255 * matte)
-    return np.dstack([np.rint(own).astype(np.uint8), np.rint(a * 255).astype(np.uint8)])
+        matte = (matte + np.clip((measured - matte) * sure, -0.7, 0.3))[:, None]
+        trust = np.clip((matte - 0.2) / 0.7, 0, 1)
+        mixed = solid * matte * (1 - trust) + (pixel - (1 - matte) * back) * trust
+        cut[rows, columns, :3] = np.rint(np.clip(mixed, 0, 255 * matte))
+        cut[rows, columns, 3] = np.rint(matte[:, 0] * 255)
+    return cut
 
 
-def _solid_colour(image: Float32[Array, "h w 3"], alpha: Mask) -> Float32[Array, "h w 3"]:
-    """The people's colour, carried from where they are solid over their soft edges."""
+def _solid_colour(texture: Rgb, alpha: Mask, rows: Array, columns: Array) -> Float32[Array, "n 3"]:
+    """The people's colour at (row, column), carried from where they are solid over their soft edges."""
     quarter = (max(1, alpha.shape[1] // 4), max(1, alpha.shape[0] // 4))
-    solid = cv2.resize((alpha >= 245).astype(np.float32), quarter, interpolation=cv2.INTER_AREA) > 0.99
-    inner = fill_smooth(cv2.resize(image, quarter, interpolation=cv2.INTER_AREA), solid.astype(np.float32))
-    return np.asarray(cv2.resize(inner, (alpha.shape[1], alpha.shape[0]), interpolation=cv2.INTER_LINEAR), np.float32)
+    solid = cv2.resize(alpha, quarter, interpolation=cv2.INTER_AREA) >= 245
+    image = cv2.resize(texture, quarter, interpolation=cv2.INTER_AREA).astype(np.float32)
+    inner = fill_smooth(image, solid.astype(np.float32))
+    y = np.clip((rows + 0.5) * (quarter[1] / alpha.shape[0]) - 0.5, 0, quarter[1] - 1).astype(np.float32)
+    x = np.clip((columns + 0.5) * (quarter[0] / alpha.shape[1]) - 0.5, 0, quarter[0] - 1).astype(np.float32)
+    top, left = np.floor(y).astype(np.int32), np.floor(x).astype(np.int32)
+    low, right = np.minimum(top + 1, quarter[1] - 1), np.minimum(left + 1, quarter[0] - 1)
+    dy, dx = (y - top)[:, None], (x - left)[:, None]
+    above = inner[top, left] * (1 - dx) + inner[top, right] * dx
+    below = inner[low, left] * (1 - dx) + inner[low, right] * dx
+    return np.asarray(above * (1 - dy) + below * dy, np.float32)

@@ -8,6 +8,7 @@ from numba import njit
 from photoplay.types import Array
 
 TOLERANCE = np.float32(1e-4)
+TINY = np.float32(1e-6)
 
 
 @njit(cache=True, nogil=True, fastmath=False, boundscheck=False)
@@ -28,11 +29,18 @@ def rasterise(points: Array, values: Array, triangles: Array, out: Array) -> Non
         # Barycentric weights of b and c are affine in x and y.
         bdx, bdy = (cy - ay) * inverse, (ax - cx) * inverse
         cdx, cdy = (ay - by) * inverse, (bx - ax) * inverse
+        first, last = max(0, int(np.ceil(min(ax, bx, cx)))), min(width - 1, int(np.floor(max(ax, bx, cx))))
+        adx = -bdx - cdx
         for y in range(max(0, int(np.ceil(low))), min(height - 1, int(np.floor(high))) + 1):
             wb0 = (zero - ax) * bdx + (y - ay) * bdy
             wc0 = (zero - ax) * cdx + (y - ay) * cdy
-            left = max(0, int(np.ceil(min(ax, bx, cx))))
-            right = min(width - 1, int(np.floor(max(ax, bx, cx))))
+            # The part of the row in which no weight can be far below zero, with a pixel to spare on both sides.
+            left, right = first, last
+            for w0, dx in ((one - wb0 - wc0, adx), (wb0, bdx), (wc0, cdx)):
+                if dx > TINY:
+                    left = max(left, int(np.floor(-w0 / dx)) - 1)
+                elif dx < -TINY:
+                    right = min(right, int(np.ceil(-w0 / dx)) + 1)
             for x in range(left, right + 1):
                 wb = wb0 + np.float32(x) * bdx
                 wc = wc0 + np.float32(x) * cdx
@@ -123,6 +131,8 @@ def shade(
             s = min(max((travel - near) / (far - near), zero), one)
             s = s * s * (np.float32(3) - np.float32(2) * s)
             iu, iv = int(u), int(v)
+            untouched = min(still[y, x], one - s)
+            still[y, x] = untouched
             fu, fv = u - np.float32(iu), v - np.float32(iv)
             w00, w01 = (one - fu) * (one - fv), fu * (one - fv)
             w10, w11 = (one - fu) * fv, fu * fv
@@ -130,8 +140,6 @@ def shade(
                 w00 * texture[iv, iu, 3] + w01 * texture[iv, iu + 1, 3]
                 + w10 * texture[iv + 1, iu, 3] + w11 * texture[iv + 1, iu + 1, 3]
             )  # fmt: skip
-            untouched = min(still[y, x], one - s)
-            still[y, x] = untouched
             keep = one - alpha * scale
             for k in range(3):
                 own = (
