@@ -37,7 +37,7 @@ def _render(face: Face, light: Light) -> Rgb:
     return picture
 
 
-@pytest.mark.parametrize("azimuth", [-80, -40, 0, 25, 60, 85])
+@pytest.mark.parametrize("azimuth", [-80, -40, 0, 60])
 @pytest.mark.parametrize("elevation", [-25, 10, 55])
 @pytest.mark.parametrize("ambient", [0.2, 0.7])
 def test_a_rendered_faces_light_is_found(face: Face, azimuth: float, elevation: float, ambient: float) -> None:

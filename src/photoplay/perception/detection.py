@@ -16,7 +16,7 @@ FINEST_TILE = 208
 """Photo pixels seen by the finest tiles: a face of 24 px is then 22 px in the detector's input (it misses some under 16)."""
 
 _TILE_RATIO = 2.5
-_OVERLAP = 0.36
+_OVERLAP = 0.27
 _FLAT = 3.0
 
 

@@ -44,6 +44,7 @@ class FaceReader:
         meshes = self._verify(rgb, detect(rgb, coarse, self.models, (0, 1, 2, 3)), [])
         if not fine:
             return meshes
+        fine = [tile for tile in fine if not any(_inside(tile, mesh_box(landmarks)) for landmarks, _ in meshes)]
         quarters = {0} | {_quarter(landmarks) for landmarks, _ in meshes}
         meshes = self._verify(rgb, detect(rgb, fine, self.models, tuple(sorted(quarters))), meshes)
         if not meshes:
@@ -157,6 +158,13 @@ def _same_place(a: Box, b: Box) -> bool:
     height = min(a[3], b[3]) - max(a[1], b[1])
     smaller = min((a[2] - a[0]) * (a[3] - a[1]), (b[2] - b[0]) * (b[3] - b[1]))
     return width > 0 and height > 0 and width * height > 0.5 * smaller
+
+
+def _inside(tile: Crop, box: Box) -> bool:
+    """Whether a tile shows nothing but a face that was found already."""
+    half = tile.side / 2
+    aside, above = box[0] <= tile.x - half and tile.x + half <= box[2], box[1] <= tile.y - half
+    return aside and above and tile.y + half <= box[3]
 
 
 def _quarter(landmarks: Landmarks) -> int:
