@@ -37,3 +37,9 @@ def test_names_are_unique() -> None:
     assert len(set(topology.ARKIT_NAMES)) == 52
     assert len(set(topology.POSE_NAMES)) == 33
     assert len(topology.FACE_68) == 68
+
+
+def test_triangles_are_wound_alike() -> None:
+    triangles = topology.face_triangles()
+    directed = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
+    assert len(np.unique(directed, axis=0)) == len(directed)
