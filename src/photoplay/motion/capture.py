@@ -73,6 +73,10 @@ LID_NOISE, CLOSED = 0.06, 0.88
 _SMILE = (ARKIT_INDEX["mouthSmileLeft"], ARKIT_INDEX["mouthSmileRight"])
 ROUNDS = 3
 """Solutions, each with the model's bends at the one before taken into account."""
+BODY_SWAYS = 0.65
+"""The torso's share of a head that shifts in the picture beyond what its turning explains: necks do not slide far."""
+SHOULDER_WIDTH, MAX_SHIFT = 5.3, 0.6
+"""In inter-ocular distances."""
 LOST_SHARE = 0.3
 
 
@@ -118,15 +122,20 @@ def performance_from_frames(frames: Frames, reader: FaceReader, progress: Progre
     gaze = _gaze(clip, 1 - drop.max(axis=1) - rise.max(axis=1))
     _add_lids(weights, drop, rise, gaze)
     count = len(weights)
+    head, torso = savitzky_golay(_head(clip), frames.fps, 0.3), np.zeros((count, 6))
+    # Somebody who walks through the picture still plays on the spot.
+    shift = MAX_SHIFT * np.tanh(head[:, 3:5] / MAX_SHIFT)
+    torso[:, 3:5] = BODY_SWAYS * shift / SHOULDER_WIDTH
+    head[:, 3:5] = (1 - BODY_SWAYS) * shift
     slow = savitzky_golay(weights, frames.fps, 0.25)
     blinks = [index for index, name in enumerate(ARKIT_NAMES) if name.startswith("eyeBlink")]
     slow[:, blinks] = savitzky_golay(weights[:, blinks], frames.fps, 0.12)
     return Performance(
         fps=frames.fps,
         blendshapes=np.clip(slow, 0, 1).astype(np.float32),
-        head=savitzky_golay(_head(clip), frames.fps, 0.3).astype(np.float32),
+        head=head.astype(np.float32),
         gaze=savitzky_golay(gaze, frames.fps, 0.15).astype(np.float32),
-        torso=np.zeros((count, 6), np.float32),
+        torso=torso.astype(np.float32),
         arms=np.zeros((count, 2, 4), np.float32),
         breath=np.zeros(count, np.float32),
         name="captured",

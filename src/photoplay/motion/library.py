@@ -52,6 +52,19 @@ def folder_notices(folder: Path | None = None) -> tuple[Notice, ...]:
     return (*notices, *shadows)
 
 
+def markdown_table(templates: tuple[Template, ...]) -> str:
+    """The templates as a Markdown table by category: what docs/templates.md shows."""
+    lines = ["| template | seconds | what happens | needs |", "|---|---|---|---|"]
+    for category in sorted({template.category for template in templates}):
+        lines.append(f"| **{category}** | | | |")
+        for template in templates:
+            if template.category == category:
+                seconds = f"{template.duration:g}" + (" ↻" if template.loop != "none" else "")
+                needs = ", ".join(need.replace("_", " ") for need in template.needs)
+                lines.append(f"| `{template.name}` | {seconds} | {template.description} | {needs} |")
+    return "\n".join(lines) + "\n"
+
+
 def find(name_or_path: str | Path, folder: Path | None = None) -> Template:
     """One template: by name, or from a ``.yaml`` file.
 
