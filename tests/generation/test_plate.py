@@ -3,7 +3,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from photoplay.generation.plate import background_plate, fill_smooth, fill_texture, firm_matte, premultiplied
+from photoplay.generation.matting import firm_matte, with_stray_hair
+from photoplay.generation.plate import background_plate, fill_smooth, fill_texture, premultiplied
 
 
 def striped(size: int = 160) -> np.ndarray:
@@ -87,3 +88,15 @@ def test_doubtful_areas_become_person_or_background_and_soft_edges_stay():
     hollow = soft.copy()
     hollow[95:105, 95:105] = 140
     assert firm_matte(hollow, 8)[100, 100] == 255
+
+
+def test_a_hair_on_a_smooth_background_is_found_and_a_busy_background_is_left_alone():
+    photo = np.full((200, 200, 3), 180, np.uint8)
+    matte = disc(200, 40, 1)
+    photo[matte > 127] = (60, 40, 30)
+    cv2.line(photo, (135, 100), (158, 92), (120, 100, 90), 1)
+    found = with_stray_hair(photo, matte, np.array([100.0, 100.0], np.float32), 90.0)
+    assert found[93:97, 147:152].max() >= 120
+    assert found[150:, 150:].max() == 0
+    busy = np.random.default_rng(0).integers(0, 255, (200, 200, 3)).astype(np.uint8)
+    assert (with_stray_hair(busy, matte, np.array([100.0, 100.0], np.float32), 90.0) == matte).mean() > 0.98

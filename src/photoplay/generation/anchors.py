@@ -18,9 +18,10 @@ from photoplay.generation.buffers import FrameBuffers, Source
 from photoplay.generation.face_layers import FaceLayers
 from photoplay.generation.layers import FAR, NEAR, Layer
 from photoplay.generation.limbs import SIDES, Arm, cut_arm
+from photoplay.generation.matting import SOFT_EDGE, firm_matte, with_stray_hair
 from photoplay.generation.mesh import face_height, smoothstep
 from photoplay.generation.person import FramedTrack, person_layer
-from photoplay.generation.plate import background_plate, firm_matte, premultiplied
+from photoplay.generation.plate import background_plate, premultiplied
 from photoplay.generation.source import Framing, build_source, frame_scene, source_of
 from photoplay.types import (
     Anchor,
@@ -39,8 +40,6 @@ from photoplay.types import (
 __all__ = ["Stage", "build_source", "render", "set_stage"]
 
 WORKERS = 2
-SOFT_EDGE = 0.08
-"""How far a person's soft edge (hair) may reach, in face heights."""
 UNSEEN = 90
 """Confidence of background that no photo shows."""
 
@@ -137,7 +136,9 @@ def _person(
 
 
 def _cut_line(scene: Scene, track: MotionTrack) -> Mask:
-    return firm_matte(subject_matte(scene, track.subject), SOFT_EDGE * face_height(track.rest_landmarks))
+    height, centre = face_height(track.rest_landmarks), track.rest_landmarks[:, :2].mean(0)
+    matte = firm_matte(subject_matte(scene, track.subject), SOFT_EDGE * height)
+    return with_stray_hair(scene.photo.pixels, matte, centre, height)
 
 
 def subject_matte(scene: Scene, subject: int) -> Mask:

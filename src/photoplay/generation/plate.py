@@ -154,25 +154,6 @@ def fill_texture(
     return out
 
 
-def firm_matte(matte: Mask, softness: float) -> Mask:
-    """The matte with its soft values kept only along its edge: doubtful areas become person or background.
-
-    Further than about ``softness`` pixels from where the matte crosses one half, it is 255 inside and 0 outside, so that
-    nothing half-transparent moves over the background.
-    """
-    if softness < 0.5:
-        return matte
-    closing = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * int(np.ceil(softness)) + 1,) * 2)
-    solid = (matte > 127).astype(np.uint8)
-    closed = cv2.morphologyEx(solid, cv2.MORPH_CLOSE, closing)
-    solid = np.where(matte > 80, closed, solid).astype(np.uint8)
-    inward = cv2.distanceTransform(solid, cv2.DIST_L2, cv2.DIST_MASK_5) / softness
-    outward = cv2.distanceTransform(1 - solid, cv2.DIST_L2, cv2.DIST_MASK_5) / softness
-    least, most = np.clip(2 * inward - 1, 0, 1), np.clip(2 - outward, 0, 1)
-    firm = np.clip(matte.astype(np.float32), least * 255, np.maximum(least, most) * 255)
-    return np.asarray(np.rint(firm), np.uint8)
-
-
 def background_plate(framed: Rgb, matte: Mask, reach: int) -> Rgb:
     """The framed photo without the people: what ``matte`` covers, and ``reach`` pixels around it, is filled in.
 
