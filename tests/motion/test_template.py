@@ -29,6 +29,7 @@ def refused(text: str | bytes) -> str:
         parse_template(text)
     assert "Error" not in caught.value.message
     assert "/" not in caught.value.message
+    assert len(caught.value.message) < 300
     return caught.value.message
 
 
@@ -73,6 +74,8 @@ def test_times_can_be_shares_of_the_duration() -> None:
         (changed("duration", "-1"), "duration"),
         (changed("name", "Bad Name"), "name"),
         (changed("title", '"a\\nb"'), "title"),
+        (changed("title", '"a\\u202eb"'), "title"),
+        (GOOD.replace("mouthSmile:", "m" * 900 + ":"), "there is no channel"),
         (changed("sustain", "[1, 0.5]"), "sustain"),
         (changed("parameters", "{intensity: [1.5, 2]}"), "intensity"),
         (GOOD.replace("0.7", "1.7"), "1.7"),

@@ -33,9 +33,11 @@ Advice: TypeAlias = Literal[
 ]  # fmt: skip
 """Codes of perception's notices."""
 
+_PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]*$"
+"""No control characters, and none that turn or hide text."""
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Word = Annotated[str, StringConstraints(min_length=1, max_length=40, pattern=r"^[\w' -]+$")]
-Line = Annotated[str, StringConstraints(min_length=1, max_length=300, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Line = Annotated[str, StringConstraints(min_length=1, max_length=300, pattern=_PRINTABLE)]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,47}$")]
 
 
@@ -153,7 +155,7 @@ class Template(_Checked):
 def _range(name: str) -> tuple[float, float]:
     channel = CHANNELS.get(PAIRS[name][0] if name in PAIRS else name)
     if channel is None:
-        raise ValueError(f"there is no channel {name!r}.{suggest(name, (*PAIRS, *CHANNELS))}")
+        raise ValueError(f"there is no channel {name[:40]!r}.{suggest(name[:40], (*PAIRS, *CHANNELS))}")
     return channel.low, channel.high
 
 
