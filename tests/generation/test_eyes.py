@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -28,7 +30,7 @@ def test_the_eye_closes_monotonously() -> None:
     _, rest = face()
     areas = [int((painted(blinked(rest, shut)).labels == Label.EYE).sum()) for shut in np.linspace(0, 1, 9)]
     assert areas[0] > 200
-    assert all(later <= earlier for earlier, later in zip(areas, areas[1:], strict=False))
+    assert all(later <= earlier for earlier, later in pairwise(areas))
 
 
 @pytest.mark.parametrize("corners", [RIGHT, LEFT])

@@ -126,7 +126,7 @@ def test_fill_carries_on_a_plain_colour_and_keeps_what_is_known() -> None:
 
 def test_look_measures_blur_and_grain() -> None:
     source, rest = face()
-    from cv2 import GaussianBlur  # noqa: PLC0415
+    from cv2 import GaussianBlur
 
     sharp = read_look(source.rgb, 2, rest)
     soft = read_look(GaussianBlur(source.rgb, (0, 0), 6.0), 2, rest)

@@ -43,10 +43,10 @@ def without_mouth() -> tuple[Source, Array]:
 
 
 def test_the_astronaut_shows_teeth_and_painted_lips_do_not() -> None:
-    assert layers().mouth.textures.has_upper
+    assert layers().mouth.textures.scale.has_upper
     source, rest = without_mouth()
     mouth = MouthLayer.build(source, rest, read_look(source.rgb, 2, rest))
-    assert not mouth.textures.has_upper
+    assert not mouth.textures.scale.has_upper
 
 
 def test_upper_teeth_stay_when_only_the_jaw_opens() -> None:

@@ -58,7 +58,7 @@ class Plane:
     def moved(self, motion: Motion) -> tuple[Float32[Array, "2 2"], Float32[Array, 2]]:
         """The 2-D affine map ``q -> A @ q + t`` by which the patch's picture moves."""
         across = motion.matrix[:2, 2]
-        linear = motion.matrix[:2, :2] + np.outer(across, self.slope)
+        linear = motion.matrix[:2, :2] + across[:, None] * self.slope
         shift = motion.shift[:2] + across * self.offset
         return linear.astype(np.float32), shift.astype(np.float32)
 
@@ -79,10 +79,8 @@ class Axes:
 
     def local(self, points: Float32[Array, "... 2"]) -> Float32[Array, "... 2"]:
         """Image points in this frame."""
-        away = points - self.origin
-        x = away[..., 0] * self.along[0] + away[..., 1] * self.along[1]
-        y = away[..., 1] * self.along[0] - away[..., 0] * self.along[1]
-        return np.asarray(np.stack([x, y], axis=-1), np.float32)
+        c, s = float(self.along[0]), float(self.along[1])
+        return np.asarray((points - self.origin) @ np.array([[c, -s], [s, c]], np.float32), np.float32)
 
 
 @cache

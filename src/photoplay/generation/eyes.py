@@ -13,7 +13,7 @@ from jaxtyping import Float32
 from photoplay import topology
 from photoplay.generation.buffers import FrameBuffers, Source
 from photoplay.generation.contours import Axes, Motion, Plane, edge_columns
-from photoplay.generation.eye_kernels import EyePose, EyeTextures, paint_eye
+from photoplay.generation.eye_kernels import EyePose, EyeScale, EyeState, EyeTextures, paint_eye
 from photoplay.generation.photo_look import Look, grain_field, luma, smooth_fill
 from photoplay.types import Array, Landmarks
 
@@ -70,13 +70,15 @@ class EyeLayer:
         upper = _edges(self.side)[0]
         linear, shift = self.plane.moved(motion)
         corners, now = self.rest[[upper[0], upper[-1]], :2], landmarks[[upper[0], upper[-1]], :2]
+        if abs(float(np.linalg.det(linear.astype(np.float64)))) < 1e-5:
+            return
         shift = shift + (now - (corners @ linear.T + shift)).mean(0)
         back = np.linalg.inv(linear.astype(np.float64)).astype(np.float32)
-        inverse = np.c_[back, -(back @ shift)].astype(np.float32)
-        steady = landmarks[:, :2] @ back.T + inverse[:, 2]
+        inverse = np.empty((2, 3), np.float32)
+        inverse[:, :2], inverse[:, 2] = back, -(back @ shift)
         length = self.axes.length
         grid = np.linspace(-0.35 * length, 1.35 * length, _COLUMNS, dtype=np.float32)
-        columns = self._columns(steady, grid)
+        columns = self._columns(landmarks, inverse, grid)
         middle = columns[(grid > 0.3 * length) & (grid < 0.7 * length)]
         travel = float((middle[:, 0] - middle[:, 2]).mean())
         gap = max(float((middle[:, 4] - middle[:, 2]).mean()), 0.02 * length)
@@ -86,29 +88,41 @@ class EyeLayer:
             inverse,
             np.array([*self.axes.origin, *self.axes.along], np.float32),
             columns,
-            float(grid[0]),
-            float(grid[1] - grid[0]),
-            *way,
-            turned,
-            min(1.0, max(0.0, travel / gap)),
-            _ramp(0.015 * length, 0.07 * length, travel),
-            max(weight, turned),
+            EyeState(
+                float(grid[0]),
+                float(grid[1] - grid[0]),
+                *way,
+                turned,
+                min(1.0, max(0.0, travel / gap)),
+                _ramp(0.015 * length, 0.07 * length, travel),
+                max(weight, turned),
+            ),
         )
         box = self._box(buffers, linear, shift)
         if box[2] > box[0] and box[3] > box[1]:
             paint_eye(buffers.rgb, buffers.confidence, buffers.labels, buffers.flow, box, pose, self.textures)
 
-    def _columns(self, steady: Float32[Array, "478 2"], grid: Float32[Array, c]) -> Float32[Array, "c 9"]:
+    def _columns(
+        self, landmarks: Landmarks, inverse: Float32[Array, "2 3"], grid: Float32[Array, c]
+    ) -> Float32[Array, "c 9"]:
+        """The lid's edges and fold, as :class:`EyePose` has them, with the head's motion taken out."""
         upper, lower, crease, _ = _edges(self.side)
         top, bottom, fold = (
-            edge_columns(self.axes.local(steady[edge]), self.axes.local(self.rest[edge, :2]), grid)
+            edge_columns(
+                self.axes.local(landmarks[edge, :2] @ inverse[:, :2].T + inverse[:, 2]),
+                self.axes.local(self.rest[edge, :2]),
+                grid,
+            )
             for edge in (upper, lower, crease)
         )
         u = grid / self.axes.length
         ends = _between(-0.3, -0.18, u) * _between(1.3, 1.18, u)
         beyond = _between(0.04, -0.08, u) + _between(0.96, 1.08, u)
-        columns = np.c_[top, bottom[:, [0, 2]], fold[:, 0], fold[:, 0] - fold[:, 2], ends, beyond]
-        return np.asarray(columns, np.float32)
+        columns = np.empty((len(grid), 9), np.float32)
+        columns[:, :3], columns[:, 3], columns[:, 4] = top, bottom[:, 0], bottom[:, 2]
+        columns[:, 5], columns[:, 6] = fold[:, 0], fold[:, 0] - fold[:, 2]
+        columns[:, 7], columns[:, 8] = ends, beyond
+        return columns
 
     def _iris_way(
         self, landmarks: Landmarks, motion: Motion, gaze: Float32[Array, 2], back: Float32[Array, "2 2"]
@@ -186,14 +200,16 @@ class _EyeTexture:
             np.dstack([self.photo, sclera]).astype(np.float32),
             np.dstack([iris, glint]).astype(np.float32),
             np.dstack([lid, lash]).astype(np.float32),
-            float(self.left),
-            float(self.top),
-            float(self.factor),
-            w,
-            float(max(1.0, 1.6 * self.look.blur)),
-            float(np.clip(line, 0.35, 0.68)),
-            lashes,
-            0.0 if self.seed == 1 else 1.0,
+            EyeScale(
+                float(self.left),
+                float(self.top),
+                float(self.factor),
+                w,
+                float(max(1.0, 1.6 * self.look.blur)),
+                float(np.clip(line, 0.35, 0.68)),
+                lashes,
+                0.0 if self.seed == 1 else 1.0,
+            ),
         )
 
     def _lash_length(self) -> float:

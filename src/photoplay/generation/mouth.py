@@ -10,7 +10,7 @@ from jaxtyping import Float32
 from photoplay import topology
 from photoplay.generation.buffers import FrameBuffers, Source
 from photoplay.generation.contours import Axes, Motion, Plane, edge_columns
-from photoplay.generation.mouth_kernels import MouthPose, MouthTextures, paint_mouth
+from photoplay.generation.mouth_kernels import MouthPose, MouthState, MouthTextures, paint_mouth
 from photoplay.generation.mouth_texture import MouthPicture
 from photoplay.generation.photo_look import Look
 from photoplay.types import Array, Landmarks
@@ -60,6 +60,8 @@ class MouthLayer:
     ) -> None:
         """Paints the mouth where ``landmarks`` (frame space) put it; ``weight`` 0 keeps the colours."""
         linear, shift = self.plane.moved(motion)
+        if abs(float(np.linalg.det(linear.astype(np.float64)))) < 1e-5:
+            return
         jaw = (landmarks[_JAW] - motion.apply(self.rest[_JAW])).mean(0)[:2]
         back = np.linalg.inv(linear.astype(np.float64)).astype(np.float32)
         axes = Axes.between(landmarks[_UPPER[0], :2], landmarks[_UPPER[-1], :2])
@@ -67,32 +69,29 @@ class MouthLayer:
         size = max(float(np.cbrt(abs(np.linalg.det(motion.matrix.astype(np.float64))))), 1e-3)
         anchors = motion.apply(self.incisors)[:, :2].copy()
         anchors[1] += jaw + self._hidden(landmarks, axes, anchors[1] + jaw, blendshapes)
-        arches, start, step = self._arches(turn / size, self.textures.scale * size)
+        arches, start, step = self._arches(turn / size, self.textures.scale.px * size)
         grid = np.linspace(-0.1 * axes.length, 1.1 * axes.length, _COLUMNS, dtype=np.float32)
         along = turn[:2, 0] / max(float(np.hypot(*turn[:2, 0])), 1e-6)
+        out = float(np.clip(blendshapes[_TONGUE_OUT], 0, 1))
         pose = MouthPose(
             np.array([*axes.origin, *axes.along], np.float32),
             self._columns(landmarks, axes, grid),
-            float(grid[0]),
-            float(grid[1] - grid[0]),
-            np.c_[back, -(back @ shift)].astype(np.float32),
-            np.c_[back, -(back @ (shift + jaw))].astype(np.float32),
-            arches,
-            start,
-            step,
+            np.column_stack([back, -(back @ shift)]).astype(np.float32, order="C"),
+            np.column_stack([back, -(back @ (shift + jaw))]).astype(np.float32, order="C"),
+            arches[0],
+            arches[1],
             anchors.astype(np.float32),
             along.astype(np.float32),
-            weight,
-            float(np.clip(blendshapes[_TONGUE_OUT], 0, 1)),
+            MouthState(float(grid[0]), float(grid[1] - grid[0]), start, step, weight, out),
         )
-        box = self._box(buffers, landmarks, pose.tongue_out)
+        box = self._box(buffers, landmarks, out)
         if box[2] > box[0] and box[3] > box[1]:
             paint_mouth(buffers.rgb, buffers.confidence, buffers.labels, buffers.depth, box, pose, self.textures)
 
     def _hidden(self, landmarks: Landmarks, axes: Axes, edge: Array, blendshapes: Array) -> Array:
         """How far the lower teeth sink so that the lip covers them as it does unless it is pulled down."""
         pulled = float(blendshapes[_LOWER_DOWN].mean())
-        shown = (1.8 + 4.5 * pulled) * self.textures.scale
+        shown = (1.8 + 4.5 * pulled) * self.textures.scale.px
         rise = float(axes.local(landmarks[_LOWER[5], :2])[1] - axes.local(edge.astype(np.float32))[1]) - shown
         down = np.array([-axes.along[1], axes.along[0]])
         sink: Array = down * max(rise, 0.0)
@@ -106,22 +105,24 @@ class MouthLayer:
         for edge in (_OUTER_UPPER, _OUTER_LOWER):
             line = axes.local(landmarks[edge, :2])
             outer.append(edge_columns(line, line, grid)[:, 0])
-        offset = [np.interp(part[:, 1], self.axes.local(self.rest[edge, :2])[:, 0], self.contact[k])
-                  for k, (part, edge) in enumerate(zip(parts, (_UPPER, _LOWER), strict=True))]  # fmt: skip
+        rest_x = [self.axes.local(self.rest[edge, :2])[:, 0] for edge in (_UPPER, _LOWER)]
+        offset = [np.interp(parts[k][:, 1], rest_x[k], self.contact[k]) for k in range(2)]
         upper, lower = parts[0][:, 0] + offset[0], parts[1][:, 0] + offset[1]
         beyond = (grid < 0) | (grid > axes.length)
         middle = (upper + lower) / 2
         upper, lower = np.where(beyond, middle, upper), np.where(beyond, middle, lower)
         lower = np.maximum(lower, upper)
-        columns = np.c_[upper, lower, parts[0][:, [0, 1, 2]], parts[1][:, [0, 1, 2]], outer[0], outer[1]]
-        return np.asarray(columns, np.float32)
+        columns = np.empty((len(grid), 10), np.float32)
+        columns[:, 0], columns[:, 1], columns[:, 8], columns[:, 9] = upper, lower, outer[0], outer[1]
+        columns[:, 2:5], columns[:, 5:8] = parts[0], parts[1]
+        return columns
 
-    def _arches(self, turn: Array, scale: float) -> tuple[Float32[Array, "2 c 4"], float, float]:
+    def _arches(self, turn: Array, scale: float) -> tuple[Float32[Array, "2 c 3"], float, float]:
         """Where along the two dental arches each column of the picture lies (see :class:`MouthPose`)."""
         angle = np.linspace(-1.35, 1.35, 109)
         along = turn[:2, 0] / max(float(np.hypot(*turn[:2, 0])), 1e-6)
         grid = np.linspace(-_ARCH * scale, _ARCH * scale, 128)
-        arches = np.full((2, len(grid), 4), -1.0, np.float32)
+        arches = np.full((2, len(grid), 3), -1.0, np.float32)
         for k, radius in enumerate((_ARCH, _ARCH - 2.0)):
             space = radius * scale * (np.outer(np.sin(angle), turn[:, 0]) + np.outer(1 - np.cos(angle), turn[:, 2]))
             x, y = space[:, :2] @ along, space[:, 1] * along[0] - space[:, 0] * along[1]
@@ -138,7 +139,7 @@ class MouthLayer:
     def _box(self, buffers: FrameBuffers, landmarks: Landmarks, tongue_out: float) -> Array:
         points = landmarks[_OUTER_UPPER + _OUTER_LOWER, :2]
         low, high = np.floor(points.min(0)).astype(int) - 1, np.ceil(points.max(0)).astype(int) + 2
-        high[1] += int(26 * tongue_out * self.textures.scale)
+        high[1] += int(26 * tongue_out * self.textures.scale.px)
         height, width = buffers.rgb.shape[:2]
         return np.array([max(low[0], 0), max(low[1], 0), min(high[0], width), min(high[1], height)])
 

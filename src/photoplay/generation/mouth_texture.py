@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import cv2
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Float64
 
 from photoplay import topology
 from photoplay.generation.buffers import Source
 from photoplay.generation.contours import Axes, edge_columns
-from photoplay.generation.mouth_kernels import MouthTextures
+from photoplay.generation.mouth_kernels import MouthScale, MouthTextures
 from photoplay.generation.photo_look import Look, grain_field, luma
 from photoplay.types import Array, Landmarks
 
@@ -18,6 +20,8 @@ _EYES = [
     (list(topology.RIGHT_EYE_UPPER), list(topology.RIGHT_EYE_LOWER), topology.RIGHT_IRIS[0]),
     (list(topology.LEFT_EYE_UPPER), list(topology.LEFT_EYE_LOWER), topology.LEFT_IRIS[0]),
 ]
+_BINS = 48
+"""Columns over the mouth in which teeth are looked for."""
 _EYE_DISTANCE = 63.0
 """Millimetres between the eyes' centres."""
 
@@ -112,33 +116,53 @@ class MouthPicture:
         """Local y at the middle of the mouth of the upper and the lower incisal edge at rest."""
         upper, lower = float(self._line(_UPPER)[5]), float(self._line(_LOWER)[5])
         if self.shows_teeth:
-            split = self._split()
+            split, _, two = self._ends
             middle = np.abs(self.x - 0.5 * self.axes.length) < 0.05 * self.axes.length
             edge = float(np.median(split[middle])) if middle.any() else lower
-            return edge, max(lower - 0.3 * self.scale, edge)
+            below = (
+                float(np.median(split[middle])) + 0.6 * self.scale if two and middle.any() else lower - 0.3 * self.scale
+            )
+            return edge, max(below, edge)
         if self.open:
             return upper + 0.5 * self.scale, lower - 0.3 * self.scale
         line = upper + float(self.contact[0][5])
         return line + 3.0 * self.scale, line + 0.4 * self.scale
 
-    def _split(self) -> Float32[Array, "h w"]:
-        """Local y of the lower end of the photo's upper teeth over every pixel's column."""
+    @cached_property
+    def _ends(self) -> tuple[Float32[Array, "h w"], Float32[Array, "h w"], bool]:
+        """Local y where the photo's upper teeth end and where all its teeth end over every pixel's column; and whether the
+        photo shows two rows: then a dark seam lies between them."""
         w = self.axes.length
-        bins = np.clip((self.x / w * 48).astype(int), 0, 47)
-        inside = self._opening(0.0)
-        ends = np.full(48, np.nan)
-        for k in range(48):
+        bins = np.clip((self.x / w * _BINS).astype(int), 0, _BINS - 1)
+        light, inside = luma(self.photo), self._opening(0.0)
+        ends, seams = np.full(_BINS, np.nan), np.full(_BINS, np.nan)
+        for k in range(_BINS):
             column = inside & (bins == k)
             lit = column & (self.teeth > 0.4)
-            if lit.sum() >= 3:
-                ends[k] = np.percentile(self.y[lit], 97)
+            if lit.sum() < 3:
+                continue
+            start, ends[k] = np.percentile(self.y[lit], (3, 97))
+            at = np.linspace(start, ends[k], 12)
+            rows = np.clip(np.searchsorted(at, self.y[column]), 1, 11)
+            level = np.bincount(rows, light[column], minlength=12) / np.maximum(np.bincount(rows, minlength=12), 1)
+            darkest = 3 + int(np.argmin(level[3:10]))
+            sides = min(level[1:darkest].max(), level[darkest + 1 :].max())
+            if ends[k] - start > 5 * self.scale and level[darkest] < 0.72 * sides:
+                seams[k] = at[darkest]
         known = ~np.isnan(ends)
-        centres = (np.arange(48) + 0.5) / 48 * w
         if not known.any():
-            return self.lower.copy()
-        ends = np.interp(np.arange(48), np.flatnonzero(known), ends[known])
-        ends = np.convolve(np.pad(ends, 2, mode="edge"), np.ones(5) / 5, mode="valid")
-        return np.interp(self.x, centres, ends).astype(np.float32)
+            return self.lower.copy(), self.lower.copy(), False
+        two = float(np.isfinite(seams[known]).mean()) > 0.5
+        upper = seams if two else ends
+        return self._over_columns(upper), self._over_columns(ends), two
+
+    def _over_columns(self, values: Float64[Array, b]) -> Float32[Array, "h w"]:
+        """Values of the mouth's columns, smoothed and carried over gaps, for every pixel."""
+        known = np.flatnonzero(~np.isnan(values))
+        filled = np.interp(np.arange(_BINS), known, values[known])
+        filled = np.convolve(np.pad(filled, 2, mode="edge"), np.ones(5) / 5, mode="valid")
+        centres = (np.arange(_BINS) + 0.5) / _BINS * self.axes.length
+        return np.interp(self.x, centres, filled).astype(np.float32)
 
     def _rows(self) -> tuple[Float32[Array, "h w 4"], Float32[Array, "h w 4"]]:
         """The photo's own upper and lower teeth with alpha; empty where it shows none."""
@@ -147,7 +171,8 @@ class MouthPicture:
             return empty, empty
         w, soft = self.axes.length, max(0.6, 0.8 * self.look.blur)
         margin = 0.012 * w + 0.5 * soft
-        split = np.minimum(self._split(), self.lower)
+        split, end, two = self._ends
+        split = np.minimum(split, self.lower)
         top = self.upper + margin
         sound = top + 0.4 * np.maximum(split - top, 0)
         drop = np.where(self.y < top, sound, self.y) - self.y
@@ -159,9 +184,23 @@ class MouthPicture:
         )  # fmt: skip
         alpha = np.clip((split - self.y) / soft + 0.5, 0, 1)
         alpha *= np.clip((self.y - (split - 9.5 * self.scale)) / (0.8 * self.scale + soft) + 0.5, 0, 1)
-        alpha *= self._toothed()
-        alpha *= np.clip((self.x - 0.03 * w) / (0.05 * w), 0, 1) * np.clip((0.97 * w - self.x) / (0.05 * w), 0, 1)
-        return np.dstack([picture, alpha]).astype(np.float32), empty
+        sides = (
+            self._toothed()
+            * np.clip((self.x - 0.03 * w) / (0.05 * w), 0, 1)
+            * np.clip((0.97 * w - self.x) / (0.05 * w), 0, 1)
+        )
+        upper = np.dstack([picture, alpha * sides]).astype(np.float32)
+        if not two:
+            return upper, empty
+        # The lower row stands on the jaw; below the photo's lip its last line goes on.
+        low = np.clip((self.y - split) / soft - 0.5, 0, 1) * np.clip((end + 6 * self.scale - self.y) / soft, 0, 1)
+        drop = np.minimum(end - margin - self.y, 0)
+        ys = np.arange(self.x.shape[0], dtype=np.float32)[:, None] + drop * self.factor * self.axes.along[0]
+        xs = np.arange(self.x.shape[1], dtype=np.float32)[None, :] - drop * self.factor * self.axes.along[1]
+        row = cv2.remap(
+            self.photo, xs.astype(np.float32), ys.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
+        return upper, np.dstack([row, low * sides]).astype(np.float32)
 
     def _unshaded(self, top: Array, sound: Array) -> Float32[Array, "h w 3"]:
         """The photo with the upper lip's shadow on the teeth lifted."""
@@ -184,16 +223,16 @@ class MouthPicture:
     def _toothed(self) -> Float32[Array, "h w"]:
         """1 over the columns in which the photo shows teeth, falling softly to 0 beside them."""
         w = self.axes.length
-        bins = np.clip((self.x / w * 48).astype(int), 0, 47)
+        bins = np.clip((self.x / w * _BINS).astype(int), 0, _BINS - 1)
         inside = self._opening(0.0)
-        count = np.bincount(bins[inside], minlength=48)
-        share = np.bincount(bins[inside], self.teeth[inside], minlength=48) / np.maximum(count, 1)
+        count = np.bincount(bins[inside], minlength=_BINS)
+        share = np.bincount(bins[inside], self.teeth[inside], minlength=_BINS) / np.maximum(count, 1)
         level = np.clip((share - 0.25) / 0.3, 0, 1)
         lit = np.flatnonzero(level > 0.5)
         if lit.size:
             level[lit[0] : lit[-1] + 1] = np.maximum(level[lit[0] : lit[-1] + 1], 0.999)
         level = np.convolve(np.pad(level, 3, mode="edge"), np.ones(7) / 7, mode="valid")
-        return np.interp(self.x, (np.arange(48) + 0.5) / 48 * w, level).astype(np.float32)
+        return np.interp(self.x, (np.arange(_BINS) + 0.5) / _BINS * w, level).astype(np.float32)
 
     def _white(self) -> Float32[Array, 3]:
         """A white thing in the face's light: the sclera's brighter part, kept near the skin's own brightness."""
@@ -246,12 +285,16 @@ class MouthPicture:
             upper,
             lower,
             grain,
-            np.array([self.left, self.top, self.factor], np.float32),
             np.array([*self.axes.origin, *self.axes.along], np.float32),
             self._colours(),
-            self.scale,
-            self.axes.length,
-            float(max(1.0, 1.6 * self.look.blur)),
-            bool(upper[..., 3].any()),
-            bool(lower[..., 3].any()),
+            MouthScale(
+                float(self.left),
+                float(self.top),
+                float(self.factor),
+                self.scale,
+                self.axes.length,
+                float(max(1.0, 1.6 * self.look.blur)),
+                bool(upper[..., 3].any()),
+                bool(lower[..., 3].any()),
+            ),
         )
