@@ -71,7 +71,7 @@ def test_consent_is_required_where_nobody_can_be_asked(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
-        (("animate", "missing.jpg", "--consent", "self"), 3, "photo"),
+        (("animate", "missing.jpg", "--consent", "self"), 3, "no file"),
         (("animate", "portrait.png", "-t", "smlie", "--consent", "self"), 3, "smile"),
         (("animate", "portrait.png", "--consent", "self", "--backend", "nope"), 8, "anchor"),
         (("animate", "portrait.png", "--consent", "self", "--size", "huge"), 3, "720p"),
@@ -106,7 +106,8 @@ def test_inspect_draws_a_picture(folder: Path) -> None:
     done = photoplay(folder, "inspect", "portrait.png", "-o", "seen.png", "--json")
     assert done.returncode == 0, done.stderr
     assert len(json.loads(done.stdout)["faces"]) == 1
-    assert Image.open(folder / "seen.png").size[0] >= 400
+    with Image.open(folder / "seen.png") as seen:
+        assert seen.size[0] >= 400
 
 
 def test_preview_draws_a_sealed_sheet(folder: Path) -> None:
