@@ -41,7 +41,7 @@ class Source:
     Frame-space point ``p`` lies at ``(p + 0.5) * factor - 0.5`` in ``rgb``.
     """
 
-    rgb: Rgb
+    rgb: UInt8[Array, "th tw 3"]
     factor: int
     matte: Mask
     plan: RenderPlan

@@ -10,7 +10,7 @@ from photoplay.types import Array, Mask, Rgb
 
 SOFT_EDGE = 0.08
 """How far a person's soft edge may reach, in face heights."""
-HAIR_REACH = 0.3
+HAIR_REACH = 0.22
 """How far from the matte stray hair is looked for, in face heights."""
 FAINTEST = 9
 """Least contrast of a stray hair, in grey levels."""
@@ -64,7 +64,8 @@ def with_stray_hair(rgb: Rgb, matte: Mask, centre: Float32[Array, 2], height: fl
     least = max(FAINTEST, 2 * float(np.percentile(grain, 90))) if grain.size else FAINTEST
     thin = ((contrast >= least) & calm & near & (person == 0)).astype(np.uint8)
     thin &= 1 - cv2.morphologyEx(thin, cv2.MORPH_OPEN, np.ones((width // 2 | 1,) * 2, np.uint8))
-    _, groups = cv2.connectedComponents(cv2.dilate(thin, np.ones((5, 5), np.uint8)) | person)
+    thin[max(0, int(centre[1] + 0.4 * height) - y0) :] = 0
+    _, groups = cv2.connectedComponents(np.maximum(cv2.dilate(thin, np.ones((5, 5), np.uint8)), person))
     attached = np.isin(groups, np.unique(groups[person > 0])) & (thin > 0)
     hair = cv2.dilate(attached.astype(np.uint8), np.ones((3, 3), np.uint8)) * np.uint8(128)
     found = matte.copy()

@@ -168,9 +168,9 @@ def background_plate(framed: Rgb, matte: Mask, reach: int) -> Rgb:
         hole[0, 0] = 0
     image = framed.astype(np.float32)
     filled = fill_texture(image, hole)
-    ramp = cv2.GaussianBlur(hole.astype(np.float32), (0, 0), max(1.0, reach / 3)) * hole
-    blend = np.clip((ramp - 0.5) * 4, 0, 1)[..., None]
-    plate = image + (filled - image) * np.where(person[..., None] > 0, 1.0, blend)
+    edge = cv2.distanceTransform(1 - person, cv2.DIST_L2, cv2.DIST_MASK_5) / reach
+    blend = np.clip(2 - 2.5 * edge, 0, 1)[..., None]
+    plate = image + (filled - image) * blend
     return np.asarray(np.clip(np.rint(plate), 0, 255), np.uint8)
 
 
