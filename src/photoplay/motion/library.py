@@ -15,7 +15,7 @@ from photoplay.types import Body, Face, Notice, Scene, Subject
 
 MAX_USER_TEMPLATES = 2000
 FRONTAL_DEGREES = 30.0
-LANDMARKS_VISIBLE, JOINT_VISIBLE = 0.5, 0.35
+LANDMARKS_VISIBLE, JOINT_VISIBLE = 0.5, 0.5
 
 
 @cache

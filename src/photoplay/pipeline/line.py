@@ -19,7 +19,7 @@ from photoplay.finishing.smoothing import smooth
 from photoplay.generation.backends import get_backend
 from photoplay.generation.backends.protocol import Backend
 from photoplay.media import load_photo, resize_photo
-from photoplay.motion.curves import perform
+from photoplay.motion.curves import clamp_intensity, perform
 from photoplay.motion.library import check_needs, find, list_templates
 from photoplay.motion.priors import add_priors
 from photoplay.motion.prompts import match_prompt
@@ -139,9 +139,10 @@ def prepare(
         scene = perceive(_working_copy(request.photos[0], request.size), progress)
     with clock.stage("move"):
         progress(StageEvent("move", 0, 1))
-        needs = check_needs(template, scene)
+        asked, tamed = clamp_intensity(template, request.intensity)
+        needs = (*check_needs(template, scene), *tamed)
         subjects = _playing(scene, needs, request)
-        tracks = tuple(_track(scene, subject, template, request, intensity) for subject in subjects)
+        tracks = tuple(_track(scene, subject, template, request, asked * intensity) for subject in subjects)
         width, height, crop = plan_size(
             scene.photo.width, scene.photo.height, request.size, _faces_box(scene, subjects)
         )
@@ -198,7 +199,7 @@ def _track(scene: Scene, subject: int, template: Template, request: Request, int
     performance = perform(template, seconds=request.seconds, fps=request.fps, speed=request.speed, seed=seed)
     if request.priors:
         performance = add_priors(performance, seed=seed)
-    return make_track(scene, subject, performance, intensity=request.intensity * intensity)
+    return make_track(scene, subject, performance, intensity=intensity)
 
 
 def _once(notices: tuple[Notice, ...]) -> tuple[Notice, ...]:
