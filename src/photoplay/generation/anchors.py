@@ -17,7 +17,8 @@ from jaxtyping import Float32, UInt8
 from photoplay.generation.buffers import FrameBuffers, Source
 from photoplay.generation.face_layers import FaceLayers
 from photoplay.generation.layers import FAR, NEAR, Layer
-from photoplay.generation.limbs import SIDES, Arm, cut_arm
+from photoplay.generation.limb_cut import cut_arm
+from photoplay.generation.limbs import SIDES, Arm
 from photoplay.generation.matting import SOFT_EDGE, firm_matte, with_stray_hair
 from photoplay.generation.mesh import face_height, smoothstep
 from photoplay.generation.person import FramedTrack, person_layer
