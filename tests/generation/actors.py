@@ -15,7 +15,7 @@ from photoplay.types import Array, Face, HeadPose, MotionTrack, Photo, RenderPla
 @cache
 def astronaut() -> Scene:
     """The astronaut, 512 x 512, with one subject."""
-    import mediapipe as mp  # noqa: PLC0415
+    import mediapipe as mp
 
     rgb = skimage.data.astronaut()
     with mp.solutions.face_mesh.FaceMesh(static_image_mode=True, refine_landmarks=True) as mesh:

@@ -88,7 +88,7 @@ class PersonMotion:
         as_head = head.moved(track.rest, track.landmarks[frame], track.rigid[frame])
         shift = self.torso.shift(track.rest_joints, track.joints[frame], float(track.breath[frame]))
         nodes = head.rest + (as_head - head.rest) * head.head[:, None] + shift * (1 - head.head)[:, None]
-        return np.concatenate([nodes, track.landmarks[frame]]).astype(np.float32)
+        return np.asarray(np.concatenate([nodes, track.landmarks[frame]]), np.float32)
 
     def order(self) -> Float32[Array, n]:
         """The face comes before the skin around it."""
@@ -117,7 +117,7 @@ def _face_triangles() -> Int32[Array, "m 3"]:
         u, v = np.array(upper), np.array(lower)
         strips += [np.stack([u[:-1], u[1:], v[:-1]], 1), np.stack([u[1:], v[1:], v[:-1]], 1)]
     front = np.concatenate(strips)
-    return np.concatenate([front, front[:, ::-1]]).astype(np.int32)
+    return np.asarray(np.concatenate([front, front[:, ::-1]]), np.int32)
 
 
 def _facing(rest: Landmarks) -> Float32[Array, 478]:
