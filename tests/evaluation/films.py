@@ -8,9 +8,22 @@ from functools import cache
 import cv2
 import numpy as np
 import skimage.data
+from jaxtyping import Float32
 
 from photoplay.perception.faces import FaceReader
-from photoplay.types import Frames, MotionTrack, Photo, RenderPlan, RgbStack, Scene, Subject
+from photoplay.types import (
+    Anchor,
+    Array,
+    Frames,
+    Label,
+    Landmarks,
+    MotionTrack,
+    Photo,
+    RenderPlan,
+    RgbStack,
+    Scene,
+    Subject,
+)
 
 SIDE, COUNT = 384, 7
 
@@ -40,12 +53,15 @@ def sliding_head() -> Film:
     x, y = face.landmarks[:468, :2].mean(axis=0)
     reach = float(np.ptp(face.landmarks[:468, 1]))
     xx, yy = np.meshgrid(np.arange(SIDE, dtype=np.float32), np.arange(SIDE, dtype=np.float32))
-    away = np.hypot(xx - x, yy - y) / reach
-    soft = np.clip((1.5 - away) / 0.7, 0, 1)
-    soft = (soft * soft * (3 - 2 * soft)).astype(np.float32)
+    away, soft = np.hypot(xx - x, yy - y) / reach, _soft(face.landmarks)
     time = np.arange(COUNT) / COUNT
     shifts = np.stack([7 * np.sin(2 * np.pi * time), 5 * np.sin(2 * np.pi * time)], axis=1).astype(np.float32)
-    rgb = np.stack([cv2.remap(pixels, xx - dx * soft, yy - dy * soft, cv2.INTER_CUBIC) for dx, dy in shifts])
+    rgb = np.stack(
+        [
+            cv2.remap(pixels, xx - dx * soft, yy - dy * soft, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+            for dx, dy in shifts
+        ]
+    )
     landmarks = np.repeat(face.landmarks[None], COUNT, axis=0)
     landmarks[..., :2] += shifts[:, None]
     matte = ((away < 1.6) * 255).astype(np.uint8)
@@ -70,6 +86,27 @@ def sliding_head() -> Film:
     scene = Scene(Photo(pixels, "0" * 64), (Subject(face),), matte)
     plan = RenderPlan(SIDE, SIDE, (0.0, 0.0, float(SIDE), float(SIDE)), 24.0, COUNT)
     return Film(scene, track, plan, rgb)
+
+
+def sliding_film() -> Anchor:
+    """What a generator would say about :func:`sliding_head`: where it moves is skin, the astronaut's suit is body."""
+    film = sliding_head()
+    soft = _soft(film.scene.subjects[0].face.landmarks)
+    flow = -film.track.head_transform[:, None, None, :2, 3] * soft[..., None]
+    labels = np.zeros(film.rgb.shape[:3], np.uint8)
+    labels[:, 170:, 40:260] = int(Label.BODY)
+    labels[:, soft > 0.05] = int(Label.SKIN)
+    depth = np.where(labels > 0, 0, np.inf).astype(np.float16)
+    return Anchor(film.rgb, np.full(labels.shape, 255, np.uint8), labels, flow.astype(np.float16), depth)
+
+
+def _soft(landmarks: Landmarks) -> Float32[Array, "h w"]:
+    """How much of the head's shift each pixel takes part in."""
+    x, y = landmarks[:468, :2].mean(axis=0)
+    reach = float(np.ptp(landmarks[:468, 1]))
+    xx, yy = np.meshgrid(np.arange(SIDE, dtype=np.float32), np.arange(SIDE, dtype=np.float32))
+    soft = np.clip((1.5 - np.hypot(xx - x, yy - y) / reach) / 0.7, 0, 1)
+    return np.asarray(soft * soft * (3 - 2 * soft), np.float32)
 
 
 def face_box(film: Film, margin: float = 0.0) -> tuple[slice, slice]:

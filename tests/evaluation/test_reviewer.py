@@ -23,6 +23,11 @@ def judged(rgb, **changes):
     return review(film.windows(rgb), film.scene, [track], film.plan, reader())
 
 
+def judged_with_anchor(rgb, anchor):
+    film = sliding_head()
+    return review([Frames(rgb, 24.0, 0, anchor)], film.scene, [film.track], film.plan, reader())
+
+
 @pytest.fixture(scope="module")
 def good():
     return judged(sliding_head().rgb)
@@ -182,5 +187,6 @@ def test_lids_that_do_not_close_are_told():
         flow = np.zeros((*labels.shape, 2), np.float16)
         anchor = Anchor(film.rgb, empty, labels, flow, empty.astype(np.float16))
         report = review([Frames(film.rgb, 24.0, 0, anchor)], film.scene, [track], film.plan, reader())
+        assert "fidelity_off" in report.metrics
         assert report.metrics["lid_open"] == pytest.approx(open_share, abs=0.45)
         assert any(notice.code == "review_lid_open" for notice in report.notices) == (not closed)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
 from jaxtyping import Bool, UInt8
 
 from photoplay.evaluation import light, tells
+from photoplay.evaluation.fidelity import FidelityMeter
 from photoplay.evaluation.identity import IdentityMeter
 from photoplay.evaluation.reference import framed
 from photoplay.evaluation.temporal import BackgroundMeter, FlickerMeter
@@ -28,8 +30,8 @@ from photoplay.types import (
     Scene,
 )
 
-LOOKS, IDENTITY_LOOKS, COUNT_LOOKS = 12, 5, 2
-"""In how many frames faces are found again, recognised, and counted: these are slow."""
+LOOKS, IDENTITY_LOOKS, COUNT_LOOKS, FIDELITY_LOOKS = 9, 4, 2, 8
+"""In how many frames faces are found again, recognised, and counted, and pixels compared: these are slow."""
 COUNT_FACE, COUNT_SIDES = 48.0, (256.0, 720.0)
 """Faces are counted in small pictures, the photo as well: the smallest face of a track shall be 48 pixels high in them,
 their long side within these limits. A search costs by the area."""
@@ -57,27 +59,44 @@ class Reviewer:
         self._faces_in_photo: int | None = None
         self._flicker = FlickerMeter(plan.width, plan.height)
         self._background = BackgroundMeter()
+        self._fidelity = FidelityMeter(self._photo, tracks, plan)
+        self._fidelity_looks = set(_spread(plan.num_frames, FIDELITY_LOOKS + 1)[1:] or [0])
         self._before: Rgb | None = None
         self._missing: list[int] = []
         self._extra: list[int] = []
         self._empty = self._frozen = self._moving = self._seen = 0
 
     def see(self, frames: Frames) -> None:
-        """Looks at one window; windows come in order."""
+        """Looks at one window; windows come in order. What every frame needs runs beside the slow looks at a few."""
+        with ThreadPoolExecutor(1) as pool:
+            watched = pool.submit(self._watch, frames)
+            self._inspect(frames)
+            watched.result()
+
+    def _watch(self, frames: Frames) -> None:
+        """Every frame: breaks, flicker, background, lids."""
         for offset, picture in enumerate(frames.rgb):
             frame = frames.start + offset
             self._quiet(picture, frame)
             self._flicker.see(picture, tuple(subject.box(frame) for subject in self._subjects))
             self._background.see(picture, self._where_bare(frames, offset))
-            for subject in self._subjects:
-                if frames.anchor is not None:
+            if frames.anchor is not None:
+                for subject in self._subjects:
                     subject.see_lids(frame, frames.anchor.labels[offset])
-                if frame in self._looks:
+            self._before = picture
+            self._seen += 1
+
+    def _inspect(self, frames: Frames) -> None:
+        """A few frames: faces, and the photo's own pixels. Shares nothing with :meth:`_watch`."""
+        for offset, picture in enumerate(frames.rgb):
+            frame = frames.start + offset
+            if frame in self._looks:
+                for subject in self._subjects:
                     subject.look(frame, picture, frame in self._identity_looks)
             if frame in self._count_looks:
                 self._count(picture)
-            self._before = picture
-            self._seen += 1
+            if frames.anchor is not None and frame in self._fidelity_looks:
+                self._fidelity.see(picture, frame, frames.anchor, offset)
 
     def report(self) -> Report:
         """The verdict. Metrics are those of :data:`photoplay.evaluation.verdict.LIMITS` and their means."""
@@ -94,6 +113,7 @@ class Reviewer:
         ):
             if values:
                 metrics[name] = max(values)
+        metrics |= self._fidelity.metrics()
         for subject in self._subjects:
             for name, value in subject.metrics().items():
                 worst = min if name in _LEAST else max

@@ -64,9 +64,10 @@ class FlickerMeter:
 
     def _shift(self, now: Array, before: Array) -> Float32[Array, "r c 2"]:
         """How far each point has to go to where it stood before, in pixels."""
-        flow = self._dis.calc(now, before, None) * self._scale
+        flow = self._dis.calc(now, before, None)
         at_x, at_y = (self._x + 0.5) / self._scale[0] - 0.5, (self._y + 0.5) / self._scale[1] - 0.5
-        return np.asarray(cv2.remap(flow, at_x, at_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
+        at_points = cv2.remap(flow, at_x, at_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        return np.asarray(at_points * self._scale, np.float32)
 
     def _measure(self, now: _Seen, before: _Seen, earlier: _Seen, boxes: tuple[Box, ...]) -> None:
         shift, shift_before = now.shift, before.shift
@@ -77,8 +78,9 @@ class FlickerMeter:
         further = cv2.remap(shift_before, at_x, at_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         here = now.picture[STEP // 2 :: STEP, STEP // 2 :: STEP].astype(np.float32)
         one, two = _look(before.picture, x, y), _look(earlier.picture, x + further[..., 0], y + further[..., 1])
-        steady = (np.abs(here - one).max(axis=2) < LOST) & (np.abs(one - two).max(axis=2) < LOST)
-        second = (here - 2 * one + two).mean(axis=2)
+        steady = _largest(cv2.max(cv2.absdiff(here, one), cv2.absdiff(one, two))) < LOST
+        bend: Array = here - 2 * one + two
+        second = np.asarray(cv2.transform(bend, np.full((1, 3), 1 / 3, np.float32)), np.float32)
         if steady.sum() < 12:
             return
         pulse = float(np.mean(second[steady]))
@@ -109,7 +111,8 @@ class BackgroundMeter:
         """Mean absolute difference from the first picture."""
 
     def see(self, picture: Rgb, background: Bool[Array, "h w"]) -> None:
-        now = (np.ascontiguousarray(picture[::2, ::2]), background[::2, ::2].astype(np.uint8))
+        half = (max(1, picture.shape[1] // 2), max(1, picture.shape[0] // 2))
+        now = (cv2.resize(picture, half, interpolation=cv2.INTER_NEAREST), _thinned(background, half))
         if self._first is None or self._before is None:
             self._first = self._before = now
             return
@@ -136,6 +139,15 @@ def _difference(now: tuple[Array, Array], then: tuple[Array, Array]) -> tuple[fl
     above = np.minimum(np.cumsum(counts[::-1]), most)
     top = np.diff(above, prepend=0.0)[::-1]
     return float(counts @ levels / total), float(top @ levels / most)
+
+
+def _thinned(background: Bool[Array, "h w"], size: tuple[int, int]) -> Array:
+    return np.asarray(cv2.resize(background.view(np.uint8), size, interpolation=cv2.INTER_NEAREST), np.uint8)
+
+
+def _largest(channels: Float32[Array, "r c 3"]) -> Float32[Array, "r c"]:
+    one, two, three = cv2.split(channels)
+    return np.asarray(cv2.max(cv2.max(one, two), three), np.float32)
 
 
 def _look(picture: Rgb, x: Float32[Array, "r c"], y: Float32[Array, "r c"]) -> Float32[Array, "r c 3"]:

@@ -50,6 +50,12 @@ LIMITS: tuple[Limit, ...] = (
     Limit("sharpness", 0.6, 0.3, "the face is softer than in the photo", BETTER, least=True),
     Limit("light_drift", 14.0, 45.0, "the light on the face changes", CALMER),
     Limit("tint_drift", 2.0, 6.0, "the skin's colour changes", CALMER),
+    # Clean films stay under 0.4 %. Under 2 % of the person it is an edge; 6 % is a thing, such as a hand or a patch.
+    Limit("fidelity_off", 0.006, 0.06, "parts of the photo change their colour", CALMER),
+    # Clean films stay under 40. Over 100 levels, 1 % of the person has become something else: a white stripe is black.
+    Limit("fidelity_worst", 50.0, 100.0, "things that the photo shows fade or vanish", CALMER),
+    # Specks of resampled texture reach 2 % of the picture; a line of 10 % crosses a face or an arm.
+    Limit("crack", 0.06, 0.1, "there are cracks in the picture", CALMER),
     Limit("empty_frames", 0.0, 0.0, "there are empty frames", "Make the film again."),
     Limit("frozen_frames", 0.05, 0.25, "the film stands still where it should move", "Make the film again."),
 )
