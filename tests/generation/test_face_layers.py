@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
+import cv2
 import numpy as np
 import pytest
 
@@ -126,12 +129,11 @@ def test_fill_carries_on_a_plain_colour_and_keeps_what_is_known() -> None:
 
 def test_look_measures_blur_and_grain() -> None:
     source, rest = face()
-    from cv2 import GaussianBlur
-
-    sharp = read_look(source.rgb, 2, rest)
-    soft = read_look(GaussianBlur(source.rgb, (0, 0), 6.0), 2, rest)
+    sharp = read_look(source, rest)
+    soft = read_look(replace(source, rgb=cv2.GaussianBlur(source.rgb, (0, 0), 6.0)), rest)
     assert soft.blur > 1.5 * sharp.blur
     noise = np.random.default_rng(0).normal(0, 12, source.rgb.shape[:2])[..., None]
-    assert read_look(np.clip(source.rgb + noise, 0, 255).astype(np.uint8), 2, rest).grain > sharp.grain + 1
+    rough = np.clip(source.rgb + noise, 0, 255).astype(np.uint8)
+    assert read_look(replace(source, rgb=rough), rest).grain > sharp.grain + 1
     field = grain_field((64, 64), Look(np.zeros(3, np.float32), 3.0, 1.0, 0.0), 2, 7)
     assert field.std() == pytest.approx(3.0, rel=0.01)

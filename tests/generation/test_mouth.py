@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from photoplay import topology
-from photoplay.generation.buffers import Source
+from photoplay.generation.buffers import FrameBuffers, Source
 from photoplay.generation.face_layers import FaceLayers
 from photoplay.generation.mouth import MouthLayer
 from photoplay.generation.photo_look import read_look
@@ -45,7 +45,7 @@ def without_mouth() -> tuple[Source, Array]:
 def test_the_astronaut_shows_teeth_and_painted_lips_do_not() -> None:
     assert layers().mouth.textures.scale.has_upper
     source, rest = without_mouth()
-    mouth = MouthLayer.build(source, rest, read_look(source.rgb, 2, rest))
+    mouth = MouthLayer.build(source, rest, read_look(source, rest))
     assert not mouth.textures.scale.has_upper
 
 
@@ -114,7 +114,7 @@ def test_teeth_are_not_pure_white_and_the_cavity_is_dark() -> None:
     built.paint(buffers, landmarks, NEUTRAL, STILL)
     teeth = buffers.rgb[buffers.labels == Label.TEETH].astype(float)
     cavity = buffers.rgb[buffers.labels == Label.MOUTH].astype(float)
-    skin = read_look(source.rgb, 2, rest).skin.mean()
+    skin = read_look(source, rest).skin.mean()
     assert 0.5 * skin < teeth.mean() < 1.15 * skin
     assert teeth.mean(0)[0] > teeth.mean(0)[2]
     assert cavity.mean() < 0.3 * skin
@@ -137,5 +137,29 @@ def test_the_lip_line_is_found_where_the_photo_has_it() -> None:
     shifted = rest.copy()
     inner = list(topology.LIPS_INNER_UPPER[1:-1] + topology.LIPS_INNER_LOWER[1:-1])
     shifted[inner, 1] += 2
-    mouth = MouthLayer.build(source, shifted, read_look(source.rgb, 2, shifted))
+    mouth = MouthLayer.build(source, shifted, read_look(source, shifted))
     assert mouth.contact[0, 3:8].mean() == pytest.approx(-2, abs=0.8)
+
+
+def test_a_photo_that_shows_two_rows_keeps_each_on_its_own_bone() -> None:
+    """Upper teeth of such a photo stay with the skull, lower teeth go with the jaw, both unstretched."""
+    source, rest = face()
+    opened = jaw_opened(rest, 12)
+    rgb = painted(opened).rgb.copy()
+    x, bottom = int(rest[14, 0]), int(opened[14, 1])
+    shades = np.random.default_rng(4).uniform(0.85, 1.1, (9, 41, 1))
+    rgb[bottom - 9 : bottom, x - 20 : x + 21] = (np.array([222, 210, 190]) * shades).clip(0, 255)
+    rgb[bottom - 12 : bottom - 9, x - 24 : x + 25] = (30, 18, 18)
+    photo = Source(np.repeat(np.repeat(rgb, 2, 0), 2, 1), 2, source.matte, source.plan)
+    built = FaceLayers.build(photo, opened, NEUTRAL)
+    assert built.mouth.textures.scale.has_upper
+    assert built.mouth.textures.scale.has_lower
+    further = FrameBuffers.empty(256, 256)
+    further.rgb[:] = rgb
+    built.paint(further, jaw_opened(rest, 26), NEUTRAL, STILL)
+    row, columns = slice(bottom - 6, bottom - 2), slice(x - 12, x + 13)
+    moved = further.rgb[bottom + 8 : bottom + 12, columns]
+    assert np.corrcoef(rgb[row, columns].ravel(), moved.ravel())[0, 1] > 0.8
+    assert further.rgb[bottom - 4, columns].mean() < 100
+    top = slice(int(rest[13, 1]) + 3, int(rest[14, 1]) - 4)
+    assert np.corrcoef(rgb[top, columns].ravel(), further.rgb[top, columns].ravel())[0, 1] > 0.9

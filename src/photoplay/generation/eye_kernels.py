@@ -17,7 +17,7 @@ class EyeState(NamedTuple):
     """Numbers of one eye in one frame.
 
     The columns of :class:`EyePose` go from ``start`` in steps of ``step``. ``gaze_x``, ``gaze_y`` is the iris' way in
-    pixels and ``turned`` fades it in; ``shut`` is how far the lids have closed since the photo (0..1) and ``moved`` fades
+    pixels and ``turned`` fades it in; ``shut`` is the part of the photo's opening that is gone (0..1) and ``moved`` fades
     the lid in; ``weight`` is 0 at rest.
     """
 
@@ -156,9 +156,9 @@ def _lift(ly: float, fold: float, fold_shift: float, upper_rest: float) -> float
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _fringe(u: float) -> float:
-    """Uneven lash length along the lid, 0..1: a few hints, no comb."""
-    return 0.5 + 0.28 * sin(61.0 * u + 1.3) * sin(23.0 * u) + 0.22 * sin(97.0 * u + 2.0 * sin(11.0 * u))
+def _fringe(u: float, fine: float) -> float:
+    """Uneven lash length along the lid, 0..1: a few hints, no comb, and even where ``fine`` is 0."""
+    return 0.5 + fine * (0.28 * sin(61.0 * u + 1.3) * sin(23.0 * u) + 0.22 * sin(97.0 * u + 2.0 * sin(11.0 * u)))
 
 
 @njit(cache=True, nogil=True, fastmath=True)
@@ -176,14 +176,15 @@ def _lash_line(u: float, d: float, w: float, soft: float, lashes: float, outer: 
     thick = (0.010 + 0.007 * (1 - out)) * w + 0.35 * soft
     if d < -2.5 * thick or d > 3 * thick + 2.2 * lashes:
         return 0.0
+    fine = 1 / (1 + (soft / (0.035 * w)) ** 2)
     taper = ramp(-0.03, 0.22, out) * (1 - ramp(0.62, 1.02, out))
     near = exp(-((d / thick) ** 2))
     profile = near
     if d > 0 and shut > 0:
         fan = u + 0.5 * (u - 0.5) * d / w
-        length = lashes * shut * (1.15 - 0.75 * out) * (0.3 + 0.7 * _fringe(fan)) * min(1.0, 3 * taper)
+        length = lashes * shut * (1.15 - 0.75 * out) * (0.3 + 0.7 * _fringe(fan, fine)) * min(1.0, 3 * taper)
         profile = 0.7 * near + 0.3 * exp(-((d / (thick + 0.8 * length)) ** 2))
-    profile *= 0.8 + 0.2 * _fringe(1.7 * u + 0.4)
+    profile *= 0.8 + 0.2 * _fringe(1.7 * u + 0.4, fine)
     return profile * (0.25 * ramp(-0.05, 0.02, min(u, 1 - u)) + 0.75 * taper) * (0.45 + 0.55 * shut)
 
 
@@ -236,6 +237,9 @@ def _place_row(
         place[n, 0], place[n, 1], place[n, 2], place[n, 3], place[n, 4] = 1.0, qx, qy, lx / scale.width, ly
         for k in range(9):
             place[n, 5 + k] = columns[i, k] + (columns[i + 1, k] - columns[i, k]) * f
+        # Lids that have all but met have met: the two curves never quite agree, and a little white lies below the lower.
+        over = 0.035 * scale.width * min(1.0, 4 * max(0.0, min(place[n, 3], 1 - place[n, 3])))
+        place[n, 5] += max(place[n, 8] + over - place[n, 5], 0.0) * ramp(0.86, 0.97, state.shut)
     return found
 
 
@@ -293,23 +297,25 @@ def _lid_row(
         px, qx, qy, u, ly = left + n, place[n, 1], place[n, 2], place[n, 3], place[n, 4]
         upper, upper_x, upper_rest, lower = place[n, 5], place[n, 6], place[n, 7], place[n, 8]
         fold, beyond, moved = place[n, 10], place[n, 13], state.moved * place[n, 12]
-        cover = moved * ramp(-soft, 0.0, upper - ly + soft * 0.5 + beyond * 0.3 * w)
+        closed = 0.6 * soft * ramp(0.86, 0.97, shut)
+        cover = moved * ramp(-soft, 0.0, upper - ly + soft * 0.5 + beyond * 0.3 * w + closed)
         cover *= (1 - _opening(u, ly, upper, lower, soft)) * ramp(fold - 0.22 * w, fold - 0.02 * w, ly)
         if cover > 0:
             lift = _lift(ly, fold, place[n, 11], upper_rest)
             tx, ty = qx + 0.5 + lift * ey, qy + 0.5 - lift * ex
             r, g, b = sample(lid, tx * factor - 0.5 - scale.left, ty * factor - 0.5 - scale.top, 0)
-            up = (upper - ly) / max(1 - 0.75 * shut, 0.2)
-            if up < 1.2 * scale.lashes:
+            up = max(upper - ly, 0.0) / max(1 - 0.75 * shut, 0.2)
+            below = 1 - (ly - upper) / (0.012 * w + 0.3)
+            if up < 1.2 * scale.lashes and below > 0:
                 # The photo's own lashes ride on the edge and fold away as the lid comes down.
-                tail = (1 - ramp(scale.lashes * 0.7, scale.lashes * 1.2, up)) * ramp(
-                    -0.12, 0.02 + 0.1 * shut, min(u, 1 - u)
-                )
+                tail = (1 - ramp(scale.lashes * 0.7, scale.lashes * 1.2, up)) * min(1.0, below)
+                tail *= ramp(-0.12, 0.02 + 0.1 * shut, min(u, 1 - u))
                 y = upper_rest - up
                 tx, ty = ox + upper_x * ex - y * ey + 0.5, oy + upper_x * ey + y * ex + 0.5
                 lash = sample(lid, tx * factor - 0.5 - scale.left, ty * factor - 0.5 - scale.top, 3)
                 r, g, b = r * (1 - tail * (1 - lash[0])), g * (1 - tail * (1 - lash[1])), b * (1 - tail * (1 - lash[2]))
-            shade = 1 + (_lid_shade(shut, (upper - ly) / max(upper - fold, 1.0), u) - 1) * (1 - beyond)
+            shade = _lid_shade(shut, (upper - ly) / max(upper - fold, 1.0), u) - 1
+            shade = 1 + shade * (1 - beyond) * ramp(0.5 * soft, -0.5 * soft, ly - upper)
             mix(rgb, px, py, r * shade, g * shade, b * shade, cover)
             mix_one(confidence, px, py, 70.0, cover)
             if cover > 0.5:

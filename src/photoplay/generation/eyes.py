@@ -93,7 +93,7 @@ class EyeLayer:
                 float(grid[1] - grid[0]),
                 *way,
                 turned,
-                min(1.0, max(0.0, travel / gap)),
+                min(1.0, max(0.0, 1 - float((middle[:, 3] - middle[:, 0]).mean()) / gap)),
                 _ramp(0.015 * length, 0.07 * length, travel),
                 max(weight, turned),
             ),
@@ -205,7 +205,7 @@ class _EyeTexture:
                 float(self.top),
                 float(self.factor),
                 w,
-                float(max(1.0, 1.6 * self.look.blur)),
+                float(max(1.0, 2.2 * self.look.blur)),
                 float(np.clip(line, 0.35, 0.68)),
                 lashes,
                 0.0 if self.seed == 1 else 1.0,
@@ -231,7 +231,7 @@ class _EyeTexture:
         w = self.axes.length
         outer, inner = (self.x, w - self.x) if self.seed == 1 else (w - self.x, self.x)
         reach = np.clip(np.minimum(outer + 0.1 * w, inner) / (0.2 * w), 0, 1)
-        top, bottom = self.upper - (0.5 + 0.5 * reach) * lashes, self.lower + 0.04 * w
+        top, bottom = self.upper - (0.5 + 0.5 * reach) * lashes, self.lower + 0.06 * w
         hole = _between(top - 0.10 * w, top + 0.01 * w, self.y) * _between(bottom + 0.05 * w, bottom - 0.03 * w, self.y)
         hole *= _between(-0.34 * w, -0.16 * w, outer) * _between(-0.12 * w, 0.0, inner)
         hole *= np.maximum(self._on_face(), _between(-0.08 * w, 0.04 * w, outer))
@@ -285,11 +285,15 @@ class _EyeTexture:
         if float(weight.sum()) < 6:
             return flat.astype(np.float32)
         white = smooth_fill(self.photo, weight.astype(np.float32))
+        white = cv2.GaussianBlur(white, (0, 0), 0.02 * self.axes.length * self.factor)
         # Behind tinted glass or beside a lid the white takes on too much of their colour.
         mean = luma(white)[..., None]
         skin = float(np.abs(self.look.skin - pale).max()) / max(pale, 1.0)
         vivid = np.abs(white - mean).max(-1, keepdims=True) / np.maximum(mean, 1.0)
-        return np.asarray((mean + (white - mean) * np.minimum(1.0, 0.55 * skin / np.maximum(vivid, 1e-3))), np.float32)
+        # Nor is it darker than skin in the same shade.
+        lift = np.maximum(1.0, 0.65 * float(np.median(grey)) / np.maximum(mean, 1.0))
+        pure = mean + (white - mean) * np.minimum(1.0, 0.8 * skin / np.maximum(vivid, 1e-3))
+        return np.asarray(lift * pure, np.float32)
 
     def _iris(self, sclera: Array) -> tuple[Float32[Array, "h w 4"], Float32[Array, "h w 3"]]:
         """The whole iris disc with its alpha, and the catchlight on it as light to add."""
@@ -317,7 +321,8 @@ class _EyeTexture:
             flipped, share = self._mirrored(dx * sx, dy * sy, weight)
             total, mass = total + flipped * share[..., None], mass + share
         disc = (total + radial * 0.05) / (mass + 0.05)[..., None]
-        alpha = 1 - np.clip((rho - 0.95) / max(0.17, 1.5 / self.radius), 0, 1)
+        rim = max(0.17, 1.5 / self.radius, min(0.6, 1.8 * self.look.blur / self.radius))
+        alpha = 1 - np.clip((rho - 0.95) / rim, 0, 1)
         alpha = alpha * alpha * (3 - 2 * alpha)
         made = sclera + (disc - sclera) * alpha[..., None]
         glint = np.clip(self.photo - made, 0, None) * np.clip(spot * 2, 0, 1)[..., None]

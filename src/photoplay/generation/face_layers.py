@@ -33,7 +33,7 @@ class FaceLayers:
         ``rest_blendshapes`` tell how the photo's lids and lips stand; today the photo itself says it all.
         """
         del rest_blendshapes
-        look = read_look(source.rgb, source.factor, rest)
+        look = read_look(source, rest)
         eyes = (EyeLayer.build(source, rest, "right", look), EyeLayer.build(source, rest, "left", look))
         return cls(rest, eyes, MouthLayer.build(source, rest, look))
 

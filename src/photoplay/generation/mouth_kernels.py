@@ -93,7 +93,10 @@ def _tooth(row: int, arc: float, depth: float, px: float, soft: float) -> tuple[
         k += 1
     t = (side - begin) / _WIDTHS[row, k]
     bow = (2 * t - 1) * (2 * t - 1)
-    inside = depth - (_OFFSETS[row, k] + _ROUND[row, k] * bow * bow) * px
+    # Where the photo is soft the single teeth melt into the row's even line.
+    fine = 1 / (1 + (0.4 * soft / px) ** 2)
+    even = 0.0016 * side * side
+    inside = depth - (even + (_OFFSETS[row, k] - even + _ROUND[row, k] * bow * bow) * fine) * px
     cover = min(1.0, max(0.0, inside / soft + 0.5))
     if cover <= 0 or t > 1.0:
         return 0.0, 0.0, 0.0, 0.0
@@ -254,7 +257,7 @@ def _inner_row(
             if facing >= 0:
                 cover, light, gum, height = _tooth(0, arc, rise - (ay * ux - ax * uy), k, soft)
                 r, g, b = _drawn(colours, light * (0.3 + 0.7 * facing) * shade, gum, height)
-                cover *= rest
+                cover *= rest * ramp(0.08, 0.3, facing)
                 red, green, blue, rest = red + r * cover, green + g * cover, blue + b * cover, rest - cover
         ax, ay = px - anchors[1, 0], py - anchors[1, 1]
         x, down = ax * ux + ay * uy, ay * ux - ax * uy
@@ -269,7 +272,7 @@ def _inner_row(
                 shade = 0.82 - 0.45 * fade(((y - top) * 0.35 + max(bottom - y, 0.0)) / (0.03 * scale.width))
                 cover, light, gum, height = _tooth(1, arc, down - rise, k, soft)
                 r, g, b = _drawn(colours, light * (0.3 + 0.7 * facing) * shade, gum, height)
-                cover *= rest
+                cover *= rest * ramp(0.08, 0.3, facing)
                 red, green, blue, rest = red + r * cover, green + g * cover, blue + b * cover, rest - cover
         if rest < 0.5:
             label = TEETH
@@ -296,7 +299,7 @@ def _blend_row(
     grain_x, grain_y = int(anchors[0, 0] + 0.5), int(anchors[0, 1] + 0.5)
     for n in range(inner.shape[0]):
         px, y, top, bottom = left + n, lips[n, 0], lips[n, 1], lips[n, 2]
-        away = max(top - y, y - bottom, 0.0) / (0.012 * scale.width + 0.4)
+        away = max(top - y, y - bottom, 0.0) / (0.012 * scale.width + 0.4 * soft)
         if top > 1e8 or (away > 8 and state.tongue_out <= 0):
             continue
         gap = bottom - top

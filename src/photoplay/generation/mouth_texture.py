@@ -293,7 +293,7 @@ class MouthPicture:
                 float(self.factor),
                 self.scale,
                 self.axes.length,
-                float(max(1.0, 1.6 * self.look.blur)),
+                float(max(1.0, 2.2 * self.look.blur)),
                 bool(upper[..., 3].any()),
                 bool(lower[..., 3].any()),
             ),

@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 from jaxtyping import Float32
 
-from photoplay.types import Array, Landmarks, Rgb
+from photoplay.generation.buffers import Source
+from photoplay.types import Array, Landmarks
 
 _SKIN_SPOTS: tuple[int, ...] = (50, 101, 118, 205, 280, 330, 347, 425, 151, 9, 108, 337, 200, 199)
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
@@ -30,8 +31,9 @@ class Look:
     chroma: float
 
 
-def read_look(rgb: Rgb, factor: int, landmarks: Landmarks) -> Look:
-    """Measures skin colour, grain and sharpness of the face at ``landmarks`` (frame space) in the ``factor``x photo."""
+def read_look(source: Source, landmarks: Landmarks) -> Look:
+    """Measures skin colour, grain and sharpness of the face at ``landmarks`` (frame space)."""
+    rgb, factor = source.rgb, source.factor
     points = (landmarks[:468, :2] + 0.5) * factor - 0.5
     low = np.maximum(np.floor(points.min(0)).astype(int), 0)
     high = np.minimum(np.ceil(points.max(0)).astype(int) + 1, np.array(rgb.shape[1::-1]))
@@ -45,7 +47,11 @@ def read_look(rgb: Rgb, factor: int, landmarks: Landmarks) -> Look:
     skin = colours[order[len(order) // 3 :]].mean(0)
     spread = float(skin.max() - skin.min()) / max(float(skin.max()), 1.0)
     grey = luma(face)
-    return Look(skin.astype(np.float32), _grain(grey, factor), _blur(grey, factor), min(1.0, spread / 0.25))
+    # An enlarged photo is measured at its own size, and has no finer edges than its own pixels.
+    step = max(1.0, factor * source.plan.scale)
+    own = cv2.resize(grey, None, fx=1 / step, fy=1 / step, interpolation=cv2.INTER_AREA) if step > 1 else grey
+    blur = min(max(_blur(own) * step / factor, 0.5 * source.plan.scale), 8.0)
+    return Look(skin.astype(np.float32), _grain(grey, factor), blur, min(1.0, spread / 0.25))
 
 
 def _grain(grey: Float32[Array, "h w"], factor: int) -> float:
@@ -54,15 +60,15 @@ def _grain(grey: Float32[Array, "h w"], factor: int) -> float:
     return float(np.clip(np.percentile(rough, 30) / 0.52, 0.0, 6.0))
 
 
-def _blur(grey: Float32[Array, "h w"], factor: int) -> float:
-    """Sigma of the photo's strong edges in frame pixels, from how much one more blur lowers their slope."""
+def _blur(grey: Float32[Array, "h w"]) -> float:
+    """Sigma of a picture's strong edges in its pixels, from how much one more blur lowers their slope."""
     more = 1.5
     slope = np.hypot(cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1))
     softer = cv2.GaussianBlur(grey, (0, 0), more)
     lower = np.hypot(cv2.Sobel(softer, cv2.CV_32F, 1, 0), cv2.Sobel(softer, cv2.CV_32F, 0, 1))
     strong = slope >= np.percentile(slope, 98)
     ratio = float(np.median(slope[strong] / np.maximum(lower[strong], 1e-3)))
-    return float(np.clip(more / np.sqrt(max(ratio**2 - 1, 0.02)) / factor, 0.35, 6.0))
+    return float(np.clip(more / np.sqrt(max(ratio**2 - 1, 0.02)), 0.35, 10.0))
 
 
 def fill(image: Float32[Array, "h w c"], weight: Float32[Array, "h w"]) -> Float32[Array, "h w c"]:
