@@ -211,6 +211,9 @@ def _film(prepared: Prepared, backend: Backend, folder: Path, job: _Job) -> Repo
     scene, tracks, plan, clock = prepared.scene, prepared.tracks, prepared.plan, job.clock
     with clock.stage("review"):
         reviewer = Reviewer(scene, tracks, plan, FaceReader())
+    job.progress(
+        StageEvent("generate", 0, plan.num_frames)
+    )  # the very first film compiles kernels before its first frame
     windows = clock.stream("generate", backend.generate(scene, tracks, plan, job.progress))
     smoothed = clock.stream("smooth", smooth(windows))
 
