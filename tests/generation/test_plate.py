@@ -88,6 +88,10 @@ def test_doubtful_areas_become_person_or_background_and_soft_edges_stay():
     hollow = soft.copy()
     hollow[95:105, 95:105] = 140
     assert firm_matte(hollow, 8)[100, 100] == 255
+    hollow[95:105, 95:105] = 0
+    assert firm_matte(hollow, 8)[100, 100] == 255
+    hollow[75:125, 75:125] = 0
+    assert firm_matte(hollow, 8)[100, 100] == 0
 
 
 def test_a_hair_on_a_smooth_background_is_found_and_a_busy_background_is_left_alone():
