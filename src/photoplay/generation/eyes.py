@@ -194,7 +194,7 @@ class _EyeTexture:
         lash = np.clip((self.photo + 4) / (lid + 4), 0.2, 1.0)
         sclera = self._sclera()
         iris, glint = self._iris(sclera)
-        near = (np.abs(self.upper - self.y) < 0.03 * w) & (self.x > 0.2 * w) & (self.x < 0.8 * w)
+        near = (np.abs(self.upper - 0.01 * w - self.y) < 0.02 * w) & (self.x > 0.2 * w) & (self.x < 0.8 * w)
         line = 1 - float(np.percentile(luma(lash)[near], 15)) if near.any() else 0.5
         return EyeTextures(
             np.dstack([self.photo, sclera]).astype(np.float32),
@@ -240,10 +240,13 @@ class _EyeTexture:
         ring &= (self.x > -0.1 * w) & (self.x < 1.1 * w)
         pale = float(luma(self.look.skin))
         ring &= grey > 0.45 * pale
-        skin = max(float(np.median(grey[ring])) if ring.sum() > 20 else pale, 0.4 * pale)
-        odd = np.clip((np.abs(grey - skin) / skin - 0.18) / 0.2, 0, 1)
+        skin = max(float(np.percentile(grey[ring], 60)) if ring.sum() > 20 else pale, 0.4 * pale)
+        # Brows, lashes and frames are too dark for skin, reflections too bright.
+        odd = np.clip((1 - grey / skin - 0.18) / 0.2, 0, 1) + np.clip((grey / skin - 1.3) / 0.3, 0, 1)
         far = np.clip((np.abs(self.y - self.upper) / w - 0.3) / 0.2, 0, 1)
-        weight = (1 - hole) * np.where(self.y > self.lower, 0.3, 1.0) * (1 - 0.97 * odd) * (1 - 0.9 * far)
+        weight = (
+            (1 - hole) * np.where(self.y > self.lower, 0.3, 1.0) * (1 - 0.97 * np.minimum(odd, 1)) * (1 - 0.9 * far)
+        )
         smooth = smooth_fill(self.photo, weight.astype(np.float32))
         smooth = cv2.GaussianBlur(smooth, (0, 0), 0.05 * w * self.factor)
         height, width = hole.shape
