@@ -74,10 +74,10 @@ def test_a_changed_hue_of_equal_brightness_is_found():
     assert measured(tinted)["fidelity_off"] > FAIL["fidelity_off"]
 
 
-@pytest.mark.parametrize("level", [0, 255])
-def test_a_crack_over_the_face_is_found(level):
+@pytest.mark.parametrize(("x", "y", "level"), [(0, 0, 0), (-30, 140, 255)])
+def test_a_crack_over_face_or_suit_is_found(x, y, level):
     cracked = sliding_head().rgb.copy()
-    x, y = sliding_head().track.rest_landmarks[:468, :2].mean(axis=0).astype(int)
+    x, y = sliding_head().track.rest_landmarks[:468, :2].mean(axis=0).astype(int) + np.array([x, y])
     cv2.line(cracked[4], (x - 40, y - 34), (x + 40, y - 26), (level,) * 3, 2)
     metrics = measured(cracked)
     assert metrics["crack"] > FAIL["crack"]

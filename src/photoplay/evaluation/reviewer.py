@@ -85,6 +85,7 @@ class Reviewer:
                     subject.see_lids(frame, frames.anchor.labels[offset])
             self._before = picture
             self._seen += 1
+        self._before = frames.rgb[-1].copy()  # a view would keep the whole window in memory
 
     def _inspect(self, frames: Frames) -> None:
         """A few frames: faces, and the photo's own pixels. Shares nothing with :meth:`_watch`."""

@@ -54,8 +54,8 @@ LIMITS: tuple[Limit, ...] = (
     Limit("fidelity_off", 0.006, 0.06, "parts of the photo change their colour", CALMER),
     # Clean films stay under 40. Over 100 levels, 1 % of the person has become something else: a white stripe is black.
     Limit("fidelity_worst", 50.0, 100.0, "things that the photo shows fade or vanish", CALMER),
-    # Specks of resampled texture reach 2 % of the picture; a line of 10 % crosses a face or an arm.
-    Limit("crack", 0.06, 0.1, "there are cracks in the picture", CALMER),
+    # Specks of resampled texture reach 3 % of the picture; a line of 10 % crosses a face or an arm.
+    Limit("crack", 0.045, 0.1, "there are cracks in the picture", CALMER),
     Limit("empty_frames", 0.0, 0.0, "there are empty frames", "Make the film again."),
     Limit("frozen_frames", 0.05, 0.25, "the film stands still where it should move", "Make the film again."),
 )
