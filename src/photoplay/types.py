@@ -182,7 +182,7 @@ class Scene:
 class Performance:
     """A motion that is not yet put on anybody: curves at ``fps``, relative to the rest pose.
 
-    blendshapes   [f, 52] 0..1 in the order of ``topology.ARKIT_NAMES``
+    blendshapes   [f, 52] 0..1 in the order of ``topology.ARKIT_NAMES``; mouthSmile from -1, which takes the photo's own back
     head          [f, 6] yaw, pitch, roll in degrees (signs as in :class:`HeadPose`), then x, y, z shift in inter-ocular
                   distances (photo-space axes)
     gaze          [f, 2] yaw, pitch of both eyes in degrees, relative to the photo's own gaze (signs as in HeadPose)

@@ -35,7 +35,7 @@ def test_the_jaw_is_a_hinge() -> None:
     turned = np.degrees(np.arctan2(arm_before[0], arm_before[1]) - np.arctan2(arm_after[0], arm_after[1]))
     assert turned == pytest.approx(JAW_ANGLE * (1 - rig.rest_blendshapes[ARKIT_INDEX["jawOpen"]]), rel=0.01)
     still = [FOREHEAD, 1, 33, 263, 234, 454, 6, 105, 334]
-    assert np.abs(after[still] - before[still]).max() < 1e-5
+    assert np.abs(after[still] - before[still]).max() < 3e-4  # a gasp also takes the last of a smile back
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -8,11 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32, Float64
+from jaxtyping import Float64
 
 from photoplay.motion.muscles import Points, Weights
 from photoplay.topology import (
-    ARKIT_INDEX,
     LIPS_INNER_LOWER,
     LIPS_INNER_UPPER,
     LIPS_OUTER_LOWER,
@@ -80,28 +79,3 @@ def lower_share(points: Points) -> Weights:
         for row in rows:
             share[list(row)] = edge if sign > 0 else 1.0 - edge
     return share
-
-
-def estimate_rest(face: Face, canonical: CanonicalFace) -> Float32[Array, 52]:
-    """The ARKit weights that the photo's own expression already holds, read from its geometry.
-
-    A smile is the mouth's width beyond a neutral one together with corners above the lips' middle; the jaw is the lip gap
-    that the mouth's width does not explain; eyes are read from their opening.
-    """
-    rest = np.zeros(52, np.float32)
-    points = canonical.points
-    width = float(np.linalg.norm(points[61, :2] - points[291, :2]))
-    middle = (points[0, 1] + points[17, 1]) / 2
-    wide = (width - NEUTRAL_MOUTH_WIDTH) / 0.30
-    for side, corner, opening in (("Left", 291, face.eye_opening[0]), ("Right", 61, face.eye_opening[1])):
-        raised = (points[corner, 1] - middle + 0.02) / 0.14
-        smile = float(np.clip(0.6 * wide + 0.4 * raised, 0.0, 0.8))
-        bared = float(np.clip(3.0 * smile * (face.mouth_opening - 0.04), 0.0, 0.6))
-        rest[ARKIT_INDEX[f"mouthSmile{side}"]] = smile
-        rest[ARKIT_INDEX[f"mouthUpperUp{side}"]] = bared
-        rest[ARKIT_INDEX[f"mouthLowerDown{side}"]] = bared
-        rest[ARKIT_INDEX[f"eyeBlink{side}"]] = np.clip((0.17 - opening) / 0.17, 0.0, 0.95)
-        rest[ARKIT_INDEX[f"eyeWide{side}"]] = np.clip((opening - 0.40) / 0.15, 0.0, 0.8)
-    smile = float(rest[[ARKIT_INDEX["mouthSmileLeft"], ARKIT_INDEX["mouthSmileRight"]]].mean())
-    rest[ARKIT_INDEX["jawOpen"]] = np.clip((face.mouth_opening - 0.04 - 0.14 * smile) / 0.75, 0.0, 0.9)
-    return rest

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Literal, TypeAlias
 
+import numpy as np
+
 from photoplay.topology import ARKIT_NAMES
 
 ArrayName: TypeAlias = Literal["blendshapes", "head", "gaze", "torso", "arms", "breath"]
@@ -28,9 +30,14 @@ _TORSO_RANGES = ((-35, 35), (-25, 25), (-20, 20), (-0.8, 0.8), (-0.8, 0.8), (-0.
 _ARM = ("upper", "forearm", "hand", "shoulder")
 _ARM_RANGES = ((-60, 170), (-170, 170), (-90, 90), (-0.2, 0.3))
 
+LEAST_WEIGHTS = np.array([-1.0 if name.startswith("mouthSmile") else 0.0 for name in ARKIT_NAMES], np.float32)
+"""Lowest weight of each ARKit shape [52]: a smile may be negative, which takes the photo's own smile back."""
+
 
 def _table() -> dict[str, Channel]:
-    table = {name: Channel("blendshapes", (index,), 0, 1) for index, name in enumerate(ARKIT_NAMES)}
+    table = {
+        name: Channel("blendshapes", (index,), float(LEAST_WEIGHTS[index]), 1) for index, name in enumerate(ARKIT_NAMES)
+    }
     for index, (name, (low, high)) in enumerate(zip(_RIGID, _HEAD_RANGES, strict=True)):
         table[f"head.{name}"] = Channel("head", (index,), low, high)
     table["gaze.yaw"] = Channel("gaze", (0,), -35, 35)

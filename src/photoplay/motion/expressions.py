@@ -13,9 +13,10 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 from photoplay.motion.actions import ONE_SIDED, SIDEWAYS, TWO_SIDED, field_of, mirrored
-from photoplay.motion.canonical import NEUTRAL_MOUTH_WIDTH, CanonicalFace, estimate_rest, lower_share
-from photoplay.motion.lids import GAZE_DOWN, GAZE_UP, GAZE_YAW, EyeRig, LidMotion, margin_mask
+from photoplay.motion.canonical import NEUTRAL_MOUTH_WIDTH, CanonicalFace, lower_share
+from photoplay.motion.lids import GAZE_DOWN, GAZE_UP, GAZE_YAW, EyeRig, LidMotion, brow_share, margin_mask
 from photoplay.motion.mouth import Jaw, Lips, jaw_share
+from photoplay.motion.rest import HELD, Relaxation, estimate_rest, smile_taken_back, unsmiling_width
 from photoplay.topology import ARKIT_INDEX
 from photoplay.types import Array, Face, Landmarks, LandmarkTrack
 
@@ -35,7 +36,7 @@ class FaceRig:
     """The muscles, jaw, lips and eyes of one subject. ``rest_blendshapes`` is what the photo's expression already holds.
 
     A weight w of a performance moves the face from its rest weight r to r + (1 - r) w: a photo that smiles can smile only
-    so much more, and weights of 0 are exactly the photo.
+    so much more, and weights of 0 are exactly the photo. What opposes a smile, or a mouthSmile of -1, takes r itself back.
     """
 
     rest: Landmarks
@@ -45,47 +46,62 @@ class FaceRig:
     jaw: Jaw
     lips: Lips
     eyes: tuple[EyeRig, EyeRig]
+    relaxation: Relaxation
 
     @classmethod
     def build(cls, face: Face) -> FaceRig:
         """Fits the rig to ``face``: attachments, amplitudes, hinge, eyeballs and the expression at rest."""
         canonical = CanonicalFace.of(face)
+        held = estimate_rest(face, canonical)
+        basis = _basis(canonical, unsmiling_width(canonical, held))
         return cls(
             rest=face.landmarks,
-            rest_blendshapes=estimate_rest(face, canonical),
+            rest_blendshapes=held,
             canonical=canonical,
-            basis=_basis(canonical),
+            basis=basis,
             jaw=Jaw.fit(canonical),
             lips=Lips.fit(canonical),
             eyes=(EyeRig.fit(canonical, left=True), EyeRig.fit(canonical, left=False)),
+            relaxation=Relaxation.fit(canonical, basis, held),
         )
 
     def absolute(self, weights: Float32[Array, "f 52"]) -> Float32[Array, "f 52"]:
-        """The face's ARKit weights when a performance asks for ``weights``: rest + (1 - rest) * weights."""
+        """The face's ARKit weights when a performance asks for ``weights``: rest + (1 - rest) * weights.
+
+        What is left of rest where the performance takes the photo's smile back.
+        """
         asked = np.clip(weights, 0.0, 1.0)
-        held = self.rest_blendshapes
+        held = np.repeat(self.rest_blendshapes[None], len(asked), axis=0)
+        taken = smile_taken_back(weights.astype(np.float64))
+        for column, side in enumerate(("Left", "Right")):
+            for name in HELD:
+                held[:, ARKIT_INDEX[f"{name}{side}"]] *= 1.0 - taken[:, column]
         reached: Array = (held + (1.0 - held) * asked).astype(np.float32)
         return reached
 
     def pose(self, weights: Float32[Array, "f 52"], gaze: Float32[Array, "f 2"]) -> LandmarkTrack:
-        """Landmarks in photo space for ARKit ``weights`` 0..1 and ``gaze`` (yaw, pitch in degrees, signs as HeadPose).
+        """Landmarks in photo space for ARKit ``weights`` and ``gaze`` (yaw, pitch in degrees, signs as HeadPose).
 
-        Expression only: the head stands still. Where a row of both is 0 the landmarks equal the photo's exactly.
+        Weights are 0..1; mouthSmile goes down to -1, where it has taken the photo's own smile back. Expression only: the
+        head stands still. Where a row of both is 0 the landmarks equal the photo's exactly.
         """
+        taken = smile_taken_back(weights.astype(np.float64))
         asked = np.clip(weights, 0.0, 1.0).astype(np.float64)
         added = (1.0 - self.rest_blendshapes) * asked
-        moved = (_tame_corners(added) @ self.basis).reshape(len(added), 478, 3)
+        moved = (_tame_corners(added) @ self.basis + taken @ self.relaxation.fields).reshape(len(added), 478, 3)
         rest = self.canonical.points
         closing = self._closing(asked, added)
         opened = self.jaw.open(rest + moved, added[:, _JAW])
         places = rest + moved + opened * (1.0 - closing[:, None] * self.lips.corners)[..., None]
-        self.lips.close(places, closing, np.minimum(asked @ _SEALING, 1.0))
+        relaxed = self.relaxation.gap * taken.mean(axis=1)
+        self.lips.close(places, closing, np.maximum(np.minimum(asked @ _SEALING, 1.0), relaxed))
         moved = places - rest
-        for side, eye in zip(("Left", "Right"), self.eyes, strict=True):
+        sunk = self.relaxation.cheek * taken
+        for column, (side, eye) in enumerate(zip(("Left", "Right"), self.eyes, strict=True)):
             turn = _eye_turn(asked, gaze.astype(np.float64), side)
-            eye.apply(moved, _lid_motion(asked, turn[:, 1], side), turn)
+            eye.apply(moved, _lid_motion(asked, turn[:, 1], side, sunk[:, column]), turn)
         offsets = self.canonical.to_photo(moved)
-        offsets[~(asked.any(axis=1) | gaze.any(axis=1))] = 0.0
+        offsets[~(weights.any(axis=1) | gaze.any(axis=1))] = 0.0
         return (self.rest.astype(np.float64) + offsets).astype(np.float32)
 
     def _closing(self, asked: Float64[Array, "f 52"], added: Float64[Array, "f 52"]) -> Float64[Array, " f"]:
@@ -95,12 +111,15 @@ class FaceRig:
         return closing
 
 
-def _basis(canonical: CanonicalFace) -> Float64[Array, "52 1434"]:
-    """Displacement of every landmark at weight 1, for the shapes that are linear (all but jaw, lids, gaze)."""
+def _basis(canonical: CanonicalFace, mouth: float) -> Float64[Array, "52 1434"]:
+    """Displacement of every landmark at weight 1, for the shapes that are linear (all but jaw, lids, gaze).
+
+    ``mouth`` is how wide this mouth would be without the photo's smile.
+    """
     points = canonical.even
     lower = lower_share(points)
-    size = (points[291, 0] - points[61, 0]) / NEUTRAL_MOUTH_WIDTH
-    mouth_scale = float(np.clip(size, 0.8, 1.15))
+    mouth_scale = float(np.clip(mouth / NEUTRAL_MOUTH_WIDTH, 0.8, 1.15))
+    squeezed = mouth_scale * mouth / float(points[291, 0] - points[61, 0])  # a sphincter pulls by the mouth's own width
     share = jaw_share(points)
     fields: dict[str, Array] = {}
     for name, actions in ONE_SIDED.items():
@@ -114,10 +133,13 @@ def _basis(canonical: CanonicalFace) -> Float64[Array, "52 1434"]:
     fields["jawLeft"] = share[:, None] * np.array([0.14, 0.0, 0.0])
     fields["jawRight"] = mirrored(fields["jawLeft"])
     mask = margin_mask()
+    brow = mask * brow_share(points)
     basis = np.zeros((52, 478, 3))
     for name, field in fields.items():
         scale = mouth_scale if name.startswith("mouth") else 1.0
-        basis[ARKIT_INDEX[name]] = field * mask[:, None] * scale
+        scale = squeezed if name in ("mouthPucker", "mouthFunnel") else scale
+        share = brow if name.startswith("brow") else mask
+        basis[ARKIT_INDEX[name]] = field * share[:, None] * scale
     return basis.reshape(52, -1)
 
 
@@ -148,9 +170,13 @@ def _soft(value: Float64[Array, " f"], limit: float) -> Float64[Array, " f"]:
     return held
 
 
-def _lid_motion(weights: Float64[Array, "f 52"], pitch: Float64[Array, " f"], side: str) -> LidMotion:
+def _lid_motion(
+    weights: Float64[Array, "f 52"], pitch: Float64[Array, " f"], side: str, sunk: Float64[Array, " f"]
+) -> LidMotion:
+    """One eye's lids; ``sunk`` is how far the cheek of a smile that was taken back has come down from them."""
+
     def weight(name: str) -> Float64[Array, " f"]:
         return weights[:, ARKIT_INDEX[f"{name}{side}"]]
 
-    cheek = np.maximum(weight("cheekSquint"), 0.55 * weight("mouthSmile"))
+    cheek = np.maximum(weight("cheekSquint"), 0.55 * weight("mouthSmile")) - 0.25 * sunk
     return LidMotion(weight("eyeBlink"), weight("eyeSquint"), weight("eyeWide"), cheek, pitch)

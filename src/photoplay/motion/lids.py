@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from photoplay.motion.canonical import CanonicalFace
-from photoplay.motion.muscles import Weights
+from photoplay.motion.muscles import Points, Weights
 from photoplay.topology import (
     LEFT_EYE_LOWER,
     LEFT_EYE_UPPER,
@@ -32,6 +32,10 @@ SQUINT_RISE, SQUINT_DROP, CHEEK_RISE, WIDE_RAISE = 0.38, 0.12, 0.22, 0.24
 LOOK_DOWN_DROP, LOOK_DOWN_LOWER, LOOK_UP_RAISE, LOOK_UP_LOWER = 0.62, 0.14, 0.16, 0.10
 GAZE_YAW, GAZE_UP, GAZE_DOWN = 32.0, 26.0, 32.0
 """Degrees at full eyeLook weights; lids follow the gaze up and down in these proportions."""
+BROW_FROM = 0.35
+"""Where the skin begins to share a brow's motion, from the lid margin (0) to the brow's lower edge (1)."""
+BELOW_BROW = 0.2
+"""The share of a brow's motion that all skin below it keeps."""
 EYEBALL = 0.40
 """Eyeball radius over the eye's width: 12 mm over 30 mm."""
 NASAL_SLIDE, GAZE_SLIDE = 0.06, 0.05
@@ -156,6 +160,29 @@ def margin_mask() -> Weights:
     for lid in (RIGHT_EYE_UPPER, RIGHT_EYE_LOWER, LEFT_EYE_UPPER, LEFT_EYE_LOWER, RIGHT_IRIS, LEFT_IRIS):
         mask[list(lid)] = 0.0
     return mask
+
+
+def brow_share(points: Points) -> Weights:
+    """How much of a brow's motion each landmark shares: all from the brow up, little from the eye down.
+
+    The frontalis ends in the brow; the skin between brow and lid fold unrolls rather than travels, and what rests on the
+    nose there (spectacles) stays where it is.
+    """
+    heights = []
+    for brow, lid in (((276, 283, 282, 295, 285), LEFT_EYE_UPPER), ((46, 53, 52, 65, 55), RIGHT_EYE_UPPER)):
+        bottom, top = (_height_along(points, row) for row in (lid, brow))
+        heights.append((points[:, 1] - bottom) / np.maximum(top - bottom, 0.05))
+    height = np.where(points[:, 0] > 0, heights[0], heights[1])
+    t = np.clip((height - BROW_FROM) / (1.0 - BROW_FROM), 0.0, 1.0)
+    share: Array = BELOW_BROW + (1.0 - BELOW_BROW) * t * t * (3.0 - 2.0 * t)
+    return share
+
+
+def _height_along(points: Points, row: tuple[int, ...]) -> Weights:
+    """Height of the line through the landmarks of ``row`` above or below every point."""
+    line = points[sorted(row, key=lambda index: points[index, 0])]
+    height: Array = np.interp(points[:, 0], line[:, 0], line[:, 1])
+    return height
 
 
 def _hinge_axes(corners: Float64[Array, "2 3"]) -> Float64[Array, "3 3"]:

@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float64
 
+from photoplay.motion.channels import LEAST_WEIGHTS
 from photoplay.topology import ARKIT_INDEX
 from photoplay.types import Array, Performance
 
@@ -67,7 +68,7 @@ def add_priors(performance: Performance, *, seed: int, amount: float = 1.0, loop
     own = float(np.ptp(performance.breath)) if count else 0.0
     return replace(
         performance,
-        blendshapes=np.clip(blendshapes, 0.0, 1.0).astype(np.float32),
+        blendshapes=np.clip(blendshapes, LEAST_WEIGHTS, 1.0).astype(np.float32),
         head=(performance.head + head).astype(np.float32),
         gaze=(performance.gaze + gaze).astype(np.float32),
         torso=(performance.torso + torso).astype(np.float32),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, Float64
 
+from photoplay.motion.channels import LEAST_WEIGHTS
 from photoplay.motion.expressions import FaceRig
 from photoplay.motion.skeleton import ARMS, FACE_JOINTS, HIPS, SHOULDERS, Skeleton
 from photoplay.motion.taming import ease_in, room_in_picture, soft_clip, tame_arms, tame_head, tame_torso
@@ -51,7 +52,7 @@ def make_track(scene: Scene, subject: int, performance: Performance, *, intensit
     person = scene.subjects[subject]
     face = person.face
     performance = ease_in(performance)
-    weights = np.clip(performance.blendshapes * _shape_intensity(intensity), 0.0, 1.0).astype(np.float32)
+    weights = np.clip(performance.blendshapes * _shape_intensity(intensity), LEAST_WEIGHTS, 1.0).astype(np.float32)
     gaze = (performance.gaze * intensity).astype(np.float32)
     skeleton = Skeleton.of(person)
     notices: list[Notice] = []

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float, Float64
 
+from photoplay.motion.channels import LEAST_WEIGHTS
 from photoplay.motion.skeleton import Skeleton
 from photoplay.topology import inter_ocular
 from photoplay.types import Array, HeadPose, Landmarks, Notice, Performance
@@ -46,7 +47,7 @@ def ease_in(performance: Performance) -> Performance:
 
     return replace(
         performance,
-        blendshapes=np.clip(eased(performance.blendshapes), 0.0, 1.0),
+        blendshapes=np.clip(eased(performance.blendshapes), LEAST_WEIGHTS, 1.0).astype(np.float32),
         head=eased(performance.head),
         gaze=eased(performance.gaze),
         torso=eased(performance.torso),
