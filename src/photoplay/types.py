@@ -315,7 +315,7 @@ class Frames:
 class Audio:
     """Mono sound: float32 samples in -1..1 at ``rate`` Hz."""
 
-    samples: Float32[Array, "n"]
+    samples: Float32[Array, n]
     rate: int
     sha256: str
 

@@ -152,8 +152,9 @@ def demo(
     sheet = out.with_suffix(".png")
     save_image(film_sheet(clip.path, title=f"photoplay: {template}"), sheet)
     typer.echo(f"{clip.report.sentence}\nYour film:     {clip.path} ({watch})\nContact sheet: {sheet}\n")
-    typer.echo("Next:\n  make demo PHOTO=me.jpg TEMPLATE=laugh CONSENT=self")
-    typer.echo("  .venv/bin/photoplay templates list\n  .venv/bin/photoplay verify out/demo.mp4")
+    me = ".venv/bin/photoplay" if Path(".venv/bin/photoplay").exists() else "photoplay"
+    typer.echo(f"Next:\n  {me} animate me.jpg --template laugh --consent self")
+    typer.echo(f"  {me} templates list\n  {me} verify {clip.path}")
 
 
 def _as_dict(clip: Clip) -> dict[str, object]:

@@ -54,6 +54,8 @@ SECONDS_RANGE = (1.0, 60.0)
 FPS_RANGE = (8.0, 60.0)
 INTENSITY_RANGE = (0.0, 2.0)
 SPEED_RANGE = (0.25, 4.0)
+WINDOW_PIXELS = 11_000_000
+"""Frames are made in windows of at most this many pixels: about 110 MB each with colour, flow, depth and labels."""
 RETRY_INTENSITIES = (1.0, 0.65)
 """A film that fails review is made once more with calmer motion before it is refused."""
 
@@ -154,6 +156,7 @@ def prepare(
             num_frames=max(1, round(request.seconds * request.fps)),
             seed=request.seed,
             prompt=request.prompt,
+            window=max(4, min(24, WINDOW_PIXELS // (width * height))),
         )
         progress(StageEvent("move", 1, 1))
     told = (*request.photos[0].notices, *scene.notices, *needs, *(n for track in tracks for n in track.notices))

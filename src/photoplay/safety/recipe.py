@@ -16,7 +16,20 @@ RECIPE_VERSION = 1
 PIXEL_MAKERS = ("av", "dlib-bin", "mediapipe", "numba", "numpy", "opencv-contrib-python-headless", "pillow")
 """Packages whose version can change a pixel of the film."""
 
-_REPLAYED = ("category", "prompt", "seconds", "fps", "size", "seed", "intensity", "speed", "priors", "who", "backend", "codec")
+_REPLAYED = (
+    "category",
+    "prompt",
+    "seconds",
+    "fps",
+    "size",
+    "seed",
+    "intensity",
+    "speed",
+    "priors",
+    "who",
+    "backend",
+    "codec",
+)
 
 
 def canonical(data: object) -> str:
