@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.util
 import re
 import subprocess
 import sys
@@ -53,3 +54,12 @@ def test_exit_statuses_are_those_of_the_command_line() -> None:
     text = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
     documented = {int(status) for status in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)}
     assert documented == {0, 1, 2, *(status for _, status in EXIT_CODES)}
+
+
+def test_the_help_of_every_command_is_current() -> None:
+    spec = importlib.util.spec_from_file_location("write_cli_help", ROOT / "docs" / "write_cli_help.py")
+    assert spec is not None
+    assert spec.loader is not None
+    writer = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(writer)
+    assert (ROOT / "docs" / "cli.md").read_text(encoding="utf-8") == writer.page()

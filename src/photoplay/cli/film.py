@@ -89,7 +89,7 @@ def animate(
     stills: Annotated[
         Path | None, typer.Option(help="A new folder for every frame as a PNG.", show_default=False)
     ] = None,
-    profile: Annotated[bool, typer.Option(help="Print the time of each stage.")] = False,
+    profile: Annotated[bool, typer.Option("--profile", help="Print the time of each stage.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Animate a photo: photoplay animate me.jpg --template smile --consent self"""
