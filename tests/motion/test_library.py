@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from photoplay.errors import TemplateError
+from photoplay.motion.channels import LEAST_WEIGHTS
 from photoplay.motion.curves import perform
 from photoplay.motion.library import (
     built_in,
@@ -74,7 +75,7 @@ def test_each_plays_well(template: Template) -> None:
         assert speed.max() <= LIMITS[name][0], f"{name} moves at {speed.max():.0f} a second"
         assert change.max() <= LIMITS[name][1], f"{name} jerks by {change.max():.0f}"
     shapes = fine.blendshapes
-    assert shapes.min() >= 0
+    assert (shapes.min(axis=0) >= LEAST_WEIGHTS).all()
     assert shapes.max() <= 1
     assert np.abs(fine.head[:, 0]).max() <= 15
     assert np.abs(fine.head[:, 1:3]).max() <= 10

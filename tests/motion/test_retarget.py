@@ -211,6 +211,22 @@ def test_arms_move_by_forward_kinematics(side: int) -> None:
     assert np.array_equal(made.joints[-1, list(ARMS[1 - side][1])], made.rest_joints[list(ARMS[1 - side][1])])
 
 
+def test_an_arm_that_is_up_already_goes_little_further() -> None:
+    body = standing(face("hopper"))
+    joints = body.joints.copy()
+    (shoulder,), (elbow,), (wrist,), hand = ARMS[0]
+    reach = np.linalg.norm(joints[elbow] - joints[shoulder])
+    for steps, place in ((1, elbow), (2, wrist), *((2.4, point) for point in hand)):
+        joints[place] = joints[shoulder] + np.array([steps * reach, 0.0, 0.0])  # held out level
+    made = track(ramp(arms_0_0=90.0, arms_0_1=90.0), body=replace(body, joints=joints))
+    upper, fore = (made.joints[-1, b, :2] - made.joints[-1, a, :2] for a, b in ((shoulder, elbow), (elbow, wrist)))
+    assert 20.0 < np.degrees(np.arctan2(-upper[1], upper[0])) < 36.0
+    assert 85.0 < np.degrees(np.arctan2(-fore[1], fore[0])) < 101.0
+    assert "arm_tamed" in codes(made)
+    folded = track(ramp(arms_0_1=-100.0), body=replace(body, joints=joints))
+    assert np.abs(folded.joints[-1, wrist] - folded.rest_joints[wrist]).max() < 1e-3
+
+
 def test_breath_and_shrug_lift_the_shoulders() -> None:
     performance = ramp(arms_0_3=0.08)
     performance.breath[:] = np.linspace(0.0, 1.0, 48)

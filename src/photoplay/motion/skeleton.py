@@ -68,6 +68,16 @@ class Skeleton:
         """Whether shoulder, elbow and wrist of the left (0) or right (1) arm are in the photo."""
         return bool(all(self.visibility[i] >= SEEN for joint in ARMS[side][:3] for i in joint))
 
+    def raised(self, side: int, level: int) -> float:
+        """How far the upper arm (``level`` 0) or forearm (1) of the left (0) or right (1) side is lifted from hanging.
+
+        In degrees outwards in the picture, 0 to 180; what hangs inwards counts as hanging.
+        """
+        start, end = (self.joints[ARMS[side][joint][0], :2].astype(np.float64) for joint in (level, level + 1))
+        outward = np.sign(float(self.joints[SHOULDERS[side], 0]) - self.neck[0]) or 1.0
+        across, down = end - start
+        return max(float(np.degrees(np.arctan2(outward * across, down))), 0.0)
+
 
 def estimate_joints(face: Face) -> Float64[Array, "33 3"]:
     """All 33 joints below and around a face, standing with hanging arms; a lying head has its body in line with it."""

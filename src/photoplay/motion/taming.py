@@ -20,6 +20,8 @@ PITCH, ROLL, SHIFT = 15.0, 18.0, 0.9
 TOTAL_YAW, TOTAL_PITCH = 48.0, 40.0
 TORSO = (12.0, 8.0, 10.0, 0.25, 0.15, 0.6)
 ARM = (95.0, 130.0, 60.0, 0.16)
+RAISED, LEAST_RAISE = (125.0, 190.0), 8.0
+"""How far upper arm and forearm rise from hanging, in degrees, and what is left to those that are there already."""
 TOLD_FROM = 1.0
 """Degrees (or hundredths) that have to be lost before anybody is told."""
 
@@ -106,9 +108,21 @@ def tame_torso(torso: Float64[Array, "f 6"], subject: int, notices: list[Notice]
 def tame_arms(
     arms: Float64[Array, "f 2 4"], skeleton: Skeleton, subject: int, notices: list[Notice]
 ) -> Float64[Array, "f 2 4"]:
-    """Arm angles within the limits; an arm that the photo does not show lifts its shoulder only."""
+    """Arm angles within the limits; an arm that the photo does not show lifts its shoulder only.
+
+    Motions are written for arms that hang, so an arm that the photo shows raised goes up only so far as there is room,
+    and does not fold in before the chest.
+    """
     tamed = np.stack([soft_clip(arms[..., i], limit) for i, limit in enumerate(ARM)], axis=-1)
     for side, name in enumerate(("left", "right")):
+        folding = float(np.clip(1.5 - skeleton.raised(side, 0) / 60.0, 0.0, 1.0))
+        tamed[:, side, 1] = np.where(tamed[:, side, 1] < 0, folding * tamed[:, side, 1], tamed[:, side, 1])
+        bent = np.zeros(len(tamed))
+        for level, top in enumerate(RAISED):
+            room = np.maximum(top - skeleton.raised(side, level) - bent, LEAST_RAISE)
+            turn = tamed[:, side, level]
+            tamed[:, side, level] = np.where(turn > 0, soft_clip(turn, room), turn)
+            bent = bent + np.maximum(tamed[:, side, level], 0.0)
         asked = float(np.abs(arms[:, side, :3]).max(initial=0.0))
         if not skeleton.arm_is_seen(side):
             tamed[:, side, :3] = 0.0
