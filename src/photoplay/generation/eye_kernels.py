@@ -65,7 +65,8 @@ class EyeTextures(NamedTuple):
     """One eye's pictures in rest coordinates.
 
     ``ball`` [h, w, 6] is the photo and the white without iris; ``iris`` [h, w, 7] is the iris with alpha and the catchlight;
-    ``lid`` [h, w, 6] is the closed lid and the lashes as a share of its light.
+    ``lid`` [h, w, 8] is the closed lid's skin, its share where the photo shows the open eye and its share once the eye is
+    shut, and the lashes as a share of its light.
     """
 
     ball: Array
@@ -136,14 +137,12 @@ def _opening(u: float, ly: float, upper: float, lower: float, soft: float) -> fl
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _near(
-    ly: float, upper: float, lower: float, fold: float, beyond: float, moved: float, w: float, lashes: float
-) -> bool:
+def _near(ly: float, upper: float, lower: float, fold: float, moved: float, w: float, lashes: float) -> bool:
     """Whether anything of the eye can be at that height."""
     top, bottom = upper - 0.1 * w, lower + 0.1 * w
     if moved > 0:
-        top = min(top, fold - 0.23 * w)
-        bottom += 2.2 * lashes + 0.3 * w * beyond
+        top = min(top, fold - 0.3 * w)
+        bottom += 2.2 * lashes
     return top <= ly <= bottom
 
 
@@ -163,17 +162,17 @@ def _fringe(u: float, fine: float) -> float:
 
 @njit(cache=True, nogil=True, fastmath=True)
 def _lid_shade(shut: float, height: float, u: float) -> float:
-    """A closed lid is a sphere: light in its middle, darker at the lashes, at the fold and towards the corners."""
+    """A closed lid is a sphere: light in its middle, darker at the lashes and towards the corners."""
     s = min(1.0, max(0.0, height))
     side = min(1.0, (2 * u - 1) * (2 * u - 1))
-    return 1 + shut * (0.40 * s * (1 - s) - 0.12 * fade(s / 0.16) - 0.06 * fade((1 - s) / 0.2) - 0.05 * side)
+    return 1 + shut * (0.16 * s * (1 - s) - 0.12 * fade(s / 0.2) - 0.03 * side)
 
 
 @njit(cache=True, nogil=True, fastmath=True)
 def _lash_line(u: float, d: float, w: float, soft: float, lashes: float, outer: float, shut: float) -> float:
     """Darkness 0..1 of the lid's lash line ``d`` pixels below its edge."""
-    out = abs(u - outer)
-    thick = (0.010 + 0.007 * (1 - out)) * w + 0.35 * soft
+    out = u + outer * (1 - 2 * u)
+    thick = (0.009 + 0.012 * ramp(0.0, 0.3, out) * ramp(1.0, 0.3, out)) * w + 0.35 * soft
     if d < -2.5 * thick or d > 3 * thick + 2.2 * lashes:
         return 0.0
     fine = 1 / (1 + (soft / (0.035 * w)) ** 2)
@@ -184,8 +183,7 @@ def _lash_line(u: float, d: float, w: float, soft: float, lashes: float, outer: 
         fan = u + 0.5 * (u - 0.5) * d / w
         length = lashes * shut * (1.15 - 0.75 * out) * (0.3 + 0.7 * _fringe(fan, fine)) * min(1.0, 3 * taper)
         profile = 0.7 * near + 0.3 * exp(-((d / (thick + 0.8 * length)) ** 2))
-    profile *= 0.8 + 0.2 * _fringe(1.7 * u + 0.4, fine)
-    return profile * (0.25 * ramp(-0.05, 0.02, min(u, 1 - u)) + 0.75 * taper) * (0.45 + 0.55 * shut)
+    return profile * (0.12 * ramp(-0.02, 0.05, min(u, 1 - u)) + 0.88 * taper) * (0.45 + 0.55 * shut)
 
 
 @njit(cache=True, nogil=True, fastmath=True)
@@ -228,9 +226,7 @@ def _place_row(
         if at < 0 or at >= last:
             continue
         i = int(at)
-        if not _near(
-            ly, columns[i, 0], columns[i, 3], columns[i, 5], columns[i, 8], state.moved, scale.width, scale.lashes
-        ):
+        if not _near(ly, columns[i, 0], columns[i, 3], columns[i, 5], state.moved, scale.width, scale.lashes):
             continue
         found = True
         f = np.float32(at - i)
@@ -298,21 +294,27 @@ def _lid_row(
         upper, upper_x, upper_rest, lower = place[n, 5], place[n, 6], place[n, 7], place[n, 8]
         fold, beyond, moved = place[n, 10], place[n, 13], state.moved * place[n, 12]
         closed = 0.6 * soft * ramp(0.86, 0.97, shut)
-        cover = moved * ramp(-soft, 0.0, upper - ly + soft * 0.5 + beyond * 0.3 * w + closed)
-        cover *= (1 - _opening(u, ly, upper, lower, soft)) * ramp(fold - 0.22 * w, fold - 0.02 * w, ly)
+        cover = moved * max(beyond, ramp(-soft, 0.0, upper - ly + soft * 0.5 + closed))
+        cover *= 1 - _opening(u, ly, upper, lower, soft)
         if cover > 0:
             lift = _lift(ly, fold, place[n, 11], upper_rest)
-            tx, ty = qx + 0.5 + lift * ey, qy + 0.5 - lift * ex
-            r, g, b = sample(lid, tx * factor - 0.5 - scale.left, ty * factor - 0.5 - scale.top, 0)
+            tx, ty = (
+                (qx + 0.5 + lift * ey) * factor - 0.5 - scale.left,
+                (qy + 0.5 - lift * ex) * factor - 0.5 - scale.top,
+            )
+            hole, hidden, _ = sample(lid, tx, ty, 3)
+            cover *= hole + (hidden - hole) * 0.9 * ramp(0.2, 0.9, shut)
+        if cover > 0:
+            r, g, b = sample(lid, tx, ty, 0)
             up = max(upper - ly, 0.0) / max(1 - 0.75 * shut, 0.2)
             below = 1 - (ly - upper) / (0.012 * w + 0.3)
             if up < 1.2 * scale.lashes and below > 0:
                 # The photo's own lashes ride on the edge and fold away as the lid comes down.
                 tail = (1 - ramp(scale.lashes * 0.7, scale.lashes * 1.2, up)) * min(1.0, below)
-                tail *= ramp(-0.12, 0.02 + 0.1 * shut, min(u, 1 - u))
+                tail *= ramp(-0.06, 0.06 + 0.1 * shut, min(u, 1 - u))
                 y = upper_rest - up
                 tx, ty = ox + upper_x * ex - y * ey + 0.5, oy + upper_x * ey + y * ex + 0.5
-                lash = sample(lid, tx * factor - 0.5 - scale.left, ty * factor - 0.5 - scale.top, 3)
+                lash = sample(lid, tx * factor - 0.5 - scale.left, ty * factor - 0.5 - scale.top, 5)
                 r, g, b = r * (1 - tail * (1 - lash[0])), g * (1 - tail * (1 - lash[1])), b * (1 - tail * (1 - lash[2]))
             shade = _lid_shade(shut, (upper - ly) / max(upper - fold, 1.0), u) - 1
             shade = 1 + shade * (1 - beyond) * ramp(0.5 * soft, -0.5 * soft, ly - upper)

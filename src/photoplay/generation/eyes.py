@@ -19,6 +19,8 @@ from photoplay.types import Array, Landmarks
 
 Side = Literal["left", "right"]
 _CREASE = {"right": (247, 30, 29, 27, 28, 56, 190), "left": (467, 260, 259, 257, 258, 286, 414)}
+_BROW = {"right": (46, 53, 52, 65, 55), "left": (285, 295, 282, 283, 276)}
+"""Lower edge of the brow, from the image's left to its right."""
 _COLUMNS = 160
 _EYEBALL = 2.03
 """Radius of the eyeball over that of the iris (12.0 mm over 5.9 mm)."""
@@ -161,7 +163,7 @@ class _EyeTexture:
     """Bakes one eye's textures out of the photo, in a crop of the source around the eye."""
 
     def __init__(self, source: Source, rest: Landmarks, side: Side, axes: Axes, radius: float, look: Look) -> None:
-        upper, lower, _, iris = _edges(side)
+        upper, lower, crease, iris = _edges(side)
         self.factor, self.axes, self.look, self.radius = source.factor, axes, look, radius
         self.iris_centre = rest[iris[0], :2]
         self.seed = 1 if side == "right" else 2
@@ -182,6 +184,8 @@ class _EyeTexture:
         self.oval = (rest[list(topology.FACE_OVAL), :2] + 0.5) * self.factor - 0.5 - low
         self.upper = self._edge(rest[upper, :2], grid)
         self.lower = self._edge(rest[lower, :2], grid)
+        self.fold = self._edge(rest[crease, :2], grid)
+        self.brow = self._edge(rest[list(_BROW[side]), :2], grid)
 
     def _edge(self, points: Float32[Array, "n 2"], grid: Float32[Array, c]) -> Float32[Array, "h w"]:
         local = self.axes.local(points)
@@ -191,7 +195,7 @@ class _EyeTexture:
         w = self.axes.length
         lashes = self._lash_length()
         lid = self._lid(lashes)
-        lash = np.clip((self.photo + 4) / (lid + 4), 0.2, 1.0)
+        lash = np.clip((self.photo + 4) / (lid[..., :3] + 4), 0.2, 1.0)
         sclera = self._sclera()
         iris, glint = self._iris(sclera)
         near = (np.abs(self.upper - 0.01 * w - self.y) < 0.02 * w) & (self.x > 0.2 * w) & (self.x < 0.8 * w)
@@ -226,33 +230,46 @@ class _EyeTexture:
         bright = profile >= profile.min() + 0.8 * (profile.max() - profile.min())
         return float(np.clip(steps[int(np.argmax(bright))] + 0.02, 0.06, 0.17)) * w
 
-    def _lid(self, lashes: float) -> Float32[Array, "h w 3"]:
-        """The closed lid: the photo, with the open eye and its lashes filled from the skin around, mostly from above."""
+    def _lid(self, lashes: float) -> Float32[Array, "h w 5"]:
+        """The closed lid's skin, how much of it hides the open eye with its lashes, and how much the fold above them.
+
+        The skin is filled from around the eye, so that it has the colour of what lies above and below it.
+        """
         w = self.axes.length
         outer, inner = (self.x, w - self.x) if self.seed == 1 else (w - self.x, self.x)
         reach = np.clip(np.minimum(outer + 0.1 * w, inner) / (0.2 * w), 0, 1)
         top, bottom = self.upper - (0.5 + 0.5 * reach) * lashes, self.lower + 0.06 * w
-        hole = _between(top - 0.10 * w, top + 0.01 * w, self.y) * _between(bottom + 0.05 * w, bottom - 0.03 * w, self.y)
-        hole *= _between(-0.34 * w, -0.16 * w, outer) * _between(-0.12 * w, 0.0, inner)
-        hole *= np.maximum(self._on_face(), _between(-0.08 * w, 0.04 * w, outer))
-        grey = luma(self.photo)
-        ring = (hole < 0.1) & (self.y > self.upper - 0.35 * w) & (self.y < self.upper)
-        ring &= (self.x > -0.1 * w) & (self.x < 1.1 * w)
-        pale = float(luma(self.look.skin))
-        ring &= grey > 0.45 * pale
-        skin = max(float(np.percentile(grey[ring], 60)) if ring.sum() > 20 else pale, 0.4 * pale)
-        # Brows, lashes and frames are too dark for skin, reflections too bright.
-        odd = np.clip((1 - grey / skin - 0.18) / 0.2, 0, 1) + np.clip((grey / skin - 1.3) / 0.3, 0, 1)
-        far = np.clip((np.abs(self.y - self.upper) / w - 0.3) / 0.2, 0, 1)
-        weight = (
-            (1 - hole) * np.where(self.y > self.lower, 0.3, 1.0) * (1 - 0.97 * np.minimum(odd, 1)) * (1 - 0.9 * far)
-        )
-        smooth = smooth_fill(self.photo, weight.astype(np.float32))
+        grey, pale = luma(self.photo), float(luma(self.look.skin))
+        # Rims of glasses and brows above the lashes lie over the lid and stay; lashes and folds are thinner.
+        lit = np.maximum(cv2.morphologyEx(grey, cv2.MORPH_CLOSE, self._spot(0.4)), 1.0)
+        dark = _between(0.45, 0.25, grey / lit) * _between(-0.04 * w, -0.14 * w, self.y - top)
+        kept = cv2.morphologyEx(dark.astype(np.float32), cv2.MORPH_OPEN, self._spot(0.08))
+        kept = cv2.GaussianBlur(kept, (0, 0), max(0.5, 0.015 * w * self.factor))
+        sides = _between(-0.36 * w, 0.04 * w, outer) * _between(-0.14 * w, 0.04 * w, inner) * (1 - kept)
+        sides *= np.maximum(self._on_face(), _between(-0.08 * w, 0.04 * w, outer))
+        low = _between(bottom + 0.06 * w, bottom - 0.04 * w, self.y)
+        hole = sides * low * _between(top - 0.12 * w, top + 0.01 * w, self.y)
+        fold = sides * low * _between(0.5 * (self.fold + self.brow), self.fold + 0.04 * w, self.y)
+        hidden = np.maximum(hole, fold)
+        ring = (hole < 0.1) & (fold > 0.02) & (grey > 0.3 * pale)
+        skin = float(np.percentile(grey[ring], 60)) if ring.sum() > 20 else pale
+        # Brows, lashes and frames are too dark for skin, reflections too bright, folds darker than both their sides.
+        odd = np.clip((1 - grey / skin - 0.22) / 0.2, 0, 1) + np.clip((grey / skin - 1.3) / 0.3, 0, 1)
+        line = 1 - grey / np.maximum(cv2.morphologyEx(grey, cv2.MORPH_CLOSE, self._spot(0.14)), 1.0)
+        odd += np.clip((line - 0.05) / 0.1, 0, 1)
+        far = np.clip((np.abs(self.y - self.upper) / w - 0.35) / 0.2, 0, 1)
+        seen = (1 - np.clip(1.5 * hole, 0, 1)) * (1 - 0.97 * np.minimum(odd, 1)) * (1 - 0.9 * far)
+        seen *= np.where(self.y > self.lower, 0.5, 1.0)
+        smooth = smooth_fill(self.photo, seen.astype(np.float32))
         smooth = cv2.GaussianBlur(smooth, (0, 0), 0.05 * w * self.factor)
         height, width = hole.shape
         grain = grain_field((height, width), self.look, self.factor, self.seed)[..., None]
-        mixed: Array = self.photo + (smooth + grain - self.photo) * hole[..., None]
-        return np.clip(mixed, 0, 255).astype(np.float32)
+        return np.dstack([np.clip(smooth + grain, 0, 255), hole, hidden]).astype(np.float32)
+
+    def _spot(self, size: float) -> Array:
+        """A round kernel ``size`` eye widths across."""
+        across = 2 * round(0.5 * size * self.axes.length * self.factor) + 1
+        return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (across, across)))
 
     def _on_face(self) -> Float32[Array, "h w"]:
         """1 inside the face's oval, softly 0 at its border."""
