@@ -19,6 +19,8 @@ _UPPER, _LOWER = list(topology.LIPS_INNER_UPPER), list(topology.LIPS_INNER_LOWER
 _OUTER_UPPER, _OUTER_LOWER = list(topology.LIPS_OUTER_UPPER), list(topology.LIPS_OUTER_LOWER)
 _JAW = [152, 148, 377, 176, 400, 175, 199]
 _COLUMNS = 192
+_SAME, _OTHER = 0.02, 0.09
+"""Change of an open mouth's shape, in its widths, up to which the photo stands and from which all is painted."""
 _ARCH = 25.5
 """Radius of the dental arch in millimetres."""
 _LOWER_DOWN = [topology.ARKIT_INDEX["mouthLowerDownLeft"], topology.ARKIT_INDEX["mouthLowerDownRight"]]
@@ -73,8 +75,9 @@ class MouthLayer:
         grid = np.linspace(-0.1 * axes.length, 1.1 * axes.length, _COLUMNS, dtype=np.float32)
         along = turn[:2, 0] / max(float(np.hypot(*turn[:2, 0])), 1e-6)
         out = float(np.clip(blendshapes[_TONGUE_OUT], 0, 1))
+        fresh = max(self._fresh(landmarks, motion), out)
         pose = MouthPose(
-            np.array([*axes.origin, *axes.along], np.float32),
+            np.array([*axes.origin, *axes.along, axes.length], np.float32),
             self._columns(landmarks, axes, grid),
             np.column_stack([back, -(back @ shift)]).astype(np.float32, order="C"),
             np.column_stack([back, -(back @ (shift + jaw))]).astype(np.float32, order="C"),
@@ -82,11 +85,21 @@ class MouthLayer:
             arches[1],
             anchors.astype(np.float32),
             along.astype(np.float32),
-            MouthState(float(grid[0]), float(grid[1] - grid[0]), start, step, weight, out),
+            MouthState(float(grid[0]), float(grid[1] - grid[0]), start, step, weight * min(1.0, 5 * fresh), fresh, out),
         )
         box = self._box(buffers, landmarks, out)
         if box[2] > box[0] and box[3] > box[1]:
             paint_mouth(buffers.rgb, buffers.confidence, buffers.labels, buffers.depth, box, pose, self.textures)
+
+    def _fresh(self, landmarks: Landmarks, motion: Motion) -> float:
+        """How far the mouth must be painted anew: a mouth that is open in the photo and has kept its shape needs nothing."""
+        if not self.textures.scale.open:
+            return 1.0
+        lips = _UPPER + _LOWER
+        away = landmarks[lips, :2] - motion.apply(self.rest[lips])[:, :2]
+        size = max(float(np.cbrt(abs(np.linalg.det(motion.matrix.astype(np.float64))))), 1e-3)
+        change = float(np.hypot(away[:, 0], away[:, 1]).max()) / (size * self.axes.length)
+        return min(1.0, max(0.0, (change - _SAME) / (_OTHER - _SAME)))
 
     def _hidden(self, landmarks: Landmarks, axes: Axes, edge: Array, blendshapes: Array) -> Array:
         """How far the lower teeth sink so that the lip covers them as it does unless it is pulled down."""

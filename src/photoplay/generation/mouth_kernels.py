@@ -16,24 +16,27 @@ LIP, MOUTH, TEETH, TONGUE = 7, 8, 9, 10
 
 class MouthState(NamedTuple):
     """Numbers of one mouth in one frame: where columns and arches start and how far they step, how much is painted
-    (0 at rest), how far the tongue is out (0..1)."""
+    (0 at rest), how far the inside leaves the photo's warped picture for its own layers (0..1), how far the tongue is out
+    (0..1)."""
 
     start: float
     step: float
     arch_start: float
     arch_step: float
     weight: float
+    fresh: float
     tongue_out: float
 
 
 class MouthPose(NamedTuple):
     """Where the mouth is in this frame (frame pixels).
 
-    ``axes`` [4] origin and direction of the mouth's line; ``columns`` [c, 10] over it: y of upper and lower opening, y of
-    the mesh's upper lip edge, its rest x and y, the same of the lower lip, then y of the outer borders of upper and lower
-    lip. ``inverse`` [2, 3] and ``jaw_inverse`` map frame pixels to the rest frame, moved with skull and jaw. ``upper_arch``
-    and ``lower_arch`` [c, 3]: millimetres along the arch, height offset in pixels, how far the tooth faces the camera (below
-    0: no tooth). ``anchors`` [2, 2] are the middle of the incisal edges, ``upright`` [2] the direction of the teeth's row.
+    ``axes`` [5] origin, direction and length of the mouth's line; ``columns`` [c, 10] over it: y of upper and lower
+    opening, y of the mesh's upper lip edge, its rest x and y, the same of the lower lip, then y of the outer borders of
+    upper and lower lip. ``inverse`` [2, 3] and ``jaw_inverse`` map frame pixels to the rest frame, moved with skull and
+    jaw. ``upper_arch`` and ``lower_arch`` [c, 3]: millimetres along the arch, height offset in pixels, how far the tooth
+    faces the camera (below 0: no tooth). ``anchors`` [2, 2] are the middle of the incisal edges, ``upright`` [2] the
+    direction of the teeth's row.
     """
 
     axes: Array
@@ -49,7 +52,8 @@ class MouthPose(NamedTuple):
 
 class MouthScale(NamedTuple):
     """Numbers of one mouth at rest: the textures lie ``left``, ``top`` at ``factor`` times the film's size; ``px`` pixels a
-    millimetre, ``width`` of the mouth and ``soft`` width of an edge in pixels, whether the photo shows teeth."""
+    millimetre, ``width`` of the mouth and ``soft`` width of an edge in pixels, whether the photo's mouth
+    is open and shows teeth, and how much colour it has (0 grey .. 1)."""
 
     left: float
     top: float
@@ -59,6 +63,8 @@ class MouthScale(NamedTuple):
     soft: float
     has_upper: bool
     has_lower: bool
+    open: bool
+    chroma: float
 
 
 class MouthTextures(NamedTuple):
@@ -126,13 +132,20 @@ def _arch(arch: Array, at: float) -> tuple[float, float, float]:
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _drawn(colours: Array, light: float, gum: float, rise: float) -> tuple[float, float, float]:
-    """The colour of a drawn tooth."""
+def _shaded(colour: tuple[float, float, float], light: float, chroma: float) -> tuple[float, float, float]:
+    """A colour inside the mouth under ``light`` 0..1: shadows there are warm, lit by lips and gums."""
+    warm = 0.30 * chroma * (1 - light)
+    return colour[0] * light * (1 + warm), colour[1] * light * (1 - 0.3 * warm), colour[2] * light * (1 - warm)
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def _drawn(colours: Array, gum: float, rise: float) -> tuple[float, float, float]:
+    """The colour of a drawn tooth in full light."""
     ivory = colours[0, 2] - (colours[0, 1] - colours[0, 2]) * 0.25 * rise
     return (
-        (colours[0, 0] + (colours[1, 0] - colours[0, 0]) * gum) * light,
-        (colours[0, 1] + (colours[1, 1] - colours[0, 1]) * gum) * light,
-        (ivory + (colours[1, 2] - ivory) * gum) * light,
+        colours[0, 0] + (colours[1, 0] - colours[0, 0]) * gum,
+        colours[0, 1] + (colours[1, 1] - colours[0, 1]) * gum,
+        ivory + (colours[1, 2] - ivory) * gum,
     )
 
 
@@ -158,7 +171,7 @@ def _tongue(x: float, y: float, lip: float, wide: float, out_by: float, k: float
     cover = min(1.0, max(0.0, (y - top) * k / (1.5 * soft + 1.2 * k) + 0.5))
     if cover <= 0:
         return 0.0, 0.0
-    light = 0.26 + 0.48 * ramp(top, top + 10.0 + 6.0 * wide, y)
+    light = 0.36 + 0.40 * ramp(top, top + 9.0 + 5.0 * wide, y)
     if out_by > 0:
         tip = lip + 19.0 * out_by * (max(0.0, 1 - bow**3.2)) ** 0.42 - 3.0 * (1 - out_by)
         cover *= min(1.0, max(0.0, (tip - y) * k / soft + 0.5)) * min(1.0, max(0.0, (half - abs(x)) * k / soft))
@@ -187,15 +200,17 @@ def paint_mouth(
 ) -> None:
     """Paints the mouth inside ``box`` (x0, y0, x1, y1) of the frame in place."""
     inner = np.empty((box[2] - box[0], 4), np.float32)
-    lips = np.empty((box[2] - box[0], 10), np.float32)
+    lips = np.empty((box[2] - box[0], 6), np.float32)
     for py in range(box[1], box[3]):
         _lip_row(
             rgb, labels, lips, py, box[0], pose.axes, pose.columns, pose.state, tex.photo, tex.rest_axes, tex.scale
         )
         if pose.state.weight <= 0:
             continue
-        _inner_row(inner, lips, py, box[0], pose.inverse, pose.jaw_inverse, pose.upper_arch, pose.lower_arch, pose.anchors,
-                   pose.upright, pose.state, tex.upper, tex.lower, tex.colours, tex.scale)  # fmt: skip
+        _inner_row(inner, lips, py, box[0], pose.axes, pose.inverse, pose.jaw_inverse, pose.upper_arch, pose.lower_arch,
+                   pose.anchors, pose.upright, pose.state, tex)  # fmt: skip
+        if pose.state.fresh < 1:
+            _photo_row(inner, lips, py, box[0], pose.inverse, pose.state, tex.photo, tex.scale)
         _blend_row(rgb, confidence, labels, depth, inner, lips, py, box[0], pose.anchors, pose.upright, pose.state,
                    tex.grain, tex.colours, tex.scale)  # fmt: skip
 
@@ -207,7 +222,8 @@ def _lip_row(
 ) -> None:  # fmt: skip
     """Labels the lips in one row and mends their inner rim, moved with its edge without stretch.
 
-    Writes what the row's other passes need into ``lips`` [w, 10]: y, then y of the opening's upper and lower end.
+    Writes what the row's other passes need into ``lips`` [w, 6]: y, y of the opening's upper and lower end, the texture
+    point that the mesh brings here, rest y of the upper lip's edge.
     """
     last = columns.shape[0] - 1
     for k in range(lips.shape[0]):
@@ -223,7 +239,15 @@ def _lip_row(
         lips[k, 1], lips[k, 2] = top, bottom
         if first <= y <= end:
             labels[py, px] = LIP
-        if state.weight <= 0 or not (up <= y < top or bottom < y <= low):
+        if state.weight <= 0:
+            continue
+        t = min(1.0, max(0.0, (y - up) / max(low - up, 0.5)))
+        rx, ry = up_x + (low_x - up_x) * t, up_y + (low_y - up_y) * t
+        fx, fy = rest[0] + rx * rest[2] - ry * rest[3], rest[1] + rx * rest[3] + ry * rest[2]
+        lips[k, 3] = (fx + 0.5) * scale.factor - 0.5 - scale.left
+        lips[k, 4] = (fy + 0.5) * scale.factor - 0.5 - scale.top
+        lips[k, 5] = up_y
+        if not (up <= y < top or bottom < y <= low):
             continue
         rx, ry = (up_x, up_y + y - up) if y < top else (low_x, low_y + y - low)
         fx, fy = rest[0] + rx * rest[2] - ry * rest[3], rest[1] + rx * rest[3] + ry * rest[2]
@@ -235,28 +259,38 @@ def _lip_row(
 
 @njit(cache=True, nogil=True, fastmath=True)
 def _inner_row(
-    inner: Array, lips: Array, py: int, left: int, inverse: Array, jaw_inverse: Array, upper_arch: Array, lower_arch: Array,
-    anchors: Array, upright: Array, state: MouthState, upper: Array, lower: Array, colours: Array, scale: MouthScale,
+    inner: Array, lips: Array, py: int, left: int, axes: Array, inverse: Array, jaw_inverse: Array, upper_arch: Array,
+    lower_arch: Array, anchors: Array, upright: Array, state: MouthState, tex: MouthTextures,
 ) -> None:  # fmt: skip
     """The mouth's inside in one row, from front to back: colour and label into ``inner`` [w, 4]."""
-    k, soft, ux, uy = scale.px, scale.soft, upright[0], upright[1]
+    upper, lower, colours, rest_axes, scale = tex.upper, tex.lower, tex.colours, tex.rest_axes, tex.scale
+    k, soft, ux, uy, fresh = scale.px, scale.soft, upright[0], upright[1], state.fresh
+    lip_shadow, length = 0.03 * scale.width, axes[4]
     for n in range(inner.shape[0]):
         px, y, top, bottom = left + n, lips[n, 0], lips[n, 1], lips[n, 2]
         if y < top - soft or y > bottom + soft or top > 1e8:
             continue
         red, green, blue, rest, label = 0.0, 0.0, 0.0, 1.0, MOUTH
-        shade = 1 - 0.45 * fade(max(y - top, 0.0) / (0.03 * scale.width))
+        shadow = 0.45 * fade(max(y - top, 0.0) / lip_shadow)
+        across = (px - axes[0]) * axes[2] + (py - axes[1]) * axes[3]
+        corner = 0.3 + 0.7 * ramp(-0.02, 0.20, min(across, length - across) / length)
         if scale.has_upper:
             tx, ty = _placed(inverse, px, py, scale)
+            # The photo's teeth keep its light; a shadow falls on what a lifted lip uncovers.
+            fx, fy = (tx + scale.left + 0.5) / scale.factor - 0.5, (ty + scale.top + 0.5) / scale.factor - 0.5
+            stands = (fy - rest_axes[1]) * rest_axes[2] - (fx - rest_axes[0]) * rest_axes[3]
+            lifted = min(1.0, max(0.0, (lips[n, 5] + y - top - stands) / lip_shadow))
+            tx, ty = lips[n, 3] + (tx - lips[n, 3]) * fresh, lips[n, 4] + (ty - lips[n, 4]) * fresh
             cover = sample(upper, tx, ty, 1)[2]
-            r, g, b = sample(upper, tx, ty, 0)
-            red, green, blue, rest = r * shade * cover, g * shade * cover, b * shade * cover, 1 - cover
+            r, g, b = _shaded(sample(upper, tx, ty, 0), 1 - shadow * lifted, scale.chroma)
+            red, green, blue, rest = r * cover, g * cover, b * cover, 1 - cover
         if rest > 0.01:
             ax, ay = px - anchors[0, 0], py - anchors[0, 1]
             arc, rise, facing = _arch(upper_arch, (ax * ux + ay * uy - state.arch_start) / state.arch_step)
             if facing >= 0:
                 cover, light, gum, height = _tooth(0, arc, rise - (ay * ux - ax * uy), k, soft)
-                r, g, b = _drawn(colours, light * (0.3 + 0.7 * facing) * shade, gum, height)
+                light *= (0.3 + 0.7 * facing) * (1 - shadow) * corner
+                r, g, b = _shaded(_drawn(colours, gum, height), light, scale.chroma)
                 cover *= rest * ramp(0.08, 0.3, facing)
                 red, green, blue, rest = red + r * cover, green + g * cover, blue + b * cover, rest - cover
         ax, ay = px - anchors[1, 0], py - anchors[1, 1]
@@ -271,7 +305,8 @@ def _inner_row(
             if facing >= 0 and down > rise - k - soft:
                 shade = 0.82 - 0.45 * fade(((y - top) * 0.35 + max(bottom - y, 0.0)) / (0.03 * scale.width))
                 cover, light, gum, height = _tooth(1, arc, down - rise, k, soft)
-                r, g, b = _drawn(colours, light * (0.3 + 0.7 * facing) * shade, gum, height)
+                light *= (0.3 + 0.7 * facing) * shade * corner
+                r, g, b = _shaded(_drawn(colours, gum, height), light, scale.chroma)
                 cover *= rest * ramp(0.08, 0.3, facing)
                 red, green, blue, rest = red + r * cover, green + g * cover, blue + b * cover, rest - cover
         if rest < 0.5:
@@ -284,9 +319,29 @@ def _inner_row(
             red, green, blue, rest = red + r * cover, green + g * cover, blue + b * cover, rest - cover
             if share > 0.5 and label == MOUTH:
                 label = TONGUE
-        tint = rest * (0.7 + 0.9 * (y - top) / max(bottom - top, 1.0))
+        tint = rest * (0.75 + 0.45 * (y - top) / max(bottom - top, 1.0))
         inner[n, 0], inner[n, 1] = red + colours[3, 0] * tint, green + colours[3, 1] * tint
         inner[n, 2], inner[n, 3] = blue + colours[3, 2] * tint, label
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def _photo_row(
+    inner: Array, lips: Array, py: int, left: int, inverse: Array, state: MouthState, photo: Array, scale: MouthScale
+) -> None:
+    """Fades one row of the mouth's inside from the photo's own picture, as the mesh brings it, to the painted layers.
+
+    On the way the picture slides from the mesh's stretch to the skull's rigid motion, so that teeth never show twice.
+    """
+    rigid = state.fresh if scale.has_upper else 0.0
+    for n in range(inner.shape[0]):
+        y, top, bottom = lips[n, 0], lips[n, 1], lips[n, 2]
+        if y < top - scale.soft or y > bottom + scale.soft or top > 1e8:
+            continue
+        tx, ty = _placed(inverse, left + n, py, scale)
+        r, g, b = sample(photo, lips[n, 3] + (tx - lips[n, 3]) * rigid, lips[n, 4] + (ty - lips[n, 4]) * rigid, 0)
+        inner[n, 0] = r + (inner[n, 0] - r) * state.fresh
+        inner[n, 1] = g + (inner[n, 1] - g) * state.fresh
+        inner[n, 2] = b + (inner[n, 2] - b) * state.fresh
 
 
 @njit(cache=True, nogil=True, fastmath=True)
@@ -306,7 +361,15 @@ def _blend_row(
         opening = min(1.0, max(0.0, (y - top) / soft + 0.5)) * min(1.0, max(0.0, (bottom - y) / soft + 0.5))
         opening *= min(1.0, max(0.0, gap / soft))
         if opening < 1 and gap > 0:
-            mix(rgb, px, py, 0.0, 0.0, 0.0, 0.38 * ramp(0.0, 0.10 * scale.width, gap) * fade(away) * weight)
+            mix(
+                rgb,
+                px,
+                py,
+                colours[3, 0],
+                colours[3, 1],
+                colours[3, 2],
+                0.38 * state.fresh * ramp(0.0, 0.10 * scale.width, gap) * fade(away) * weight,
+            )
         if opening > 0:
             level = 0.3 * inner[n, 0] + 0.6 * inner[n, 1] + 0.1 * inner[n, 2]
             speck = grain[(py - grain_y) % grain.shape[0], (px - grain_x) % grain.shape[1]] * min(1.0, level / 110.0)

@@ -174,16 +174,19 @@ class MouthPicture:
         split, end, two = self._ends
         split = np.minimum(split, self.lower)
         top = self.upper + margin
-        sound = top + 0.4 * np.maximum(split - top, 0)
-        drop = np.where(self.y < top, sound, self.y) - self.y
+        sound = top + 0.55 * np.maximum(split - top, 0)
+        drop = np.maximum(sound - self.y, 0)
         ys = np.arange(self.x.shape[0], dtype=np.float32)[:, None] + drop * self.factor * self.axes.along[0]
         xs = np.arange(self.x.shape[1], dtype=np.float32)[None, :] - drop * self.factor * self.axes.along[1]
-        picture = cv2.remap(
-            self._unshaded(top, sound), xs.astype(np.float32), ys.astype(np.float32), cv2.INTER_LINEAR,
+        onward = cv2.remap(
+            self.photo, xs.astype(np.float32), ys.astype(np.float32), cv2.INTER_LINEAR,
             borderMode=cv2.BORDER_REPLICATE,
         )  # fmt: skip
+        # Behind the lip the teeth go on as they are below its shadow.
+        own = np.clip((self.y - top) / np.maximum(0.4 * (sound - top), 0.5), 0, 1)[..., None]
+        picture = onward + (self.photo - onward) * own
         alpha = np.clip((split - self.y) / soft + 0.5, 0, 1)
-        alpha *= np.clip((self.y - (split - 9.5 * self.scale)) / (0.8 * self.scale + soft) + 0.5, 0, 1)
+        alpha *= np.clip((self.y - np.minimum(split - 9.5 * self.scale, top)) / (0.8 * self.scale + soft) + 1.0, 0, 1)
         sides = (
             self._toothed()
             * np.clip((self.x - 0.03 * w) / (0.05 * w), 0, 1)
@@ -201,24 +204,6 @@ class MouthPicture:
             self.photo, xs.astype(np.float32), ys.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
         )
         return upper, np.dstack([row, low * sides]).astype(np.float32)
-
-    def _unshaded(self, top: Array, sound: Array) -> Float32[Array, "h w 3"]:
-        """The photo with the upper lip's shadow on the teeth lifted."""
-        depth = (self.y - top) / np.maximum(sound - top, 0.5)
-        light = luma(self.photo)
-        lit = (self.teeth > 0.3) & (depth > 0)
-        bins = np.linspace(0, 1, 7)
-        bands = [light[lit & (depth >= low) & (depth < low + 0.2)] for low in bins]
-        levels = [np.median(band) if band.size > 4 else np.nan for band in bands]
-        profile = np.array(levels)
-        known = ~np.isnan(profile)
-        if not known.any():
-            return self.photo
-        profile = np.interp(bins, bins[known], profile[known])
-        gain = np.clip(profile[-1] / np.maximum(profile, 1.0), 1.0, 1.7)
-        factor = np.where(depth < 1, np.interp(np.clip(depth, 0, 1), bins, gain), 1.0)
-        lifted: Array = np.clip(self.photo * factor[..., None], 0, 255)
-        return lifted.astype(np.float32)
 
     def _toothed(self) -> Float32[Array, "h w"]:
         """1 over the columns in which the photo shows teeth, falling softly to 0 beside them."""
@@ -249,7 +234,7 @@ class MouthPicture:
         white = white[np.argsort(luma(white))[len(white) // 2 :]].mean(0) if len(white) else skin
         tint = white / max(float(luma(white)), 1.0)
         warm = skin / max(level, 1.0)
-        tint = 1 + 0.25 * (tint - 1) + 0.05 * (warm - 1)
+        tint = 1 + 0.5 * (tint - 1) + 0.12 * (warm - 1)
         bright = float(np.clip(max(float(luma(white)), 1.16 * level), 0.0, max(1.5 * level, 90.0)))
         return (tint * min(bright, 245.0)).astype(np.float32)
 
@@ -273,7 +258,7 @@ class MouthPicture:
                 teeth = own[luma(own) >= np.percentile(luma(own), 50)].mean(0)
         skin = self.look.skin
         rosy = 0.5 * lip + 0.5 * skin * (float(luma(lip)) / max(float(luma(skin)), 1.0)) * red
-        cavity = float(luma(lip)) * 0.15 * (1 + (red - 1) * 2.2)
+        cavity = float(luma(lip)) * 0.20 * (1 + chroma * (np.array([1.62, 0.74, 0.72]) - 1))
         return np.asarray(np.stack([teeth, rosy * red * 0.85, lip * red * 0.85, cavity]).clip(0, 255), np.float32)
 
     def bake(self) -> MouthTextures:
@@ -296,5 +281,7 @@ class MouthPicture:
                 float(max(1.0, 2.2 * self.look.blur)),
                 bool(upper[..., 3].any()),
                 bool(lower[..., 3].any()),
+                self.open,
+                self.look.chroma,
             ),
         )
