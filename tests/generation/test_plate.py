@@ -3,7 +3,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from photoplay.generation.matting import firm_matte, with_stray_hair
+from photoplay.generation.matting import FAINT, edge_softness, firm_matte
 from photoplay.generation.plate import background_plate, fill_smooth, fill_texture, premultiplied
 
 
@@ -79,28 +79,41 @@ def test_foreground_is_freed_from_the_old_background():
     assert np.abs(cut[..., :3] + (1 - a) * behind - photo).max() < 6
 
 
+def even(softness: float, size: int = 200) -> np.ndarray:
+    return np.full((size, size), softness, np.float32)
+
+
 def test_doubtful_areas_become_person_or_background_and_soft_edges_stay():
     soft = disc(200, 60, 3)
-    assert np.abs(firm_matte(soft, 12).astype(int) - soft).max() <= 1
+    assert np.abs(firm_matte(soft, even(12)).astype(int) - soft).max() <= FAINT
     doubtful = np.maximum(soft, 70)
-    firm = firm_matte(doubtful, 8)
+    firm = firm_matte(doubtful, even(8))
     assert firm[:20].max() == 0
     hollow = soft.copy()
     hollow[95:105, 95:105] = 140
-    assert firm_matte(hollow, 8)[100, 100] == 255
+    assert firm_matte(hollow, even(8))[100, 100] == 255
     hollow[95:105, 95:105] = 0
-    assert firm_matte(hollow, 8)[100, 100] == 255
+    assert firm_matte(hollow, even(8))[100, 100] == 255
     hollow[75:125, 75:125] = 0
-    assert firm_matte(hollow, 8)[100, 100] == 0
+    assert firm_matte(hollow, even(8))[100, 100] == 0
 
 
-def test_a_hair_on_a_smooth_background_is_found_and_a_busy_background_is_left_alone():
-    photo = np.full((200, 200, 3), 180, np.uint8)
-    matte = disc(200, 40, 1)
-    photo[matte > 127] = (60, 40, 30)
-    cv2.line(photo, (135, 100), (158, 92), (120, 100, 90), 1)
-    found = with_stray_hair(photo, matte, np.array([100.0, 100.0], np.float32), 90.0)
-    assert found[93:97, 147:152].max() >= 120
-    assert found[150:, 150:].max() == 0
-    busy = np.random.default_rng(0).integers(0, 255, (200, 200, 3)).astype(np.uint8)
-    assert (with_stray_hair(busy, matte, np.array([100.0, 100.0], np.float32), 90.0) == matte).mean() > 0.98
+def test_a_frayed_edge_becomes_a_smooth_line_and_specks_around_it_go():
+    noise = np.random.default_rng(0).normal(0, 60, (200, 200))
+    frayed = np.clip(disc(200, 60, 2) + noise, 0, 255).astype(np.uint8)
+    firm = firm_matte(frayed, even(1.5))
+    angle, outline = np.linspace(0, 2 * np.pi, 720), []
+    for a in angle:
+        r = np.arange(40, 80)
+        ray = firm[np.rint(100 + r * np.sin(a)).astype(int), np.rint(100 + r * np.cos(a)).astype(int)]
+        outline.append(r[ray > 127].max())
+    assert np.std(outline) < 1.5
+    rough = np.array([np.hypot(*(np.argwhere(frayed[:, x] > 127)[:1, 0] - 100, x - 100)) for x in range(60, 140)])
+    assert np.std(rough) > 3 * np.std(outline)
+    assert np.hypot(*(np.argwhere(firm > 0) - 100).T).max() < 70
+
+
+def test_edges_are_soft_around_the_head_and_narrow_along_the_clothes():
+    softness = edge_softness((400, 400), np.array([200.0, 100.0], np.float32), 100.0)
+    assert softness[60, 200] == softness.max() > 3 * softness[300, 200]
+    assert softness[100, 0] == softness[399].max() == softness.min() >= 1

@@ -19,7 +19,7 @@ from photoplay.generation.face_layers import FaceLayers
 from photoplay.generation.layers import FAR, NEAR, Layer
 from photoplay.generation.limb_cut import cut_arm
 from photoplay.generation.limbs import SIDES, Arm
-from photoplay.generation.matting import SOFT_EDGE, firm_matte, with_stray_hair
+from photoplay.generation.matting import edge_softness, firm_matte
 from photoplay.generation.mesh import face_height, smoothstep
 from photoplay.generation.person import FramedTrack, person_layer
 from photoplay.generation.plate import background_plate, premultiplied
@@ -138,8 +138,8 @@ def _person(
 
 def _cut_line(scene: Scene, track: MotionTrack) -> Mask:
     height, centre = face_height(track.rest_landmarks), track.rest_landmarks[:, :2].mean(0)
-    matte = firm_matte(subject_matte(scene, track.subject), SOFT_EDGE * height)
-    return with_stray_hair(scene.photo.pixels, matte, centre, height)
+    matte = subject_matte(scene, track.subject)
+    return firm_matte(matte, edge_softness(matte.shape, centre, height))
 
 
 def subject_matte(scene: Scene, subject: int) -> Mask:

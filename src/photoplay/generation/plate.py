@@ -36,6 +36,8 @@ LEVELS = ((48, 10), (96, 5), (192, 3), (384, 2))
 """Longer side of the picture in pixels and rounds of search and vote, for each level of the patch search."""
 FAITH = (0.35, 0.06)
 """How much a filled pixel should look like the nearest known one, and how far that reaches (share of the longer side)."""
+TONE = 0.03
+"""How far the tone of the nearest known pixels reaches into the filled part (share of the longer side)."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +153,17 @@ def fill_texture(
     out = cv2.resize(level.picture, (width, height), interpolation=cv2.INTER_LINEAR)
     out = np.where(hole[..., None] > 0, out, image).astype(np.float32)
     plate_kernels.enlarge(image, hole, level.index, level.match, level.cost, level.targets, out)
-    return out
+    tone = cv2.resize(_tone(level.picture, prior, gap), (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(out + tone * (hole[..., None] > 0), np.float32)
+
+
+def _tone(
+    picture: Float32[Array, "h w 3"], prior: Float32[Array, "h w 3"], gap: UInt8[Array, "h w"]
+) -> Float32[Array, "h w 3"]:
+    """What must be added to the filled ``picture`` for its tone to run on from the known part beyond the gap's border."""
+    depth = cv2.distanceTransform(gap, cv2.DIST_L2, cv2.DIST_MASK_5) / max(gap.shape)
+    off = cv2.GaussianBlur(prior - picture, (0, 0), max(gap.shape) / 200)
+    return np.asarray(off * np.exp(-depth / TONE)[..., None], np.float32)
 
 
 def background_plate(framed: Rgb, matte: Mask, reach: int) -> Rgb:
@@ -192,7 +204,8 @@ def premultiplied(texture: Rgb, alpha: Mask, behind: Rgb) -> UInt8[Array, "h w 4
         length = np.square(way).sum(1)
         measured = np.clip(((pixel - back) * way).sum(1) / np.maximum(length, 1), 0, 1)
         sure = np.clip((np.sqrt(length) - 25) / 50, 0, 1) * 0.85
-        matte = (matte + np.clip((measured - matte) * sure, -0.7, 0.3))[:, None]
+        doubt = 4 * matte * (1 - matte)
+        matte = (matte + np.clip((measured - matte) * sure, -0.7 * doubt, 0.3 * doubt))[:, None]
         trust = np.clip((matte - 0.2) / 0.7, 0, 1)
         mixed = solid * matte * (1 - trust) + (pixel - (1 - matte) * back) * trust
         cut[rows, columns, :3] = np.rint(np.clip(mixed, 0, 255 * matte))
