@@ -41,6 +41,8 @@ from photoplay.types import (
 __all__ = ["Stage", "build_source", "render", "set_stage"]
 
 WORKERS = 2
+LARGEST = 1600
+"""Longer side in pixels at which the cut line is drawn at most."""
 UNSEEN = 90
 """Confidence of background that no photo shows."""
 
@@ -139,7 +141,12 @@ def _person(
 def _cut_line(scene: Scene, track: MotionTrack) -> Mask:
     height, centre = face_height(track.rest_landmarks), track.rest_landmarks[:, :2].mean(0)
     matte = subject_matte(scene, track.subject)
-    return firm_matte(matte, edge_softness(matte.shape, centre, height))
+    full = matte.shape[::-1]
+    scale = min(1.0, LARGEST / max(full))
+    if scale < 1:
+        matte = cv2.resize(matte, (round(full[0] * scale), round(full[1] * scale)), interpolation=cv2.INTER_AREA)
+    firm = firm_matte(matte, edge_softness(matte.shape, centre * np.float32(scale), height * scale))
+    return firm if scale == 1 else np.asarray(cv2.resize(firm, full, interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def subject_matte(scene: Scene, subject: int) -> Mask:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, UInt8
 
 from photoplay.generation.mesh import smoothstep
 from photoplay.types import Array, Mask
@@ -17,7 +17,7 @@ PERSON = 70
 """From this value of the matte on a doubtful area counts as the person's: better held too much than torn."""
 
 
-def edge_softness(shape: tuple[int, int], centre: Float32[Array, 2], height: float) -> Float32[Array, "h w"]:
+def edge_softness(shape: tuple[int, ...], centre: Float32[Array, 2], height: float) -> Float32[Array, "h w"]:
     """How far the soft edge may reach at each pixel: wide around the head, where hair is, narrow along the clothes.
 
     ``centre`` and ``height`` are the face's, in pixels.
@@ -29,6 +29,11 @@ def edge_softness(shape: tuple[int, int], centre: Float32[Array, 2], height: flo
     return (narrow + (max(HAIR_EDGE * height, narrow) - narrow) * hair).astype(np.float32)
 
 
+def _distance(mask: UInt8[Array, "h w"]) -> Float32[Array, "h w"]:
+    """How far each pixel inside ``mask`` is from the nearest one outside."""
+    return np.asarray(cv2.distanceTransform(mask, cv2.DIST_L2, cv2.DIST_MASK_5), np.float32)
+
+
 def firm_matte(matte: Mask, softness: Float32[Array, "h w"]) -> Mask:
     """The matte with its soft values kept only along its edge: doubtful areas become person or background.
 
@@ -38,9 +43,9 @@ def firm_matte(matte: Mask, softness: Float32[Array, "h w"]) -> Mask:
     widest = float(softness.max())
     if widest < 0.5:
         return matte
-    closing = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * int(np.ceil(widest)) + 1,) * 2)
     solid = (matte > PERSON).astype(np.uint8)
-    closed = cv2.morphologyEx(solid, cv2.MORPH_CLOSE, closing)
+    wide = (_distance(1 - solid) <= np.ceil(widest)).astype(np.uint8)
+    closed = _distance(wide) > np.ceil(widest)
     solid = np.where(matte > PERSON // 2, closed, solid).astype(np.uint8)
     for value in (0, 1):
         count, groups, stats, _ = cv2.connectedComponentsWithStats((solid == value).astype(np.uint8), connectivity=4)
@@ -48,9 +53,7 @@ def firm_matte(matte: Mask, softness: Float32[Array, "h w"]) -> Mask:
         small[0] = False
         if count > 1:
             solid[small[groups]] = 1 - value
-    inward = cv2.distanceTransform(solid, cv2.DIST_L2, cv2.DIST_MASK_5)
-    outward = cv2.distanceTransform(1 - solid, cv2.DIST_L2, cv2.DIST_MASK_5)
-    depth = np.clip(inward, 0, 3 * widest) - np.clip(outward, 0, 3 * widest)
+    depth = np.minimum(_distance(solid), 3 * widest) - np.minimum(_distance(1 - solid), 3 * widest)
     depth = cv2.GaussianBlur(depth, (0, 0), float(np.clip(widest / 6, 1.0, 4.0))) / softness
     least, most = np.clip(2 * depth - 1, 0, 1), np.clip(1.5 + depth, 0, 1)
     firm = np.clip(np.where(matte > FAINT, matte, 0).astype(np.float32), least * 255, most * 255)

@@ -158,11 +158,16 @@ def _labels(framing: Framing, head: HeadField, rest: Landmarks) -> UInt8[Array, 
 
 def _skin_coloured(framing: Framing, face: Bool[Array, "h w"]) -> Bool[Array, "h w"]:
     """Where the picture has the face's own colour: ears and neck."""
-    small = cv2.resize(framing.texture, (face.shape[1], face.shape[0]), interpolation=cv2.INTER_AREA)
-    colours = cv2.cvtColor(cv2.medianBlur(small, 5), cv2.COLOR_RGB2YCrCb).astype(np.float32)
     if not face.any():
         return face
-    usual = np.median(colours[face], axis=0)
-    spread = np.maximum(1.5 * np.std(colours[face], axis=0), (30, 5, 5))
-    alike = (np.abs(colours - usual) / spread).max(-1) < 1.6
-    return np.asarray(cv2.medianBlur(alike.astype(np.uint8), 5) > 0)
+    half = (max(1, face.shape[1] // 2), max(1, face.shape[0] // 2))
+    small = cv2.resize(framing.texture, half, interpolation=cv2.INTER_AREA)
+    colours = cv2.cvtColor(cv2.medianBlur(small, 3), cv2.COLOR_RGB2YCrCb)
+    inside = colours[cv2.resize(face.astype(np.uint8), half, interpolation=cv2.INTER_AREA) > 0].astype(np.float32)
+    if not len(inside):
+        return face
+    usual = np.median(inside, axis=0)
+    reach = 1.6 * np.maximum(1.5 * np.std(inside, axis=0), (30, 5, 5))
+    alike = cv2.inRange(colours, np.clip(usual - reach, 0, 255), np.clip(usual + reach, 0, 255))
+    alike = cv2.resize(alike, face.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return np.asarray(cv2.medianBlur(alike, 5) > 127)

@@ -174,14 +174,13 @@ def background_plate(framed: Rgb, matte: Mask, reach: int) -> Rgb:
     person = (matte > 5).astype(np.uint8)
     if not person.any():
         return framed.copy()
-    size = 2 * reach + 1
-    hole = cv2.dilate(person, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)))
+    off = cv2.distanceTransform(1 - person, cv2.DIST_L2, cv2.DIST_MASK_5)
+    hole = (off <= reach).astype(np.uint8)
     if hole.all():
         hole[0, 0] = 0
     image = framed.astype(np.float32)
     filled = fill_texture(image, hole)
-    edge = cv2.distanceTransform(1 - person, cv2.DIST_L2, cv2.DIST_MASK_5) / reach
-    blend = np.clip(2 - 2.5 * edge, 0, 1)[..., None]
+    blend = np.clip(2 - 2.5 / reach * off, 0, 1)[..., None]
     plate = image + (filled - image) * blend
     return np.asarray(np.clip(np.rint(plate), 0, 255), np.uint8)
 
@@ -193,10 +192,11 @@ def premultiplied(texture: Rgb, alpha: Mask, behind: Rgb) -> UInt8[Array, "h w 4
     background to the people's nearest solid colour; and the colour is drawn towards that solid colour, so that no fringe
     of the old background travels along.
     """
-    cut = np.dstack([texture, alpha])
-    cut[alpha == 0] = 0
-    rows, columns = np.nonzero((alpha > 0) & (alpha < 250))
-    if len(rows):
+    cut = np.asarray(cv2.merge([*cv2.split(texture), alpha]), np.uint8)
+    cut = np.asarray(cv2.bitwise_and(cut, cut, mask=alpha), np.uint8)
+    edge = cv2.findNonZero(((alpha > 0) & (alpha < 250)).astype(np.uint8))
+    if edge is not None:
+        columns, rows = edge[:, 0, 0], edge[:, 0, 1]
         solid = _solid_colour(texture, alpha, rows, columns)
         pixel, back = texture[rows, columns].astype(np.float32), behind[rows, columns].astype(np.float32)
         matte = alpha[rows, columns].astype(np.float32) / 255

@@ -136,6 +136,16 @@ def shade(
             fu, fv = u - np.float32(iu), v - np.float32(iv)
             w00, w01 = (one - fu) * (one - fv), fu * (one - fv)
             w10, w11 = (one - fu) * fv, fu * fv
+            covered = (
+                texture[iv, iu, 3] or texture[iv, iu + 1, 3] or texture[iv + 1, iu, 3] or texture[iv + 1, iu + 1, 3]
+            )
+            if not covered:
+                for k in range(3):
+                    if rgb[y, x, k] != photo[y, x, k]:
+                        below = np.float32(rgb[y, x, k])
+                        below += (np.float32(photo[y, x, k]) - below) * untouched
+                        rgb[y, x, k] = np.uint8(below + np.float32(0.5))
+                continue
             alpha = (
                 w00 * texture[iv, iu, 3] + w01 * texture[iv, iu + 1, 3]
                 + w10 * texture[iv + 1, iu, 3] + w11 * texture[iv + 1, iu + 1, 3]
