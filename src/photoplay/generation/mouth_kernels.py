@@ -171,7 +171,7 @@ def _tongue(x: float, y: float, lip: float, wide: float, out_by: float, k: float
     cover = min(1.0, max(0.0, (y - top) * k / (1.5 * soft + 1.2 * k) + 0.5))
     if cover <= 0:
         return 0.0, 0.0
-    light = 0.36 + 0.40 * ramp(top, top + 9.0 + 5.0 * wide, y)
+    light = 0.36 + 0.40 * ramp(top, top + 8.0 + 4.0 * wide, y)
     if out_by > 0:
         tip = lip + 19.0 * out_by * (max(0.0, 1 - bow**3.2)) ** 0.42 - 3.0 * (1 - out_by)
         cover *= min(1.0, max(0.0, (tip - y) * k / soft + 0.5)) * min(1.0, max(0.0, (half - abs(x)) * k / soft))

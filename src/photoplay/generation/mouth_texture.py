@@ -20,6 +20,8 @@ _EYES = [
     (list(topology.RIGHT_EYE_UPPER), list(topology.RIGHT_EYE_LOWER), topology.RIGHT_IRIS[0]),
     (list(topology.LEFT_EYE_UPPER), list(topology.LEFT_EYE_LOWER), topology.LEFT_IRIS[0]),
 ]
+_SKIN = np.array([1.18, 0.95, 0.80], np.float32)
+"""The usual hue of skin in white light, as a share of its luma."""
 _BINS = 48
 """Columns over the mouth in which teeth are looked for."""
 _EYE_DISTANCE = 63.0
@@ -152,6 +154,10 @@ class MouthPicture:
         known = ~np.isnan(ends)
         if not known.any():
             return self.lower.copy(), self.lower.copy(), False
+        # A spot of light on the lip is no tooth: no column reaches far below the row's even line.
+        at, degree = np.flatnonzero(known), min(2, int(known.sum()) - 1)
+        even = np.polyval(np.polyfit(at, ends[at], degree), at)
+        ends[at] = np.minimum(ends[at], even + 0.4 * self.scale)
         two = float(np.isfinite(seams[known]).mean()) > 0.5
         upper = seams if two else ends
         return self._over_columns(upper), self._over_columns(ends), two
@@ -220,23 +226,23 @@ class MouthPicture:
         return np.interp(self.x, (np.arange(_BINS) + 0.5) / _BINS * w, level).astype(np.float32)
 
     def _white(self) -> Float32[Array, 3]:
-        """A white thing in the face's light: the sclera's brighter part, kept near the skin's own brightness."""
+        """A white thing in the face's light: told from the skin's hue and, where they are seen, the whites of the eyes."""
+        skin, level, chroma = self.look.skin, max(float(luma(self.look.skin)), 1.0), self.look.chroma
+        usual = 1 + chroma * (_SKIN / float(luma(_SKIN)) - 1)
+        tint = 1 + 0.6 * (skin / level / usual - 1) + 0.25 * (skin / level - 1)
         whites = []
         for upper, lower, iris in _EYES:
             width = float(np.hypot(*(self.rest[upper[0], :2] - self.rest[upper[-1], :2])))
             middle = 0.45 * self.rest[upper, :2] + 0.55 * self.rest[lower, :2]
             for spot in (middle[3], middle[5]):
-                if float(np.hypot(*(spot - self.rest[iris, :2]))) > 0.1 * width:
-                    whites.append(self._photo_at(spot))
-        skin = self.look.skin
-        level = float(luma(skin))
-        white = np.array(whites, np.float32)
-        white = white[np.argsort(luma(white))[len(white) // 2 :]].mean(0) if len(white) else skin
-        tint = white / max(float(luma(white)), 1.0)
-        warm = skin / max(level, 1.0)
-        tint = 1 + 0.5 * (tint - 1) + 0.12 * (warm - 1)
-        bright = float(np.clip(max(float(luma(white)), 1.16 * level), 0.0, max(1.5 * level, 90.0)))
-        return (tint * min(bright, 245.0)).astype(np.float32)
+                colour = self._photo_at(spot)
+                light = float(luma(colour))
+                if float(np.hypot(*(spot - self.rest[iris, :2]))) > 0.1 * width and light > 0.7 * level:
+                    whites.append(colour / light)
+        if whites:
+            tint = 0.5 * tint + 0.5 * np.mean(whites, axis=0)
+        white = tint * 1.16 * level / max(float(luma(tint.astype(np.float32))), 0.1)
+        return (white * min(1.0, 248.0 / float(white.max()))).astype(np.float32)
 
     def _photo_at(self, spot: Float32[Array, 2]) -> Float32[Array, 3]:
         x, y = ((spot + 0.5) * self.factor - 0.5).astype(int)
@@ -247,7 +253,7 @@ class MouthPicture:
     def _colours(self) -> Float32[Array, "4 3"]:
         """Teeth, gums, tongue and cavity in this photo's light; grey in a grey photo."""
         chroma = self.look.chroma
-        ivory = 1 + chroma * (np.array([1.0, 0.965, 0.87]) - 1)
+        ivory = 1 + chroma * (np.array([1.0, 0.965, 0.86]) - 1)
         red = 1 + chroma * (np.array([1.10, 0.86, 0.86]) - 1)
         lip = self.lip
         teeth = self._white() * ivory * 0.92
@@ -259,7 +265,7 @@ class MouthPicture:
         skin = self.look.skin
         rosy = 0.5 * lip + 0.5 * skin * (float(luma(lip)) / max(float(luma(skin)), 1.0)) * red
         cavity = float(luma(lip)) * 0.20 * (1 + chroma * (np.array([1.62, 0.74, 0.72]) - 1))
-        return np.asarray(np.stack([teeth, rosy * red * 0.85, lip * red * 0.85, cavity]).clip(0, 255), np.float32)
+        return np.asarray(np.stack([teeth, rosy * red * 0.85, lip * red**2 * 0.85, cavity]).clip(0, 255), np.float32)
 
     def bake(self) -> MouthTextures:
         upper, lower = self._rows()
