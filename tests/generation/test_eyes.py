@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
+import cv2
 import numpy as np
 import pytest
 
 from photoplay import topology
+from photoplay.generation.buffers import FrameBuffers
+from photoplay.generation.face_layers import FaceLayers
 from photoplay.types import Array, Label
-from tests.generation.faces_at_rest import blinked, face, frame, painted
+from tests.generation.faces_at_rest import NEUTRAL, STILL, blinked, face, frame, painted
 
 RIGHT, LEFT = (33, 133), (263, 362)
 
@@ -17,6 +21,16 @@ def around(landmarks: Array, corners: tuple[int, int], pad: float = 0.1) -> tupl
     width = float(np.hypot(*(a - b)))
     (x0, y0), (x1, y1) = np.minimum(a, b) - pad * width, np.maximum(a, b) + pad * width
     return slice(int(y0 - 0.3 * width), int(y1 + 0.3 * width)), slice(int(x0), int(x1) + 1)
+
+
+def painted_on(rgb: Array, landmarks: Array) -> FrameBuffers:
+    """The frame of another picture of the same face, twice the film's size, with its own layers painted."""
+    source, rest = face()
+    buffers = frame()
+    buffers.rgb[:] = cv2.resize(rgb, (256, 256), interpolation=cv2.INTER_AREA)
+    layers = FaceLayers.build(replace(source, rgb=rgb), rest, NEUTRAL)
+    layers.paint(buffers, landmarks, NEUTRAL, STILL)
+    return buffers
 
 
 def test_a_blink_closes_the_eye_wholly() -> None:
@@ -127,3 +141,46 @@ def test_confidence_says_what_was_invented() -> None:
     closed = painted(blinked(face()[1], 1.0))
     assert closed.confidence[closed.labels == Label.LID].mean() < 120
     assert closed.confidence[:20].min() == 255
+
+
+@pytest.mark.parametrize("corners", [RIGHT, LEFT])
+@pytest.mark.parametrize("shut", [0.3, 0.7, 1.0])
+def test_nothing_dark_is_drawn_beyond_the_outer_corner(corners: tuple[int, int], shut: float) -> None:
+    """Lashes and shadow there stay as they are or fade into the skin."""
+    _, rest = face()
+    outer, inner = rest[corners[0], :2], rest[corners[1], :2]
+    along, width = (outer - inner) / np.hypot(*(outer - inner)), float(np.hypot(*(outer - inner)))
+    y, x = np.mgrid[:256, :256]
+    out, side = (x - outer[0]) * along[0] + (y - outer[1]) * along[1], (y - outer[1]) * abs(along[0])
+    there = (out > 0.06 * width) & (out < 0.5 * width) & (np.abs(side) < 0.35 * width)
+    before, after = (b.rgb.astype(float).mean(-1) for b in (frame(), painted(blinked(rest, shut))))
+    assert there.sum() > 100
+    assert (before - after)[there].max() < 8
+
+
+@pytest.mark.parametrize("fold", [27, 257])
+def test_the_fold_fades_as_the_eye_closes(fold: int) -> None:
+    """A dark line drawn along the fold is gone from the closed eye, and all there from the open one."""
+    source, rest = face()
+    rgb = source.rgb.copy()
+    x, y = (round(2 * float(v) + 0.5) for v in rest[fold, :2])
+    rgb[y - 1 : y + 2, x - 9 : x + 10] = rgb[y - 1 : y + 2, x - 9 : x + 10] * 0.6
+    window = slice(y // 2 - 4, y // 2 + 5), slice(x // 2 - 3, x // 2 + 4)
+
+    def line(landmarks: Array) -> float:
+        rows = painted_on(rgb, landmarks).rgb[window].astype(float).mean((1, 2))
+        return float(1 - rows.min() / np.median(rows))
+
+    assert line(blinked(rest, 0.0)) > 0.2
+    assert line(blinked(rest, 1.0)) < 0.3 * line(blinked(rest, 0.0))
+
+
+def test_rims_of_glasses_stay_over_the_closed_lid() -> None:
+    source, rest = face()
+    rgb = source.rgb.copy()
+    top = 2 * float(rest[[27, 257], 1].mean()) - 6
+    height = round(0.3 * float(np.hypot(*(rest[33, :2] - rest[133, :2]))))
+    rgb[round(top) - height : round(top)] = 20
+    rim = painted_on(rgb, blinked(rest, 1.0)).rgb[round((top - height) / 2) + 1 : round(top / 2) - 1]
+    assert len(rim) >= 3
+    assert rim.max() < 40

@@ -176,7 +176,7 @@ def _lash_line(u: float, d: float, w: float, soft: float, lashes: float, outer: 
     if d < -2.5 * thick or d > 3 * thick + 2.2 * lashes:
         return 0.0
     fine = 1 / (1 + (soft / (0.035 * w)) ** 2)
-    taper = ramp(-0.03, 0.22, out) * (1 - ramp(0.62, 1.02, out))
+    taper = ramp(-0.02, 0.3, out) * (1 - ramp(0.62, 1.02, out))
     near = exp(-((d / thick) ** 2))
     profile = near
     if d > 0 and shut > 0:
@@ -234,7 +234,7 @@ def _place_row(
         for k in range(9):
             place[n, 5 + k] = columns[i, k] + (columns[i + 1, k] - columns[i, k]) * f
         # Lids that have all but met have met: the two curves never quite agree, and a little white lies below the lower.
-        over = 0.035 * scale.width * min(1.0, 4 * max(0.0, min(place[n, 3], 1 - place[n, 3])))
+        over = 0.035 * scale.width * min(1.0, 8 * max(0.0, min(place[n, 3], 1 - place[n, 3])))
         place[n, 5] += max(place[n, 8] + over - place[n, 5], 0.0) * ramp(0.86, 0.97, state.shut)
     return found
 
@@ -293,9 +293,11 @@ def _lid_row(
         px, qx, qy, u, ly = left + n, place[n, 1], place[n, 2], place[n, 3], place[n, 4]
         upper, upper_x, upper_rest, lower = place[n, 5], place[n, 6], place[n, 7], place[n, 8]
         fold, beyond, moved = place[n, 10], place[n, 13], state.moved * place[n, 12]
-        closed = 0.6 * soft * ramp(0.86, 0.97, shut)
-        cover = moved * max(beyond, ramp(-soft, 0.0, upper - ly + soft * 0.5 + closed))
-        cover *= 1 - _opening(u, ly, upper, lower, soft)
+        # Lids that meet leave no sliver between them.
+        upper += 0.7 * soft * ramp(0.86, 0.97, shut)
+        cover = ramp(-soft, 0.0, upper - ly + soft * 0.5)
+        cover += (ramp(0.1, 0.7, shut) - cover) * beyond
+        cover *= moved * (1 - _opening(u, ly, place[n, 5], lower, soft))
         if cover > 0:
             lift = _lift(ly, fold, place[n, 11], upper_rest)
             tx, ty = (
@@ -311,7 +313,7 @@ def _lid_row(
             if up < 1.2 * scale.lashes and below > 0:
                 # The photo's own lashes ride on the edge and fold away as the lid comes down.
                 tail = (1 - ramp(scale.lashes * 0.7, scale.lashes * 1.2, up)) * min(1.0, below)
-                tail *= ramp(-0.06, 0.06 + 0.1 * shut, min(u, 1 - u))
+                tail *= ramp(-0.06, 0.06 + 0.16 * shut, min(u, 1 - u))
                 y = upper_rest - up
                 tx, ty = ox + upper_x * ex - y * ey + 0.5, oy + upper_x * ey + y * ex + 0.5
                 lash = sample(lid, tx * factor - 0.5 - scale.left, ty * factor - 0.5 - scale.top, 5)

@@ -210,7 +210,7 @@ class _EyeTexture:
                 float(self.factor),
                 w,
                 float(max(1.0, 2.2 * self.look.blur)),
-                float(np.clip(line, 0.35, 0.68)),
+                float(np.clip(line, 0.35, 0.62)),
                 lashes,
                 0.0 if self.seed == 1 else 1.0,
             ),
@@ -254,11 +254,11 @@ class _EyeTexture:
         ring = (hole < 0.1) & (fold > 0.02) & (grey > 0.3 * pale)
         skin = float(np.percentile(grey[ring], 60)) if ring.sum() > 20 else pale
         # Brows, lashes and frames are too dark for skin, reflections too bright, folds darker than both their sides.
-        odd = np.clip((1 - grey / skin - 0.22) / 0.2, 0, 1) + np.clip((grey / skin - 1.3) / 0.3, 0, 1)
+        odd = np.clip((1 - grey / skin - 0.15) / 0.2, 0, 1) + np.clip((grey / skin - 1.45) / 0.3, 0, 1)
         line = 1 - grey / np.maximum(cv2.morphologyEx(grey, cv2.MORPH_CLOSE, self._spot(0.14)), 1.0)
         odd += np.clip((line - 0.05) / 0.1, 0, 1)
         far = np.clip((np.abs(self.y - self.upper) / w - 0.35) / 0.2, 0, 1)
-        seen = (1 - np.clip(1.5 * hole, 0, 1)) * (1 - 0.97 * np.minimum(odd, 1)) * (1 - 0.9 * far)
+        seen = _between(0.75, 0.45, hole) * (1 - 0.97 * np.minimum(odd, 1)) * (1 - 0.9 * far)
         seen *= np.where(self.y > self.lower, 0.5, 1.0)
         smooth = smooth_fill(self.photo, seen.astype(np.float32))
         smooth = cv2.GaussianBlur(smooth, (0, 0), 0.05 * w * self.factor)
