@@ -110,7 +110,11 @@ def test_other_kinds_of_film_are_sealed_too(portrait_file: Path, tmp_path: Path,
 
 def test_single_frames_are_sealed_pictures_of_the_film(portrait_file: Path, tmp_path: Path) -> None:
     stills = tmp_path / "stills"
-    clip = photoplay.animate(portrait_file, template="nod", out=tmp_path / "film.mp4", stills=stills, **SHORT)
+    sheet = tmp_path / "sheet.png"
+    clip = photoplay.animate(
+        portrait_file, template="nod", out=tmp_path / "film.mp4", stills=stills, sheet=sheet, **SHORT
+    )
+    assert verify(sheet).state == "trusted"
     files = sorted(stills.iterdir())
     assert len(files) == 12
     assert verify(files[5]).state == "trusted"

@@ -89,6 +89,7 @@ def animate(
     stills: Annotated[
         Path | None, typer.Option(help="A new folder for every frame as a PNG.", show_default=False)
     ] = None,
+    sheet: Annotated[Path | None, typer.Option(help="Also a contact sheet, as a PNG.", show_default=False)] = None,
     profile: Annotated[bool, typer.Option("--profile", help="Print the time of each stage.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -105,6 +106,7 @@ def animate(
             prompt=prompt,
             out=out,
             stills=stills,
+            sheet=sheet,
             progress=progress,
             seconds=seconds,
             fps=fps,
@@ -137,8 +139,6 @@ def demo(
     out: Annotated[Path, typer.Option("--out", "-o", help="The film to write.")] = Path("out/demo.mp4"),
 ) -> None:
     """Make a first film and a contact sheet of it."""
-    from photoplay.finishing.sheet import film_sheet
-    from photoplay.media import save_image
     from photoplay.pipeline import animate as run
 
     statement = ask_consent(consent) if photo else ConsentChoice.HISTORICAL
@@ -146,11 +146,10 @@ def demo(
     out.parent.mkdir(parents=True, exist_ok=True)
     watch = show.Stopwatch()
     with show.stages(quiet=False) as progress:
-        clip = run(source, consent=statement.value, template=template, out=out, progress=progress)
+        sheet = out.with_suffix(".png")
+        clip = run(source, consent=statement.value, template=template, out=out, sheet=sheet, progress=progress)
     show.notices(clip.notices)
     show.timings(clip.timings, 72)
-    sheet = out.with_suffix(".png")
-    save_image(film_sheet(clip.path, title=f"photoplay: {template}"), sheet)
     typer.echo(f"{clip.report.sentence}\nYour film:     {clip.path} ({watch})\nContact sheet: {sheet}\n")
     me = ".venv/bin/photoplay" if Path(".venv/bin/photoplay").exists() else "photoplay"
     typer.echo(f"Next:\n  {me} animate me.jpg --template laugh --consent self")

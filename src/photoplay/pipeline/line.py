@@ -14,11 +14,12 @@ from typing import Literal, TypedDict, Unpack
 
 from photoplay.errors import RequestError, ReviewError, SceneError
 from photoplay.evaluation.reviewer import Reviewer
+from photoplay.finishing.sheet import film_sheet
 from photoplay.finishing.size import plan_size
 from photoplay.finishing.smoothing import smooth
 from photoplay.generation.backends import get_backend
 from photoplay.generation.backends.protocol import Backend
-from photoplay.media import load_photo, resize_photo
+from photoplay.media import load_photo, resize_photo, save_image
 from photoplay.motion.curves import clamp_intensity, perform
 from photoplay.motion.library import check_needs, find, list_templates
 from photoplay.motion.priors import add_priors
@@ -241,11 +242,19 @@ class _Job:
     request: Request
     out: Path
     stills: Path | None
+    sheet: Path | None
     progress: Progress
     clock: StageClock
 
 
-def produce(request: Request, out: Path, progress: Progress = silent, *, stills: Path | None = None) -> Clip:
+def produce(
+    request: Request,
+    out: Path,
+    progress: Progress = silent,
+    *,
+    stills: Path | None = None,
+    sheet: Path | None = None,
+) -> Clip:
     """The whole line for one request: an admitted, reviewed and sealed film at ``out``, or an error and no file.
 
     Args:
@@ -253,13 +262,14 @@ def produce(request: Request, out: Path, progress: Progress = silent, *, stills:
         out: the film: ``.mp4``, or ``.gif`` or ``.webp`` for a small preview.
         progress: told about every step; raise ``CancelledError`` in it to stop.
         stills: a new folder for every frame as a sealed PNG.
+        sheet: a contact sheet of the film as a sealed PNG.
 
     Raises:
         RefusedError: admission says no.   SceneError: the photo cannot carry this film.
         ReviewError: no attempt passed review.   SealError: the film could not be signed.
     """
-    check_out(out, stills)
-    job = _Job(request, out, stills, progress, StageClock())
+    check_out(out, stills, sheet)
+    job = _Job(request, out, stills, sheet, progress, StageClock())
     backend = get_backend(request.backend)
     request = replace(request, category=choose_template(request.template, request.prompt).category)
     with job.clock.stage("admit"):
@@ -296,6 +306,10 @@ def _seal(folder: Path, job: _Job, admitted: Admitted, prepared: Prepared, repor
                 sealed(still, folder / "sealed" / still.name)
                 job.progress(StageEvent("seal", done, 1 + len(files)))
             (folder / "sealed").replace(job.stills)
+        if job.sheet:
+            picture = film_sheet(folder / job.out.name, title=f"{prepared.template.title}, made with photoplay")
+            save_image(picture, folder / "sheet.png")
+            sealed(folder / "sheet.png", job.sheet)
         clip = sealed(folder / job.out.name, job.out)
         job.progress(StageEvent("seal", 1 + len(files), 1 + len(files)))
     return clip
@@ -309,6 +323,7 @@ def animate(
     prompt: str = "",
     out: str | Path = "film.mp4",
     stills: str | Path | None = None,
+    sheet: str | Path | None = None,
     progress: Progress = silent,
     **options: Unpack[FilmOptions],
 ) -> Clip:
@@ -320,6 +335,7 @@ def animate(
         template: a name from ``photoplay templates list`` or a YAML file; ``prompt`` chooses one where it is empty.
         out: where the film goes: ``.mp4``, or ``.gif`` or ``.webp`` for a small preview.
         stills: a new folder for every frame as a sealed PNG.
+        sheet: a contact sheet of the film as a sealed PNG.
         progress: told about every step; raise ``CancelledError`` in it to stop.
         options: see :class:`FilmOptions`.
 
@@ -328,4 +344,10 @@ def animate(
     """
     loaded = photo if isinstance(photo, Photo) else load_photo(photo if isinstance(photo, bytes) else Path(photo))
     request = Request((loaded,), (consent,), template, prompt=prompt, **options)
-    return produce(request, Path(out), progress, stills=Path(stills) if stills else None)
+    return produce(
+        request,
+        Path(out),
+        progress,
+        stills=Path(stills) if stills else None,
+        sheet=Path(sheet) if sheet else None,
+    )

@@ -14,11 +14,11 @@ from photoplay.types import Frames
 KINDS = (".mp4", ".gif", ".webp")
 
 
-def check_out(out: Path, stills: Path | None = None) -> None:
+def check_out(out: Path, stills: Path | None = None, sheet: Path | None = None) -> None:
     """Refuses names that no film can have, before any work is done.
 
     Raises:
-        RequestError: ``out_kind``, ``out_folder_missing``, ``stills_not_empty``.
+        RequestError: ``out_kind``, ``sheet_not_png``, ``sheet_needs_mp4``, ``out_folder_missing``, ``stills_not_empty``.
     """
     if out.suffix.lower() not in KINDS:
         raise RequestError(
@@ -26,8 +26,12 @@ def check_out(out: Path, stills: Path | None = None) -> None:
             "The name of the film does not say what kind of file it shall be.",
             "End it in .mp4 for a film, or in .gif or .webp for a small preview.",
         )
-    for folder in (out.parent, stills.parent) if stills else (out.parent,):
-        if not folder.is_dir():
+    if sheet and sheet.suffix.lower() != ".png":
+        raise RequestError("sheet_not_png", "A contact sheet is a PNG picture.", "End its name in .png.")
+    if sheet and out.suffix.lower() != ".mp4":
+        raise RequestError("sheet_needs_mp4", "Only an mp4 has a contact sheet.", "End the name of the film in .mp4.")
+    for path in (out, stills, sheet):
+        if path and not path.parent.is_dir():
             raise RequestError(
                 "out_folder_missing", "The folder for the film is not there.", "Make it, or name another."
             )
