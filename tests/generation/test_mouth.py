@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
 from photoplay import topology
 from photoplay.generation.buffers import FrameBuffers, Source
+from photoplay.generation.contours import skull_motion
 from photoplay.generation.face_layers import FaceLayers
 from photoplay.generation.mouth import MouthLayer
 from photoplay.generation.photo_look import read_look
@@ -58,6 +61,75 @@ def test_upper_teeth_stay_when_only_the_jaw_opens() -> None:
     for view in views:
         assert np.corrcoef(view.ravel(), photo.ravel())[0, 1] > 0.85
         assert np.abs(view - views[0]).mean() < 1.0
+
+
+def test_photo_teeth_keep_the_photo_s_colour() -> None:
+    """Within three grey levels in every channel, however far the jaw drops."""
+    _, rest = face()
+    window = teeth_window(rest)
+    photo = frame().rgb[window].astype(float).mean((0, 1))
+    for pixels in (8, 16, 30):
+        assert np.abs(painted(jaw_opened(rest, pixels)).rgb[window].astype(float).mean((0, 1)) - photo).max() < 3
+
+
+def test_an_open_mouth_that_keeps_its_shape_is_left_to_the_photo() -> None:
+    """The head moves, turns and comes closer, the jaw by a hundredth of the mouth's width: not a pixel is repainted."""
+    _, rest = face()
+    turn = np.array([[0.99, -0.05, 0.1], [0.05, 0.99, 0.0], [-0.1, 0.0, 0.99]], np.float32)
+    moved = (rest - rest.mean(0)) @ turn.T * np.float32(1.04) + rest.mean(0) + np.float32([4, -3, 0])
+    for landmarks in (moved, jaw_opened(moved, 0.8)):
+        buffers = frame()
+        layers().mouth.paint(buffers, landmarks, skull_motion(rest, landmarks), NEUTRAL, 1.0)
+        assert np.array_equal(buffers.rgb, frame().rgb)
+        assert (buffers.confidence == 255).all()
+
+
+def test_repainting_sets_in_without_a_jump() -> None:
+    """From the photo to open in steps of a quarter pixel the picture changes by little at each."""
+    _, rest = face()
+    x, y = int(rest[13, 0]), int(rest[13, 1])
+    views = [
+        painted(jaw_opened(rest, pixels)).rgb[y - 8 : y + 36, x - 40 : x + 41].astype(float)
+        for pixels in np.arange(0, 14, 0.25)
+    ]
+    steps = np.array([np.abs(b - a).mean() for a, b in pairwise(views)])
+    assert steps[:4].max() == 0
+    assert 0 < steps.max() < 2.5
+
+
+def test_a_little_opening_shows_no_dark_below_the_teeth() -> None:
+    """At a twentieth of the mouth's width lip still stands below the teeth, as light as half the lip at least."""
+    _, rest = face()
+    x, y = int(rest[14, 0]), int(rest[14, 1])
+    width = float(rest[308, 0] - rest[78, 0])
+    rows = slice(y - 3, y + 6), slice(x - 12, x + 13)
+    photo = frame().rgb[rows].astype(float).mean((1, 2))
+    view = painted(jaw_opened(rest, 0.05 * width)).rgb[rows].astype(float).mean((1, 2))
+    assert view.min() > 0.5 * photo.min()
+
+
+@pytest.mark.parametrize("grey", [False, True])
+def test_the_cavity_is_a_soft_dark_red_never_black(grey: bool) -> None:
+    buffers = painted(jaw_opened(face()[1], 30), grey=grey)
+    cavity = buffers.rgb[buffers.labels == Label.MOUTH].astype(float)
+    red, green, blue = np.median(cavity, axis=0)
+    assert np.percentile(cavity.max(-1), 5) > 20
+    assert (abs(red - green) <= 2 and abs(red - blue) <= 2) if grey else (red > 1.5 * green and red < 80)
+
+
+def test_drawn_teeth_stand_in_the_face_s_light() -> None:
+    """Under a light of a third less blue, drawn teeth have clearly less blue too, and they stay brighter than the skin's
+    middle and paler than skin."""
+    source, rest = without_mouth()
+    evening = Source((source.rgb * [1.0, 0.9, 0.66]).astype(np.uint8), 2, source.matte, source.plan)
+    ratio = []
+    for photo in (source, evening):
+        look = read_look(photo, rest)
+        teeth = MouthLayer.build(photo, rest, look).textures.colours[0]
+        assert 0.85 < teeth.mean() / look.skin.mean() < 1.25
+        assert np.ptp(teeth) / teeth.max() < np.ptp(look.skin) / look.skin.max()
+        ratio.append(teeth[2] / teeth[0])
+    assert ratio[1] < 0.85 * ratio[0]
 
 
 def test_drawn_teeth_keep_their_spacing() -> None:

@@ -180,7 +180,7 @@ def _tongue(x: float, y: float, lip: float, wide: float, out_by: float, k: float
             0.34 * ramp(-4.0, 1.0, y - lip) * (1 - 0.25 * ramp(0.0, 16.0, y - lip)) - 0.16 * exp(-edge / 1.4)
         )
         light += 0.16 * out_by * exp(-(((y - tip + 7.0) / 3.5) ** 2) - ((abs(x) - 5.5) / 3.2) ** 2)
-    return cover, light * (1 - 0.22 * bow * bow * bow) * (1 - 0.10 * fade(x * x / 2.0) * (1 - 0.5 * out_by))
+    return cover, light * (1 - 0.22 * bow * bow * bow) * (1 - (0.04 + 0.04 * out_by) * fade(x * x / 3.0))
 
 
 @njit(cache=True, nogil=True, fastmath=True)

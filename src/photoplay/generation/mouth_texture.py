@@ -189,7 +189,7 @@ class MouthPicture:
             borderMode=cv2.BORDER_REPLICATE,
         )  # fmt: skip
         # Behind the lip the teeth go on as they are below its shadow.
-        own = np.clip((self.y - top) / np.maximum(0.4 * (sound - top), 0.5), 0, 1)[..., None]
+        own = np.clip((self.y - top) / np.maximum(0.2 * (sound - top), 0.5), 0, 1)[..., None]
         picture = onward + (self.photo - onward) * own
         alpha = np.clip((split - self.y) / soft + 0.5, 0, 1)
         alpha *= np.clip((self.y - np.minimum(split - 9.5 * self.scale, top)) / (0.8 * self.scale + soft) + 1.0, 0, 1)
