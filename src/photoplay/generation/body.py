@@ -20,7 +20,8 @@ BREATH = 0.012
 class TorsoField:
     """Displacements of ``n`` rest points as a blend of the four torso joints' displacements, plus breath.
 
-    ``weights`` [n, 4] are bilinear in the quadrilateral of shoulders and hips, held constant beyond it.
+    ``weights`` [n, 4] are bilinear in the quadrilateral of shoulders and hips, held constant beyond it; the belly
+    already moves like the hips, so that what is held in the lap stands still.
     """
 
     weights: Float32[Array, "n 4"]
@@ -38,7 +39,7 @@ class TorsoField:
         length = max(float(np.linalg.norm(spine)), 0.5 * width)
         spine = spine / max(float(np.linalg.norm(spine)), 1e-3)
         u = _soft_clip(((points - middle) @ across) / width + 0.5)
-        v = _soft_clip(((points - middle) @ spine) / length)
+        v = 1 - np.square(1 - _soft_clip(((points - middle) @ spine) / length))
         weights = np.stack([(1 - u) * (1 - v), u * (1 - v), (1 - u) * v, u * v], axis=1)
         sternum = middle + spine * 0.3 * length
         offset = points - sternum

@@ -12,7 +12,7 @@ from photoplay.types import Array, Mask
 HAIR_EDGE, BODY_EDGE = 0.05, 0.012
 """How far a person's soft edge may reach around the head and elsewhere, in face heights."""
 FAINT = 16
-"""Values of the matte up to this one are noise."""
+"""Values of the matte below half of this are noise; they fade in up to a bit more than twice as much."""
 PERSON = 70
 """From this value of the matte on a doubtful area counts as the person's: better held too much than torn."""
 
@@ -55,10 +55,11 @@ def firm_matte(matte: Mask, softness: Float32[Array, "h w"]) -> Mask:
             solid[small[groups]] = 1 - value
     depth = np.minimum(_distance(solid), 3 * widest) - np.minimum(_distance(1 - solid), 3 * widest)
     depth = cv2.GaussianBlur(depth, (0, 0), float(np.clip(widest / 6, 1.0, 4.0))) / softness
+    clear = np.clip((matte.astype(np.float32) - FAINT / 2) / (2 * FAINT), 0, 1)
     least, most = np.clip(2 * depth - 1, 0, 1), np.clip(1.5 + depth, 0, 1)
-    firm = np.clip(np.where(matte > FAINT, matte, 0).astype(np.float32), least * 255, most * 255)
+    firm = np.clip(matte * clear, least * 255, most * 255)
     _, groups = cv2.connectedComponents((firm > PERSON // 2).astype(np.uint8))
     joined = np.zeros(groups.max() + 1, np.uint8)
     joined[groups[firm > 250]] = 1
-    near = cv2.dilate(joined[groups], np.ones((5, 5), np.uint8))
-    return np.asarray(np.rint(firm) * near, np.uint8)
+    near = np.clip(2 - _distance(1 - joined[groups]) / 2, 0, 1)
+    return np.asarray(np.rint(firm * near), np.uint8)

@@ -162,7 +162,9 @@ def _tone(
 ) -> Float32[Array, "h w 3"]:
     """What must be added to the filled ``picture`` for its tone to run on from the known part beyond the gap's border."""
     depth = cv2.distanceTransform(gap, cv2.DIST_L2, cv2.DIST_MASK_5) / max(gap.shape)
-    off = cv2.GaussianBlur(prior - picture, (0, 0), max(gap.shape) / 200)
+    inside, wide = gap.astype(np.float32), max(gap.shape) / 150
+    off = cv2.GaussianBlur((prior - picture) * inside[..., None], (0, 0), wide)
+    off /= np.maximum(cv2.GaussianBlur(inside, (0, 0), wide), 1e-3)[..., None]
     return np.asarray(off * np.exp(-depth / TONE)[..., None], np.float32)
 
 
@@ -180,7 +182,7 @@ def background_plate(framed: Rgb, matte: Mask, reach: int) -> Rgb:
         hole[0, 0] = 0
     image = framed.astype(np.float32)
     filled = fill_texture(image, hole)
-    blend = np.clip(2 - 2.5 / reach * off, 0, 1)[..., None]
+    blend = np.clip(1.4 - 1.4 / reach * off, 0, 1)[..., None]
     plate = image + (filled - image) * blend
     return np.asarray(np.clip(np.rint(plate), 0, 255), np.uint8)
 
