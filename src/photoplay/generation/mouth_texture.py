@@ -215,7 +215,7 @@ class MouthPicture:
         """1 over the columns in which the photo shows teeth, falling softly to 0 beside them."""
         w = self.axes.length
         bins = np.clip((self.x / w * _BINS).astype(int), 0, _BINS - 1)
-        inside = self._opening(0.0)
+        inside = self._opening(0.0) & (self.y < self._ends[1])
         count = np.bincount(bins[inside], minlength=_BINS)
         share = np.bincount(bins[inside], self.teeth[inside], minlength=_BINS) / np.maximum(count, 1)
         level = np.clip((share - 0.25) / 0.3, 0, 1)
