@@ -242,7 +242,7 @@ class _EyeTexture:
         grey, pale = luma(self.photo), float(luma(self.look.skin))
         # Rims of glasses and brows above the lashes lie over the lid and stay; lashes and folds are thinner.
         lit = np.maximum(cv2.morphologyEx(grey, cv2.MORPH_CLOSE, self._spot(0.4)), 1.0)
-        dark = _between(0.45, 0.25, grey / lit) * _between(-0.04 * w, -0.14 * w, self.y - top)
+        dark = _between(0.45, 0.25, grey / lit) * _between(0.0, -0.06 * w, self.y - top)
         kept = cv2.morphologyEx(dark.astype(np.float32), cv2.MORPH_OPEN, self._spot(0.08))
         kept = cv2.GaussianBlur(kept, (0, 0), max(0.5, 0.015 * w * self.factor))
         sides = _between(-0.36 * w, 0.04 * w, outer) * _between(-0.14 * w, 0.04 * w, inner) * (1 - kept)
