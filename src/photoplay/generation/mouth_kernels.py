@@ -291,7 +291,7 @@ def _inner_row(
                 cover, light, gum, height = _tooth(0, arc, rise - (ay * ux - ax * uy), k, soft)
                 light *= (0.3 + 0.7 * facing) * (1 - shadow) * corner
                 r, g, b = _shaded(_drawn(colours, gum, height), light, scale.chroma)
-                cover *= rest * ramp(0.08, 0.3, facing)
+                cover *= rest * ramp(0.2, 0.5, facing)
                 red, green, blue, rest = red + r * cover, green + g * cover, blue + b * cover, rest - cover
         ax, ay = px - anchors[1, 0], py - anchors[1, 1]
         x, down = ax * ux + ay * uy, ay * ux - ax * uy
@@ -307,7 +307,7 @@ def _inner_row(
                 cover, light, gum, height = _tooth(1, arc, down - rise, k, soft)
                 light *= (0.3 + 0.7 * facing) * shade * corner
                 r, g, b = _shaded(_drawn(colours, gum, height), light, scale.chroma)
-                cover *= rest * ramp(0.08, 0.3, facing)
+                cover *= rest * ramp(0.2, 0.5, facing)
                 red, green, blue, rest = red + r * cover, green + g * cover, blue + b * cover, rest - cover
         if rest < 0.5:
             label = TEETH

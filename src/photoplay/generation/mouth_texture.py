@@ -241,7 +241,7 @@ class MouthPicture:
                     whites.append(colour / light)
         if whites:
             tint = 0.5 * tint + 0.5 * np.mean(whites, axis=0)
-        white = tint * 1.16 * level / max(float(luma(tint.astype(np.float32))), 0.1)
+        white = tint * 1.24 * level / max(float(luma(tint.astype(np.float32))), 0.1)
         return (white * min(1.0, 248.0 / float(white.max()))).astype(np.float32)
 
     def _photo_at(self, spot: Float32[Array, 2]) -> Float32[Array, 3]:
