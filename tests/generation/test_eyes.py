@@ -111,7 +111,8 @@ def test_gaze_moves_the_iris(gaze: tuple[float, float], axis: int, sign: int) ->
     def centre(buffers_rgb: Array, inside: Array) -> Array:
         dark = np.clip(130 - buffers_rgb[window].astype(float).mean(-1), 0, None) * inside
         y, x = np.mgrid[: dark.shape[0], : dark.shape[1]]
-        return np.array([(y * dark).sum(), (x * dark).sum()]) / dark.sum()
+        middle: Array = np.array([(y * dark).sum(), (x * dark).sum()]) / dark.sum()
+        return middle
 
     still = painted(rest)
     inside = still.labels[window] == Label.EYE

@@ -235,7 +235,7 @@ def _place_row(
             place[n, 5 + k] = columns[i, k] + (columns[i + 1, k] - columns[i, k]) * f
         # Lids that have all but met have met: the two curves never quite agree, and a little white lies below the lower.
         over = 0.035 * scale.width * min(1.0, 8 * max(0.0, min(place[n, 3], 1 - place[n, 3])))
-        place[n, 5] += max(place[n, 8] + over - place[n, 5], 0.0) * ramp(0.86, 0.97, state.shut)
+        place[n, 5] += max(place[n, 8] + over - place[n, 5], 0.0) * ramp(0.6, 0.97, state.shut)
     return found
 
 
@@ -294,7 +294,7 @@ def _lid_row(
         upper, upper_x, upper_rest, lower = place[n, 5], place[n, 6], place[n, 7], place[n, 8]
         fold, beyond, moved = place[n, 10], place[n, 13], state.moved * place[n, 12]
         # Lids that meet leave no sliver between them.
-        upper += 0.7 * soft * ramp(0.86, 0.97, shut)
+        upper += 0.7 * soft * ramp(0.6, 0.97, shut)
         cover = ramp(-soft, 0.0, upper - ly + soft * 0.5)
         cover += (ramp(0.1, 0.7, shut) - cover) * beyond
         cover *= moved * (1 - _opening(u, ly, place[n, 5], lower, soft))

@@ -96,7 +96,7 @@ class EyeLayer:
                 *way,
                 turned,
                 min(1.0, max(0.0, 1 - float((middle[:, 3] - middle[:, 0]).mean()) / gap)),
-                _ramp(0.015 * length, 0.07 * length, travel),
+                _ramp(0.01 * length, 0.10 * length, travel),
                 max(weight, turned),
             ),
         )
