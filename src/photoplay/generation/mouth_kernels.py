@@ -139,14 +139,19 @@ def _shaded(colour: tuple[float, float, float], light: float, chroma: float) -> 
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _drawn(colours: Array, gum: float, rise: float) -> tuple[float, float, float]:
-    """The colour of a drawn tooth in full light."""
+def _drawn(
+    colours: Array, row: int, arc: float, depth: float, facing: float, light: float, scale: MouthScale
+) -> tuple[float, float, float, float]:
+    """Colour and cover of the drawn teeth (see :func:`_tooth`) under ``light``; they fade where the arch turns away."""
+    cover, body, gum, rise = _tooth(row, arc, depth, scale.px, scale.soft)
     ivory = colours[0, 2] - (colours[0, 1] - colours[0, 2]) * 0.25 * rise
-    return (
+    tooth = (
         colours[0, 0] + (colours[1, 0] - colours[0, 0]) * gum,
         colours[0, 1] + (colours[1, 1] - colours[0, 1]) * gum,
         ivory + (colours[1, 2] - ivory) * gum,
     )
+    r, g, b = _shaded(tooth, light * body * (0.3 + 0.7 * facing), scale.chroma)
+    return r, g, b, cover * ramp(0.2, 0.5, facing)
 
 
 @njit(cache=True, nogil=True, fastmath=True)
@@ -264,8 +269,7 @@ def _inner_row(
 ) -> None:  # fmt: skip
     """The mouth's inside in one row, from front to back: colour and label into ``inner`` [w, 4]."""
     upper, lower, colours, rest_axes, scale = tex.upper, tex.lower, tex.colours, tex.rest_axes, tex.scale
-    k, soft, ux, uy, fresh = scale.px, scale.soft, upright[0], upright[1], state.fresh
-    lip_shadow, length = 0.03 * scale.width, axes[4]
+    k, soft, ux, uy, lip_shadow = scale.px, scale.soft, upright[0], upright[1], 0.03 * scale.width
     for n in range(inner.shape[0]):
         px, y, top, bottom = left + n, lips[n, 0], lips[n, 1], lips[n, 2]
         if y < top - soft or y > bottom + soft or top > 1e8:
@@ -273,14 +277,14 @@ def _inner_row(
         red, green, blue, rest, label = 0.0, 0.0, 0.0, 1.0, MOUTH
         shadow = 0.45 * fade(max(y - top, 0.0) / lip_shadow)
         across = (px - axes[0]) * axes[2] + (py - axes[1]) * axes[3]
-        corner = 0.3 + 0.7 * ramp(-0.02, 0.20, min(across, length - across) / length)
+        corner = 0.3 + 0.7 * ramp(-0.02, 0.20, min(across, axes[4] - across) / axes[4])
         if scale.has_upper:
             tx, ty = _placed(inverse, px, py, scale)
             # The photo's teeth keep its light; a shadow falls on what a lifted lip uncovers.
             fx, fy = (tx + scale.left + 0.5) / scale.factor - 0.5, (ty + scale.top + 0.5) / scale.factor - 0.5
             stands = (fy - rest_axes[1]) * rest_axes[2] - (fx - rest_axes[0]) * rest_axes[3]
             lifted = min(1.0, max(0.0, (lips[n, 5] + y - top - stands) / lip_shadow))
-            tx, ty = lips[n, 3] + (tx - lips[n, 3]) * fresh, lips[n, 4] + (ty - lips[n, 4]) * fresh
+            tx, ty = lips[n, 3] + (tx - lips[n, 3]) * state.fresh, lips[n, 4] + (ty - lips[n, 4]) * state.fresh
             cover = sample(upper, tx, ty, 1)[2]
             r, g, b = _shaded(sample(upper, tx, ty, 0), 1 - shadow * lifted, scale.chroma)
             red, green, blue, rest = r * cover, g * cover, b * cover, 1 - cover
@@ -288,10 +292,9 @@ def _inner_row(
             ax, ay = px - anchors[0, 0], py - anchors[0, 1]
             arc, rise, facing = _arch(upper_arch, (ax * ux + ay * uy - state.arch_start) / state.arch_step)
             if facing >= 0:
-                cover, light, gum, height = _tooth(0, arc, rise - (ay * ux - ax * uy), k, soft)
-                light *= (0.3 + 0.7 * facing) * (1 - shadow) * corner
-                r, g, b = _shaded(_drawn(colours, gum, height), light, scale.chroma)
-                cover *= rest * ramp(0.2, 0.5, facing)
+                light = (1 - shadow) * corner
+                r, g, b, cover = _drawn(colours, 0, arc, rise - (ay * ux - ax * uy), facing, light, scale)
+                cover *= rest
                 red, green, blue, rest = red + r * cover, green + g * cover, blue + b * cover, rest - cover
         ax, ay = px - anchors[1, 0], py - anchors[1, 1]
         x, down = ax * ux + ay * uy, ay * ux - ax * uy
@@ -304,10 +307,8 @@ def _inner_row(
             arc, rise, facing = _arch(lower_arch, (x - state.arch_start) / state.arch_step)
             if facing >= 0 and down > rise - k - soft:
                 shade = 0.82 - 0.45 * fade(((y - top) * 0.35 + max(bottom - y, 0.0)) / (0.03 * scale.width))
-                cover, light, gum, height = _tooth(1, arc, down - rise, k, soft)
-                light *= (0.3 + 0.7 * facing) * shade * corner
-                r, g, b = _shaded(_drawn(colours, gum, height), light, scale.chroma)
-                cover *= rest * ramp(0.2, 0.5, facing)
+                r, g, b, cover = _drawn(colours, 1, arc, down - rise, facing, shade * corner, scale)
+                cover *= rest
                 red, green, blue, rest = red + r * cover, green + g * cover, blue + b * cover, rest - cover
         if rest < 0.5:
             label = TEETH

@@ -237,10 +237,13 @@ class MouthPicture:
             for spot in (middle[3], middle[5]):
                 colour = self._photo_at(spot)
                 light = float(luma(colour))
-                if float(np.hypot(*(spot - self.rest[iris, :2]))) > 0.1 * width and light > 0.7 * level:
+                pale = float(np.ptp(colour)) / max(light, 1.0) <= 0.8 * float(np.ptp(skin)) / level + 0.02
+                beside = float(np.hypot(*(spot - self.rest[iris, :2]))) > 0.1 * width
+                if beside and pale and light > 0.7 * level:
                     whites.append(colour / light)
         if whites:
             tint = 0.5 * tint + 0.5 * np.mean(whites, axis=0)
+        tint[1] = min(tint[1], tint[0] * (1 - 0.06 * chroma))
         white = tint * 1.24 * level / max(float(luma(tint.astype(np.float32))), 0.1)
         return (white * min(1.0, 248.0 / float(white.max()))).astype(np.float32)
 
