@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from photoplay.generation.matting import FAINT, edge_softness, firm_matte
-from photoplay.generation.plate import background_plate, fill_smooth, fill_texture, premultiplied
+from photoplay.generation.plate import background_plate, fill_smooth, fill_texture, premultiplied, tone_offset
 
 
 def striped(size: int = 160) -> np.ndarray:
@@ -37,6 +37,15 @@ def test_a_pattern_runs_on_behind_a_person():
     assert np.abs(plate[inside].astype(int) - background[inside]).mean() < 25
     mean = np.abs(background[inside].astype(int) - background[inside].mean()).mean()
     assert np.abs(plate[inside].astype(int) - background[inside]).mean() < 0.5 * mean
+
+
+def test_the_tone_of_the_known_is_full_at_the_border_and_fades_inside():
+    gap = (disc(radius=60, soft=0.5) > 127).astype(np.uint8)
+    prior = np.full((160, 160, 3), 100, np.float32)
+    picture = np.where(gap[..., None] > 0, 130, 100).astype(np.float32)
+    offset = tone_offset(picture, prior, gap)
+    assert np.abs(offset[80, 21] + 30).max() < 8
+    assert np.abs(offset[80, 80]).max() < 1
 
 
 def test_no_trace_of_the_person_is_left_in_the_plate():
@@ -84,7 +93,7 @@ def even(softness: float, size: int = 200) -> np.ndarray:
 
 
 def test_doubtful_areas_become_person_or_background_and_soft_edges_stay():
-    soft = disc(200, 60, 3)
+    soft = disc(200, 60, 2)
     assert np.abs(firm_matte(soft, even(12)).astype(int) - soft).max() <= FAINT
     doubtful = np.maximum(soft, 70)
     firm = firm_matte(doubtful, even(8))

@@ -47,9 +47,9 @@ def firm_matte(matte: Mask, softness: Float32[Array, "h w"]) -> Mask:
     wide = (_distance(1 - solid) <= np.ceil(widest)).astype(np.uint8)
     closed = _distance(wide) > np.ceil(widest)
     solid = np.where(matte > PERSON // 2, closed, solid).astype(np.uint8)
-    for value in (0, 1):
+    for value, side in ((0, 5), (1, 3)):
         count, groups, stats, _ = cv2.connectedComponentsWithStats((solid == value).astype(np.uint8), connectivity=4)
-        small = stats[:, cv2.CC_STAT_AREA] < (3 * widest) ** 2
+        small = stats[:, cv2.CC_STAT_AREA] < (side * widest) ** 2
         small[0] = False
         if count > 1:
             solid[small[groups]] = 1 - value
@@ -58,7 +58,7 @@ def firm_matte(matte: Mask, softness: Float32[Array, "h w"]) -> Mask:
     clear = np.clip((matte.astype(np.float32) - FAINT / 2) / (2 * FAINT), 0, 1)
     least, most = np.clip(2 * depth - 1, 0, 1), np.clip(1.5 + depth, 0, 1)
     firm = np.clip(matte * clear, least * 255, most * 255)
-    _, groups = cv2.connectedComponents((firm > PERSON // 2).astype(np.uint8))
+    _, groups = cv2.connectedComponents((firm > PERSON).astype(np.uint8))
     joined = np.zeros(groups.max() + 1, np.uint8)
     joined[groups[firm > 250]] = 1
     near = np.clip(2 - _distance(1 - joined[groups]) / 2, 0, 1)

@@ -153,11 +153,11 @@ def fill_texture(
     out = cv2.resize(level.picture, (width, height), interpolation=cv2.INTER_LINEAR)
     out = np.where(hole[..., None] > 0, out, image).astype(np.float32)
     plate_kernels.enlarge(image, hole, level.index, level.match, level.cost, level.targets, out)
-    tone = cv2.resize(_tone(level.picture, prior, gap), (width, height), interpolation=cv2.INTER_LINEAR)
+    tone = cv2.resize(tone_offset(level.picture, prior, gap), (width, height), interpolation=cv2.INTER_LINEAR)
     return np.asarray(out + tone * (hole[..., None] > 0), np.float32)
 
 
-def _tone(
+def tone_offset(
     picture: Float32[Array, "h w 3"], prior: Float32[Array, "h w 3"], gap: UInt8[Array, "h w"]
 ) -> Float32[Array, "h w 3"]:
     """What must be added to the filled ``picture`` for its tone to run on from the known part beyond the gap's border."""
