@@ -67,15 +67,27 @@ def run_child(*arguments: str) -> Child:
     start = time.perf_counter()
     with tempfile.TemporaryFile() as out:
         child = subprocess.Popen([sys.executable, "-m", "photoplay", *arguments], stdout=out, stderr=subprocess.DEVNULL)
-        _, status, used = os.wait4(child.pid, 0)
+        peak = 0.0
+        while True:
+            peak = max(peak, resident_peak(child.pid))
+            ended, status, used = os.wait4(child.pid, os.WNOHANG)
+            if ended:
+                break
+            time.sleep(0.02)
         wall = time.perf_counter() - start
         child.returncode = os.waitstatus_to_exitcode(status)
         out.seek(0)
         printed = out.read().decode()
     if child.returncode:
         raise SystemExit(f"photoplay {' '.join(arguments)} ended with {child.returncode}: {printed}")
-    unit = 1 if sys.platform == "darwin" else 1024
-    return Child(wall, used.ru_utime + used.ru_stime, float(used.ru_maxrss * unit), printed)
+    return Child(wall, used.ru_utime + used.ru_stime, peak, printed)
+
+
+def resident_peak(pid: int) -> float:
+    """Peak memory of a process so far in bytes. ``ru_maxrss`` would not do: a child inherits it from this process."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    found = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:")]
+    return 1024.0 * int(found[0]) if found else 0.0
 
 
 def track_for(scene: Scene, template: str) -> MotionTrack:
