@@ -1,10 +1,10 @@
-# make demo    set up and turn a photo into a film   (PHOTO=me.jpg TEMPLATE=laugh CONSENT=self)
+# make demo    set up and turn a photo into a film   (PHOTO=me.jpg TEMPLATE=smile CONSENT=self)
 # make test    set up and run the tests
 # make check   ruff, mypy, import-linter and the tests: what CI runs
 PYTHON ?= python3
 BIN := .venv/bin
 PHOTO ?=
-TEMPLATE ?= smile
+TEMPLATE ?= laugh
 CONSENT ?=
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 

@@ -132,7 +132,7 @@ def demo(
     photo: Annotated[
         Path | None, typer.Argument(help="A photo; without one a NASA portrait.", show_default=False)
     ] = None,
-    template: Annotated[str, typer.Option("--template", "-t", help="A motion: a name or a YAML file.")] = "smile",
+    template: Annotated[str, typer.Option("--template", "-t", help="A motion: a name or a YAML file.")] = "laugh",
     consent: Annotated[
         ConsentChoice | None, typer.Option(help="Who says that the people may be animated.", show_default=False)
     ] = None,
@@ -152,7 +152,7 @@ def demo(
     show.timings(clip.timings, 72)
     typer.echo(f"{clip.report.sentence}\nYour film:     {clip.path} ({watch})\nContact sheet: {sheet}\n")
     me = ".venv/bin/photoplay" if Path(".venv/bin/photoplay").exists() else "photoplay"
-    typer.echo(f"Next:\n  {me} animate me.jpg --template laugh --consent self")
+    typer.echo(f"Next:\n  {me} animate me.jpg --template smile --consent self")
     typer.echo(f"  {me} templates list\n  {me} verify {clip.path}")
 
 
