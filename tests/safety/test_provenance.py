@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from photoplay import __version__
 from photoplay.errors import SealError
 from photoplay.safety.certificates import Signer, default_signer
 from photoplay.safety.provenance import IPTC, make_manifest, with_timings
 from photoplay.safety.reading import Found, read_seal
 from photoplay.safety.recipe import make_recipe, recipe_digest
 from photoplay.types import Clip, Notice
+from photoplay.version import __version__
 from tests.safety.conftest import PLAN, TEMPLATE, SealIt, make_admitted, make_photo
 
 

@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 
-from photoplay import __version__
 from photoplay.cli import film, look, system
 from photoplay.errors import (
     CancelledError,
@@ -21,6 +20,7 @@ from photoplay.errors import (
     SealError,
     UnavailableError,
 )
+from photoplay.version import __version__
 
 EXIT_CODES: tuple[tuple[type[PhotoplayError], int], ...] = (
     (InputError, 3),

@@ -10,13 +10,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from photoplay import __version__
 from photoplay.errors import PhotoplayError, SealError
 from photoplay.safety.certificates import Signer, default_signer
 from photoplay.safety.container import MIME, Kind, loose_digest, sniff
 from photoplay.safety.reading import RECIPE_ASSERTION, read_seal, read_settings
 from photoplay.safety.recipe import canonical, digest, recipe_digest
 from photoplay.types import _GATE_KEY, Admitted, Clip, Notice, Photo, Report
+from photoplay.version import __version__
 
 SourceType: TypeAlias = Literal[
     "compositeWithTrainedAlgorithmicMedia", "trainedAlgorithmicMedia", "algorithmicallyEnhanced"

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from photoplay import __version__
 from photoplay.errors import RequestError
 from photoplay.types import Admitted, Photo, RenderPlan, Request
+from photoplay.version import __version__
 
 RECIPE_VERSION = 1
 PIXEL_MAKERS = ("av", "dlib-bin", "mediapipe", "numba", "numpy", "opencv-contrib-python-headless", "pillow")
