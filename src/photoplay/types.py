@@ -1,10 +1,8 @@
 """The frozen data that passes between the stages. Imports nothing of photoplay but the errors.
 
-Frames of reference
-    Photo space: pixels of the upright photo, x to the right, y down, z away from the camera (right-handed), all in the
-    same unit. A landmark's z is relative to its face's own centre.
-    Frame space: pixels of the finished film. :class:`RenderPlan` maps photo space to frame space.
-    Left and right are the subject's own, as in every landmark table.
+Photo space: pixels of the upright photo, x right, y down, z away from the camera (right-handed), all in the same unit; a
+landmark's z is relative to its face's own centre. Frame space: pixels of the finished film, mapped by :class:`RenderPlan`.
+Left and right are the subject's own, as in every landmark table.
 """
 
 from __future__ import annotations
@@ -121,12 +119,11 @@ class Light:
 
 @dataclass(frozen=True)
 class Face:
-    """One face. ``landmarks`` are MediaPipe's 468 mesh points followed by 2 x 5 iris points (right eye first).
+    """One face: MediaPipe's 468 mesh points, then 2 x 5 iris points (right eye first), as ``landmarks``.
 
-    ``eye_opening`` (left, right) is lid gap over eye width, ``mouth_opening`` lip gap over mouth width. ``visibility`` is
-    1 where a landmark faces the camera inside the photo and 0 where it cannot be seen. ``embedding`` is a 128-d identity
-    vector (distance under 0.6: same person), None where the face is too small or too oblique.
-    """
+    ``eye_opening`` (left, right) is lid gap over eye width, ``mouth_opening`` lip gap over mouth width. ``visibility`` is 1
+    where a landmark faces the camera inside the photo. ``embedding`` is a 128-d identity vector (distance under 0.6: same
+    person), None where the face is too small or too oblique."""
 
     landmarks: Landmarks
     box: Box
@@ -212,9 +209,8 @@ class MotionTrack:
     """A performance put on one subject, in photo space: what every generator is driven by.
 
     ``rest_*`` is the subject as the photo shows it; a frame that equals rest must leave the photo unchanged.
-    ``head_transform`` [f, 3, 4] is the rigid part: rest point -> ``R @ p + t``; it also moves hair, ears and hat.
+    ``head_transform`` [f, 3, 4] is the head's part, rest point -> ``R @ p + t`` (R may scale); it also moves hair and hat.
     ``joints`` always has 33 points: where no body was seen they are estimated from the face, with visibility 0.
-    ``gaze`` is in degrees as in :class:`Performance`. ``breath`` is 0..1.
     """
 
     subject: int
@@ -367,13 +363,14 @@ class Request:
     codec: Literal["h264", "av1"] = "h264"
 
 
-_GATE_KEY = object()
-"""Held by ``photoplay.safety`` alone: nothing else may make an :class:`Admitted` or a :class:`Clip`."""
+_GATE_KEY = object()  # held by photoplay.safety alone: nothing else may make an Admitted or a Clip
 
 
-def _require_gate(key: object, what: str) -> None:
-    if key is not _GATE_KEY:
+def _pass_gate(gated: Admitted | Clip, what: str) -> None:
+    """Lets only safety make ``gated``, and takes the key away so that a changed copy does not pass as well."""
+    if gated.gate_key is not _GATE_KEY:
         raise TypeError(f"only photoplay.safety can make {what}")
+    object.__setattr__(gated, "gate_key", None)
 
 
 @dataclass(frozen=True)
@@ -385,8 +382,7 @@ class Admitted:
     gate_key: object = field(repr=False, compare=False, default=None)
 
     def __post_init__(self) -> None:
-        _require_gate(self.gate_key, "an Admitted request")
-        object.__setattr__(self, "gate_key", None)  # so that a changed copy is not admitted as well
+        _pass_gate(self, "an Admitted request")
 
 
 @dataclass(frozen=True)
@@ -402,5 +398,4 @@ class Clip:
     gate_key: object = field(repr=False, compare=False, default=None)
 
     def __post_init__(self) -> None:
-        _require_gate(self.gate_key, "a Clip")
-        object.__setattr__(self, "gate_key", None)
+        _pass_gate(self, "a Clip")

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from photoplay.errors import CancelledError, RequestError
-from photoplay.finishing.preview import encode_preview, write_png_frames
+from photoplay.finishing.preview import encode_preview
 from tests.finishing.clips import moving, windows
 
 
@@ -29,16 +29,6 @@ def test_preview_is_small_and_lasts_as_long(tmp_path, ending):
     assert np.abs(shown - stack[20]).mean() < 14 < np.abs(shown - stack[0]).mean()
 
 
-def test_png_frames_are_exact(tmp_path):
-    stack = moving(5, 40, 60)
-    assert write_png_frames(windows(stack, 2), tmp_path / "frames") == 5
-    files = sorted((tmp_path / "frames").iterdir())
-    assert [f.name for f in files] == [f"frame_{n:05d}.png" for n in range(5)]
-    for file, picture in zip(files, stack, strict=True):
-        with Image.open(file) as image:
-            assert (np.asarray(image) == picture).all()
-
-
 def test_refusals_and_cancel_leave_nothing(tmp_path):
     with pytest.raises(RequestError, match=r"\.gif or \.webp"):
         encode_preview(windows(moving(3, 40, 60)), tmp_path / "clip.avi")
@@ -49,9 +39,5 @@ def test_refusals_and_cancel_leave_nothing(tmp_path):
         raise CancelledError()
 
     with pytest.raises(CancelledError):
-        write_png_frames(windows(moving(3, 40, 60)), tmp_path / "frames", progress=stop)
+        encode_preview(windows(moving(3, 40, 60)), tmp_path / "clip.gif", progress=stop)
     assert not list(tmp_path.iterdir())
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "file").touch()
-    with pytest.raises(RequestError, match="not empty"):
-        write_png_frames(windows(moving(3, 40, 60)), tmp_path / "mine")

@@ -1,4 +1,4 @@
-"""Small moving previews (GIF, WebP) and single PNG frames."""
+"""Small moving previews: GIF and WebP."""
 
 from __future__ import annotations
 
@@ -46,24 +46,6 @@ def encode_preview(
                 method=2,
             )  # fmt: skip
     return len(pictures)
-
-
-def write_png_frames(frames: Iterable[Frames], folder: Path, *, progress: Progress = silent) -> int:
-    """Writes every frame as ``frame_00000.png`` and so on into a new folder and returns how many there are.
-
-    The folder appears only when it is complete. Errors: RequestError ``folder_not_empty`` where something is in it.
-    """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise RequestError("folder_not_empty", "The folder for the frames is not empty.", "Name a new folder.")
-    count = 0
-    with replacing(folder) as draft:
-        draft.mkdir()
-        for window in frames:
-            for picture in window.rgb:
-                Image.fromarray(picture).save(draft / f"frame_{count:05d}.png", compress_level=3)
-                count += 1
-                progress(StageEvent("frames", count, 0))
-    return count
 
 
 def _thin(frames: Iterable[Frames], long_side: int, progress: Progress) -> tuple[list[Rgb], list[float]]:

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from photoplay.errors import RequestError
+from photoplay.pipeline.outputs import check_out, keep_stills
+from tests.finishing.clips import moving, windows
+
+
+def test_single_frames_are_exact_and_pass_on(tmp_path: Path) -> None:
+    stack = moving(5, 40, 60)
+    passed = list(keep_stills(iter(windows(stack, 2)), tmp_path / "stills"))
+    assert np.array_equal(np.concatenate([window.rgb for window in passed]), stack)
+    files = sorted((tmp_path / "stills").iterdir())
+    assert [file.name for file in files] == [f"frame_{index:05d}.png" for index in range(5)]
+    for file, picture in zip(files, stack, strict=True):
+        with Image.open(file) as image:
+            assert (np.asarray(image) == picture).all()
+
+
+@pytest.mark.parametrize(
+    ("out", "stills", "sheet", "code"),
+    [
+        ("film.exe", None, None, "out_kind"),
+        ("there/film.mp4", None, None, "out_folder_missing"),
+        ("film.mp4", "there/stills", None, "out_folder_missing"),
+        ("film.mp4", None, "sheet.jpg", "sheet_not_png"),
+        ("film.gif", None, "sheet.png", "sheet_needs_mp4"),
+    ],
+)
+def test_names_are_checked_before_any_work(
+    tmp_path: Path, out: str, stills: str | None, sheet: str | None, code: str
+) -> None:
+    with pytest.raises(RequestError) as caught:
+        check_out(tmp_path / out, tmp_path / stills if stills else None, tmp_path / sheet if sheet else None)
+    assert caught.value.code == code
