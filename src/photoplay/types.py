@@ -31,8 +31,7 @@ Landmarks: TypeAlias = Float32[Array, "478 3"]
 LandmarkTrack: TypeAlias = Float32[Array, "f 478 3"]
 Joints: TypeAlias = Float32[Array, "33 3"]
 JointTrack: TypeAlias = Float32[Array, "f 33 3"]
-Box: TypeAlias = tuple[float, float, float, float]
-"""x0, y0, x1, y1 in pixels; x1 and y1 lie outside."""
+Box: TypeAlias = tuple[float, float, float, float]  # x0, y0, x1, y1 in pixels; x1 and y1 lie outside
 
 Consent: TypeAlias = Literal["self", "granted", "historical", "fictional"]
 Severity: TypeAlias = Literal["info", "warning", "blocking"]
