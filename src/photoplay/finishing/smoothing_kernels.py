@@ -9,7 +9,7 @@ from photoplay.types import Array
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _row_of(fields: Array, y: int, height: int, row: Array) -> None:  # pragma: no cover
+def _row_of(fields: Array, y: int, height: int, row: Array) -> None:
     """The coarse fields [r, c, n] at pixel row y, still coarse across."""
     rows = fields.shape[0]
     at = min(max((y + 0.5) * rows / height - 0.5, 0.0), rows - 1.0)
@@ -21,7 +21,7 @@ def _row_of(fields: Array, y: int, height: int, row: Array) -> None:  # pragma: 
 
 
 @njit(cache=True, nogil=True)
-def _columns_of(width: int, columns: int) -> tuple[Array, Array]:  # pragma: no cover
+def _columns_of(width: int, columns: int) -> tuple[Array, Array]:
     """For each pixel across: the coarse column to its left, and how far it lies towards the next."""
     left = np.empty(width, np.int32)
     share = np.empty(width, np.float32)
@@ -33,7 +33,7 @@ def _columns_of(width: int, columns: int) -> tuple[Array, Array]:  # pragma: no 
 
 
 @njit(cache=True, nogil=True, parallel=True, fastmath=True)
-def correct(current: Array, fields: Array, plate: Array, out: Array) -> None:  # pragma: no cover
+def correct(current: Array, fields: Array, plate: Array, out: Array) -> None:
     """``out`` = current * gain, faded into the plate by the lock.
 
     current, plate, out [h, w, 3] uint8; fields [r, c, 4] float32: gain of red, green, blue, then the lock 0..1.
@@ -60,9 +60,7 @@ def correct(current: Array, fields: Array, plate: Array, out: Array) -> None:  #
 
 
 @njit(cache=True, nogil=True, parallel=True, fastmath=True)
-def average(
-    current: Array, before: Array, shift: Array, keep: float, spread: float, out: Array, state: Array
-) -> None:  # pragma: no cover
+def average(current: Array, before: Array, shift: Array, keep: float, spread: float, out: Array, state: Array) -> None:
     """``state`` = current + k * (before moved by shift - current), ``out`` the same rounded to uint8.
 
     before, state [h, w, 3] float32; shift [r, c, 2] pixels. k is ``keep`` where both agree and falls to 0 as
@@ -98,7 +96,7 @@ def average(
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _tap(picture: Array, y: int, x: int, fy: np.float32, fx: np.float32, k: int) -> np.float32:  # pragma: no cover
+def _tap(picture: Array, y: int, x: int, fy: np.float32, fx: np.float32, k: int) -> np.float32:
     """Bilinear sample of channel k."""
     top = picture[y, x, k] + fx * (picture[y, x + 1, k] - np.float32(picture[y, x, k]))
     low = picture[y + 1, x, k] + fx * (picture[y + 1, x + 1, k] - np.float32(picture[y + 1, x, k]))
@@ -107,7 +105,7 @@ def _tap(picture: Array, y: int, x: int, fy: np.float32, fx: np.float32, k: int)
 
 
 @njit(cache=True, nogil=True, parallel=True, fastmath=True)
-def motion_blur(current: Array, shift: Array, shutter: float, out: Array) -> None:  # pragma: no cover
+def motion_blur(current: Array, shift: Array, shutter: float, out: Array) -> None:
     """``out`` = the mean of ``current`` along the motion while the shutter is open, centred on the frame.
 
     shift [r, c, 2] is the way back to the frame before in pixels; ``shutter`` is the open share of the frame time.

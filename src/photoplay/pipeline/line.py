@@ -126,11 +126,15 @@ def check_request(request: Request) -> None:
 
 
 def prepare(
-    admitted: Admitted, progress: Progress = silent, clock: StageClock | None = None, intensity: float = 1.0
+    admitted: Admitted,
+    progress: Progress = silent,
+    clock: StageClock | None = None,
+    intensity: float = 1.0,
+    scene: Scene | None = None,
 ) -> Prepared:
     """Perceives the photo and puts the motion on everybody who can carry it.
 
-    ``intensity`` multiplies the request's own.
+    ``intensity`` multiplies the request's own. ``scene`` is what an earlier call perceived: a retry need not look again.
 
     Raises:
         SceneError: nobody in the photo can play this template.
@@ -138,8 +142,9 @@ def prepare(
     request, clock = admitted.request, clock or StageClock()
     check_request(request)
     template = choose_template(request.template, request.prompt)
-    with clock.stage("perceive"):
-        scene = perceive(_working_copy(request.photos[0], request.size), progress)
+    if scene is None:
+        with clock.stage("perceive"):
+            scene = perceive(_working_copy(request.photos[0], request.size), progress)
     with clock.stage("move"):
         progress(StageEvent("move", 0, 1))
         asked, tamed = clamp_intensity(template, request.intensity)
@@ -276,9 +281,11 @@ def produce(
         progress(StageEvent("admit", 0, 1))
         admitted = admit(request)
         progress(StageEvent("admit", 1, 1))
+    scene: Scene | None = None
     for intensity in RETRY_INTENSITIES:
         with tempfile.TemporaryDirectory(prefix=".photoplay-", dir=out.parent) as folder:
-            prepared = prepare(admitted, progress, job.clock, intensity)
+            prepared = prepare(admitted, progress, job.clock, intensity, scene)
+            scene = prepared.scene
             report = _film(prepared, backend, Path(folder), job)
             if report.passed:
                 clip = _seal(Path(folder), job, admitted, prepared, report)
