@@ -1,0 +1,1 @@
+"""Pocket: photoplay's own small video diffusion model, which paints what no photo holds."""

@@ -1,0 +1,1 @@
+"""Rendered heads with exact tracks and labels: training data that shows nobody."""
