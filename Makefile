@@ -47,8 +47,10 @@ clean:
 	@$(PIP) --no-build-isolation --editable .
 	@touch $@
 
-.venv/dev.stamp: requirements/dev.txt pyproject.toml | .venv/bin/python
-	@echo "Setting up photoplay and its tools (about a minute, once) ..."
+.venv/dev.stamp: requirements/dev.txt requirements/torch.txt requirements/torch-cpu.txt pyproject.toml | .venv/bin/python
+	@echo "Setting up photoplay and its tools (a minute or two, once) ..."
 	@$(PIP) --require-hashes -r requirements/dev.txt
+	@$(PIP) --require-hashes -r requirements/torch-cpu.txt 2>/dev/null || \
+	  $(PIP) --require-hashes -r requirements/torch.txt
 	@$(PIP) --no-build-isolation --editable .
 	@touch $@ .venv/run.stamp

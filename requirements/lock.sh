@@ -3,9 +3,29 @@
 set -eu
 cd "$(dirname "$0")/.."
 compile() {
-  uv pip compile pyproject.toml requirements/extra.in --extra heic --extra demo "$@" \
-    --override requirements/overrides.txt --generate-hashes --universal --python-version 3.11 \
-    --no-annotate --no-header --quiet
+  uv pip compile "$@" --generate-hashes --universal --python-version 3.11 --no-annotate --no-header --quiet
 }
-compile --output-file requirements/run.txt
-compile --group dev --constraint requirements/run.txt --output-file requirements/dev.txt
+main="pyproject.toml requirements/extra.in --extra heic --extra demo --override requirements/overrides.txt"
+train="pyproject.toml --extra train --override requirements/overrides.txt"
+compile $main --output-file requirements/run.txt
+compile $main --extra train --group dev --constraint requirements/run.txt --override requirements/without-torch.txt \
+  --output-file requirements/dev.txt
+# accelerate asks for torch as well, so what torch itself needs is read from a second look without the override.
+compile $train --constraint requirements/dev.txt --output-file requirements/torch.txt
+python3 - <<'PYTHON'
+import re
+from pathlib import Path
+
+dev, path = Path("requirements/dev.txt"), Path("requirements/torch.txt")
+blocks = re.findall(r"^\S.*(?:\n .*)*", path.read_text(), flags=re.M)
+names = set(re.findall(r"^([\w.-]+)==", dev.read_text(), flags=re.M))
+path.write_text("\n".join(b for b in blocks if b.split("==")[0] not in names) + "\n")
+PYTHON
+
+folder=$(mktemp -d)
+python3 -m pip download --quiet --no-deps --dest "$folder" torch==2.13.0
+for wheel in "$folder"/*+cpu*.whl; do
+  [ -e "$wheel" ] || continue
+  printf 'torch==2.13.0+cpu --hash=sha256:%s\n' "$(sha256sum "$wheel" | cut -d ' ' -f 1)" > requirements/torch-cpu.txt
+done
+rm -r "$folder"
