@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from photoplay.types import Array, Landmarks, LandmarkTrack, Rgb, RgbStack
+from photoplay.generation.backends.pocket.guide import guide_planes, rest_planes
+from photoplay.types import Array, Label, Landmarks, LandmarkTrack, Rgb, RgbStack
 
 LATENT_SCALE = 0.25
 """Latents are the residual to the anchor over this: about unit size where the anchor is wrong, 0 where it is right."""
@@ -63,12 +64,27 @@ class CropWindow:
 
 def cond_planes(window: CropWindow) -> Float32[Array, "f c s s"]:
     """The conditioning of every frame, planes in the order of :data:`COND_PLANES`."""
-    raise NotImplementedError
+    planes = np.empty((window.num_frames, len(COND_PLANES), window.size, window.size), np.float32)
+    for k, frame in enumerate(planes):
+        frame[:3] = _colours(window.anchor[k])
+        frame[3] = window.confidence[k] * np.float32(1 / 255)
+        shown = np.where(window.labels[k] == Label.ARM, np.uint8(Label.BODY), window.labels[k])
+        for label in range(LABELS):
+            frame[4 + label] = shown == label
+        frame[4 + LABELS :] = guide_planes(window.landmarks[k], window.rest_landmarks, window.size)
+    return planes
 
 
 def reference_planes(window: CropWindow) -> Float32[Array, "c s s"]:
     """The photo's own crop, planes in the order of :data:`REFERENCE_PLANES`."""
-    raise NotImplementedError
+    geometry = rest_planes(window.rest_landmarks, window.size)
+    return np.asarray(np.concatenate([_colours(window.reference), geometry]), np.float32)
+
+
+def _colours(rgb: Rgb) -> Float32[Array, "3 h w"]:
+    """Colours in -1..1, planes first."""
+    planes: Array = rgb.transpose(2, 0, 1) * np.float32(1 / 127.5) - np.float32(1)
+    return planes
 
 
 def to_latents(frames: RgbStack, anchor: RgbStack) -> Float32[Array, "f 3 s s"]:
