@@ -1,0 +1,208 @@
+"""The head's texture sheets: where each texel lies on the reference head, so that paint knows no UV seams.
+
+Everything that is painted on skin is a function of a texel's place on the reference head: smooth fields of its 3-D
+position, and strokes of a *canvas*, the head unrolled round its vertical axis.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jaxtyping import Float32, Int32
+
+from photoplay.errors import InputError
+from photoplay.types import Array
+
+AXIS_Z = 1.5  # cm: the vertical axis round which the head is unrolled
+UNROLLED_RADIUS = 9.0  # cm: a canvas centimetre is a skin centimetre at this distance from the axis
+CANVAS_SCALE = 30.0  # pixels per centimetre
+CANVAS_LEFT, CANVAS_TOP = -18.0, 13.0  # cm
+CANVAS_WIDTH, CANVAS_HEIGHT = 36.0, 23.0  # cm
+
+MATERIALS = {
+    "face": ("M_Face",),
+    "back": ("M_BackHead",),
+    "mouth": ("M_GumsTongue",),
+    "teeth": ("M_Teeth",),
+    "eye_left": ("M_ScleraLeft",),
+    "eye_right": ("M_ScleraRight",),
+    "tears": ("M_LacrimalFluid",),
+    "lashes": ("M_EyeLashes",),
+}
+SHEET_SIZES = {
+    "face": 640,
+    "back": 320,
+    "mouth": 192,
+    "teeth": 256,
+    "eye_left": 256,
+    "eye_right": 256,
+    "tears": 64,
+    "lashes": 320,
+}
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One texture sheet of the head.
+
+    triangles  [t, 3] vertices of the whole head; ``uv`` [t, 3, 2] in 0..1, v up
+    position   [s, s, 3] place of each texel on the reference head in cm (texels outside every triangle: the nearest one's)
+    spot       [s, s, 2] canvas pixel (x, y) of each texel
+    depth      [s, s] cm that a texel lies under the outermost surface (inside of mouth, nostrils, eye sockets)
+    texel_triangle [s, s] row of ``triangles``
+    """
+
+    triangles: Int32[Array, "t 3"]
+    uv: Float32[Array, "t 3 2"]
+    position: Float32[Array, "s s 3"]
+    spot: Float32[Array, "s s 2"]
+    depth: Float32[Array, "s s"]
+    texel_triangle: Int32[Array, "s s"]
+
+    @property
+    def size(self) -> int:
+        return int(self.depth.shape[0])
+
+
+@dataclass(frozen=True)
+class HeadTopology:
+    """What all synthetic people share: the reference head, its sheets and where the 478 landmarks lie on it.
+
+    ``vertices`` [v, 3] in cm; ``corners`` [478, 3] and ``weights`` [478, 3] put the landmarks on any shape of the head.
+    """
+
+    vertices: Float32[Array, "v 3"]
+    corners: Int32[Array, "478 3"]
+    weights: Float32[Array, "478 3"]
+    sheets: dict[str, Sheet]
+
+    def landmarks(self, vertices: Float32[Array, "v 3"]) -> Float32[Array, "478 3"]:
+        """The 478 landmarks on a head of this topology, in cm."""
+        placed: Array = (vertices[self.corners] * self.weights[..., None]).sum(axis=1).astype(np.float32)
+        return placed
+
+    @classmethod
+    def load(cls, folder: Path, sizes: dict[str, int] | None = None) -> HeadTopology:
+        """Reads ``ict_facekit_light.npz`` and ``mp478_ict_blendshapes.npz`` of ``folder`` and bakes the sheets (seconds).
+
+        ``sizes`` replaces the texture size of sheets by name.
+
+        Raises:
+            InputError: the files are not there.
+        """
+        head, points = folder / "ict_facekit_light.npz", folder / "mp478_ict_blendshapes.npz"
+        if not (head.is_file() and points.is_file()):
+            raise InputError(
+                "head_model_missing",
+                "The parametric head is not in this folder.",
+                "Point to a folder with ict_facekit_light.npz and mp478_ict_blendshapes.npz.",
+            )
+        with np.load(head) as model:
+            vertices = model["v"].astype(np.float32)
+            quads, uv_quads, uv = model["f"], model["ft"], model["vt"].astype(np.float32)
+            names = [str(name) for name in model["matn"]]
+            materials = model["mat"]
+        with np.load(points) as table:
+            corners, weights = table["vi"].astype(np.int32), table["bc"].astype(np.float32)
+        sizes = SHEET_SIZES | (sizes or {})
+        sheets = {}
+        for name, members in MATERIALS.items():
+            chosen = np.isin(materials, [names.index(member) for member in members if member in names])
+            triangles, uv_triangles = _triangulate(quads[chosen]), _triangulate(uv_quads[chosen])
+            corner_uv = uv[uv_triangles]
+            tile = np.floor(corner_uv.mean(axis=(0, 1) if not len(corner_uv) else 1))
+            if name != "tears":
+                corner_uv = corner_uv - tile[:, None, :]
+            else:
+                corner_uv = (corner_uv - np.array([4.0, 0.0])) / np.array([2.0, 1.0])
+            sheets[name] = _bake(vertices, triangles, corner_uv.astype(np.float32), sizes[name])
+        outer = _outermost(sheets)
+        sheets = {name: _with_depth(sheet, outer) for name, sheet in sheets.items()}
+        return cls(vertices, corners, weights, sheets)
+
+
+def to_canvas(points: Float32[Array, "*n 3"]) -> Float32[Array, "*n 2"]:
+    """Canvas pixels (x, y) of points in cm: the head unrolled round its axis, the face's front in the middle."""
+    angle = np.arctan2(points[..., 0], points[..., 2] - AXIS_Z)
+    x = (angle * UNROLLED_RADIUS - CANVAS_LEFT) * CANVAS_SCALE
+    y = (CANVAS_TOP - points[..., 1]) * CANVAS_SCALE
+    spots: Array = np.stack([x, y], axis=-1).astype(np.float32)
+    return spots
+
+
+def empty_canvas() -> Array:
+    """A black canvas, uint8 [h, w]."""
+    return np.zeros((round(CANVAS_HEIGHT * CANVAS_SCALE), round(CANVAS_WIDTH * CANVAS_SCALE)), np.uint8)
+
+
+def from_canvas(canvas: Array, sheet: Sheet) -> Float32[Array, "s s"]:
+    """A canvas layer as the sheet sees it: uint8 becomes 0..1, float32 stays."""
+    taken = cv2.remap(canvas, sheet.spot, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
+    scale = 1 / 255 if canvas.dtype == np.uint8 else 1.0
+    layer: Array = taken.astype(np.float32) * np.float32(scale)
+    return layer
+
+
+def _triangulate(quads: Array) -> Int32[Array, "t 3"]:
+    """Quads [q, 4], the last corner -1 in triangles, as triangles."""
+    first = quads[:, [0, 1, 2]]
+    second = quads[quads[:, 3] >= 0][:, [0, 2, 3]]
+    joined: Array = np.concatenate([first, second]).astype(np.int32)
+    return joined
+
+
+def _bake(vertices: Array, triangles: Array, uv: Array, size: int) -> Sheet:
+    """Which triangle each texel lies in, and where on the head that is."""
+    owner = np.full((size, size), -1, np.int32)
+    pixels = np.stack([uv[..., 0] * size - 0.5, (1 - uv[..., 1]) * size - 0.5], axis=-1)
+    for index, corners in enumerate(np.round(pixels * 16).astype(np.int32)):
+        cv2.fillConvexPoly(owner, corners, index, cv2.LINE_8, 4)
+    if len(triangles) and (owner < 0).any():
+        _, nearest = cv2.distanceTransformWithLabels(
+            (owner < 0).astype(np.uint8), cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL
+        )
+        known = np.zeros(int(nearest.max()) + 1, np.int32)
+        inside = owner >= 0
+        known[nearest[inside]] = owner[inside]
+        owner = np.where(inside, owner, known[nearest])
+    y, x = np.mgrid[:size, :size]
+    texel = np.stack([x, y], axis=-1).astype(np.float32)
+    a, b, c = (pixels[owner, k] for k in range(3))
+    area = _cross(b - a, c - a)
+    area = np.where(np.abs(area) < 1e-9, 1e-9, area)
+    weights = np.stack(
+        [_cross(b - texel, c - texel), _cross(c - texel, a - texel), _cross(a - texel, b - texel)], axis=-1
+    )
+    weights = np.clip(weights / area[..., None], 0, 1)
+    weights /= weights.sum(axis=-1, keepdims=True)
+    position = np.einsum("hwk,hwkd->hwd", weights, vertices[triangles[owner]]).astype(np.float32)
+    return Sheet(triangles, uv, position, to_canvas(position), np.zeros((size, size), np.float32), owner)
+
+
+def _cross(a: Array, b: Array) -> Array:
+    product: Array = a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
+    return product
+
+
+def _outermost(sheets: dict[str, Sheet]) -> Float32[Array, "h w"]:
+    """How far from the axis the outermost skin lies at each canvas pixel, in cm."""
+    canvas = empty_canvas().astype(np.float32)
+    small = cv2.resize(canvas, None, fx=0.25, fy=0.25)
+    for name in ("face", "back"):
+        sheet = sheets[name]
+        spot = np.round(sheet.spot * 0.25).astype(np.int32).reshape(-1, 2)
+        radius = np.hypot(sheet.position[..., 0], sheet.position[..., 2] - AXIS_Z).ravel()
+        ok = (spot[:, 0] >= 0) & (spot[:, 0] < small.shape[1]) & (spot[:, 1] >= 0) & (spot[:, 1] < small.shape[0])
+        np.maximum.at(small, (spot[ok, 1], spot[ok, 0]), radius[ok])
+    small = cv2.morphologyEx(small, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
+    outer: Array = cv2.resize(small, (canvas.shape[1], canvas.shape[0]), interpolation=cv2.INTER_LINEAR)
+    return outer
+
+
+def _with_depth(sheet: Sheet, outer: Array) -> Sheet:
+    radius = np.hypot(sheet.position[..., 0], sheet.position[..., 2] - AXIS_Z)
+    depth = np.maximum(from_canvas(outer, sheet) - radius, 0).astype(np.float32)
+    return Sheet(sheet.triangles, sheet.uv, sheet.position, sheet.spot, depth, sheet.texel_triangle)

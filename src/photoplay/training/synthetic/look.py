@@ -1,0 +1,158 @@
+"""One synthetic person's look: skin, eyes, mouth, hair, clothes, drawn from a seed."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import cv2
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from photoplay import topology
+from photoplay.training.synthetic import eyes, hair, skin, wear
+from photoplay.training.synthetic.atlas import HeadTopology, Sheet, empty_canvas, from_canvas, to_canvas
+from photoplay.training.synthetic.paint import linear, mix, step, texture
+from photoplay.training.synthetic.parts import Look, Material, Part
+from photoplay.types import Array, Label
+
+SKIN = Material(gloss=0.22, sharpness=12.0, soft=0.35)
+EYE = Material(gloss=0.9, sharpness=120.0, soft=0.2)
+WET = Material(gloss=0.5, sharpness=40.0, soft=0.3)
+INNER_MOUTH_DEPTH = 0.9  # cm under the lips
+
+
+def draw_look(rng: np.random.Generator, vertices: Float32[Array, "v 3"], head: HeadTopology) -> Look:
+    """Dresses a head.
+
+    ``vertices`` [v, 3] float32 cm is this person's neutral shape in the order of ``head``; skin tone is even over the
+    Monk scale and age even over 20..85.
+    """
+    monk, age = int(rng.integers(1, 11)), float(rng.uniform(20, 85))
+    complexion = skin.draw_complexion(rng, monk, age)
+    points = head.landmarks(head.vertices)
+    face, back = head.sheets["face"], head.sheets["back"]
+    painted, behind = skin.paint_skin(rng, (face, back), complexion, points)
+    painted = skin.paint_lips(rng, painted, _lip_mask(points, face), complexion)
+    style = hair.draw_hair(rng, monk, age)
+    cover = [hair.scalp(sheet.position) for sheet in (face, back)]
+    painted = mix(painted, style.colour * 0.6, cover[0] * style.density)
+    behind = mix(behind, style.colour * 0.6, cover[1] * style.density)
+    behind = mix(behind, linear((66, 18, 18)) * 0.5, _inside(back))
+    kind = eyes.draw_iris_kind(rng, monk)
+    balls = eyes.paint_eyes(rng, head.sheets, kind, age)
+    parts = [
+        _own(head, vertices, "face", texture(painted), _face_labels(head, points), SKIN),
+        _own(head, vertices, "back", texture(behind), _back_labels(back), SKIN),
+        _own(head, vertices, "eye_left", balls["eye_left"], Label.EYE, EYE),
+        _own(head, vertices, "eye_right", balls["eye_right"], Label.EYE, EYE),
+        _own(head, vertices, "tears", eyes.paint_tears(head.sheets["tears"], complexion.base), Label.LID, WET),
+        _own(head, vertices, "teeth", eyes.paint_teeth(rng, head.sheets["teeth"], age), Label.TEETH, WET),
+        _own(head, vertices, "mouth", eyes.paint_mouth(rng, head.sheets["mouth"], monk), _mouth_labels(head), WET),
+    ]
+    lashes = eyes.lash_strands(rng, head.sheets["lashes"].size, np.full(3, 0.012, np.float32), rng.uniform(0.5, 1.2))
+    parts.append(_own(head, vertices, "lashes", lashes, Label.LASH, Material(0.0), both_sides=True))
+    parts.extend(hair.hair_parts(rng, vertices, head, style))
+    clothes, clothes_facts = wear.draw_clothes(rng, vertices, head)
+    parts.extend(clothes)
+    facts: dict[str, str | float] = {
+        "age": age,
+        "monk": float(monk),
+        "iris": eyes.IRISES[kind][0],
+        "hair style": style.name,
+        "hair colour": style.shade,
+        **clothes_facts,
+    }
+    return Look(tuple(parts), facts)
+
+
+def _own(
+    head: HeadTopology,
+    vertices: Array,
+    name: str,
+    sheet: Array,
+    labels: Array | Label,
+    material: Material,
+    both_sides: bool = False,
+) -> Part:
+    """One of the head's own surfaces, re-textured."""
+    source = head.sheets[name]
+    if isinstance(labels, Label):
+        labels = np.full(len(source.triangles), int(labels), np.uint8)
+    return Part(name, vertices, source.triangles, source.uv, sheet, labels, material, None, both_sides)
+
+
+def _polygon(points: Array, loop: list[int]) -> UInt8[Array, "h w"]:
+    canvas = empty_canvas()
+    cv2.fillPoly(canvas, [np.round(to_canvas(points[loop]) * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
+    return canvas
+
+
+def _lip_mask(points: Array, sheet: Sheet) -> Array:
+    loop = [*topology.LIPS_OUTER_UPPER, *topology.LIPS_OUTER_LOWER[-2:0:-1]]
+    soft = cv2.GaussianBlur(_polygon(points, loop), (0, 0), 2.2)
+    return from_canvas(soft, sheet)
+
+
+def _inside(back: Sheet) -> Array:
+    """1 where the back sheet is the inside of mouth or eye sockets."""
+    x, y, z = (back.position[..., k] for k in range(3))
+    return ((back.depth > INNER_MOUTH_DEPTH) & (np.abs(x) < 5.5) & (y > -6.5) & (z > 1)).astype(np.float32)
+
+
+def _centroids(head: HeadTopology, sheet: Sheet) -> Array:
+    centre: Array = head.vertices[sheet.triangles].mean(axis=1)
+    return centre
+
+
+def _at(canvas: Array, spots: Array) -> Array:
+    spots = np.round(spots).astype(np.int32)
+    return canvas[np.clip(spots[:, 1], 0, canvas.shape[0] - 1), np.clip(spots[:, 0], 0, canvas.shape[1] - 1)] > 127
+
+
+def _face_labels(head: HeadTopology, points: Array) -> Array:
+    centre = _centroids(head, head.sheets["face"])
+    spots, front = to_canvas(centre), centre[:, 2] > 5
+    labels = np.full(len(centre), int(Label.SKIN), np.uint8)
+    for upper, lower, brow in (
+        (topology.LEFT_EYE_UPPER, topology.LEFT_EYE_LOWER, topology.LEFT_BROW),
+        (topology.RIGHT_EYE_UPPER, topology.RIGHT_EYE_LOWER, topology.RIGHT_BROW),
+    ):
+        eye = points[[*upper, *lower[-2:0:-1]]]
+        middle = eye.mean(axis=0)
+        grown = eye + (eye - middle) * np.array([0.18, 0.9, 0.0], np.float32)
+        labels[_at(_polygon(grown, list(range(len(grown)))), spots) & front] = Label.LID
+        del brow
+    lips = [*topology.LIPS_OUTER_UPPER, *topology.LIPS_OUTER_LOWER[-2:0:-1]]
+    labels[_at(_polygon(points, lips), spots) & front] = Label.LIP
+    return labels
+
+
+def _back_labels(back: Sheet) -> Array:
+    inside = _inside(back)
+    labels = np.full(len(back.triangles), int(Label.SKIN), np.uint8)
+    owned = np.unique(back.texel_triangle[inside > 0])
+    labels[owned] = Label.MOUTH
+    return labels
+
+
+def _mouth_labels(head: HeadTopology) -> Array:
+    """The tongue is what lies low and far from the teeth's arch."""
+    centre = _centroids(head, head.sheets["mouth"])
+    tongue = (np.hypot(centre[:, 0] / 0.75, np.minimum(centre[:, 2] - 5, 0.0)) < 2.4) & (centre[:, 1] < -2.2)
+    return np.where(tongue, int(Label.TONGUE), int(Label.MOUTH)).astype(np.uint8)
+
+
+def spread_report(facts: list[dict[str, str | float]]) -> str:
+    """How evenly a set of looks is spread, as a Markdown table: fact, value, share."""
+    rows = ["| fact | value | share |", "|---|---|---|"]
+    for name in sorted({key for fact in facts for key in fact}):
+        values = [fact[name] for fact in facts if name in fact]
+        if name == "age":
+            values = [f"{int(float(v) // 10) * 10}s" for v in values]
+        counts = Counter(f"{v:g}" if isinstance(v, float) else str(v) for v in values)
+        for value, count in sorted(counts.items(), key=lambda row: (len(row[0]), row[0])):
+            rows.append(f"| {name} | {value} | {100 * count / len(facts):.1f} % |")
+    return "\n".join(rows)
+
+
+__all__ = ["HeadTopology", "draw_look", "spread_report", "step"]

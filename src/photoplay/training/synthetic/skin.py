@@ -1,0 +1,89 @@
+"""Skin as paint: tone on the Monk scale, blood, pores, age, stubble and make-up, all as functions of place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from photoplay.training.synthetic.atlas import Sheet
+from photoplay.training.synthetic.paint import blob, cloud, hex_linear, linear, mix, step
+from photoplay.types import Array
+
+# Monk Skin Tone scale, tones 1..10 (Ellis Monk, Google, 2022; CC BY 4.0)
+MONK = ("f6ede4", "f3e7db", "f7ead0", "eadaba", "d7bd96", "a07e56", "825c43", "604134", "3a312a", "292420")
+
+
+@dataclass(frozen=True)
+class Complexion:
+    """One person's skin: ``base`` [3] linear tone, ``monk`` 1..10, ``age`` in years, the rest 0..1 strengths."""
+
+    base: Array
+    monk: int
+    age: float
+    redness: float
+    mottle: float
+    freckles: float
+    shadows: float
+
+
+def draw_complexion(rng: np.random.Generator, monk: int, age: float) -> Complexion:
+    """A skin of this tone: the scale's colour, jittered, a little darker and redder than the printed swatch."""
+    low, high = max(monk - 1, 1), min(monk + 1, 10)
+    part = float(rng.uniform(-0.45, 0.45))
+    near = hex_linear(MONK[(high if part > 0 else low) - 1])
+    tone = mix(hex_linear(MONK[monk - 1]), near, abs(part))
+    light = float(tone.mean())
+    warmth = np.array([1.0, 0.86 - 0.10 * light, 0.78 - 0.12 * light], np.float32) / 0.9
+    base = tone * (0.60 + 0.30 * (1 - light)) * warmth * rng.normal(1, 0.03, 3).astype(np.float32)
+    freckles = float(rng.uniform(0.3, 1)) if monk <= 5 and rng.random() < 0.2 else 0.0
+    return Complexion(
+        base.astype(np.float32),
+        monk,
+        age,
+        *(float(x) for x in rng.uniform(0.3, 1.0, 2)),
+        freckles,
+        float(rng.beta(2, 2)),
+    )
+
+
+def paint_skin(rng: np.random.Generator, sheets: tuple[Sheet, ...], skin: Complexion, landmarks: Array) -> list[Array]:
+    """Linear colour [s, s, 3] of each sheet, continuous from sheet to sheet. ``landmarks`` [478, 3] of the reference head."""
+    seed = int(rng.integers(1 << 31))
+    return [_tone(np.random.default_rng(seed), sheet, skin, landmarks) for sheet in sheets]
+
+
+def _tone(rng: np.random.Generator, sheet: Sheet, skin: Complexion, points: Array) -> Array:
+    place = sheet.position
+    both = place * np.array([1, 1, 1], np.float32)
+    both[..., 0] = np.abs(both[..., 0])
+    cheek, nose, ear = points[280], points[4], np.array([7.6, 1.0, 3.0], np.float32)
+    blood = 0.55 * blob(both, cheek, 2.4) + 0.6 * blob(place, nose, 1.5) + 0.6 * blob(both, ear, 2.2)
+    blood += 0.25 * blob(place, points[152], 1.8) + 0.35 * blob(both, points[359] * [1, 1, 1], 0.8)
+    blood = skin.redness * blood * (1 + 0.3 * cloud(rng, place, 1.2)) + 0.10 * skin.mottle * cloud(rng, place, 0.7)
+    melanin = 0.05 * cloud(rng, place, 3.0) + skin.mottle * (
+        0.05 * cloud(rng, place, 0.5) + 0.04 * cloud(rng, place, 0.22)
+    )
+    melanin += 0.03 * cloud(rng, place, 0.11)
+    melanin += 0.10 * step(6.0, 9.0, place[..., 1]) - 0.05 * blob(both, cheek, 2.0)
+    circles = blob(both, points[450] + np.array([0, -0.1, 0]), np.array([1.5, 0.55, 2.0]))
+    melanin += (0.12 + 0.25 * skin.shadows) * circles
+    if skin.freckles:
+        where = np.maximum(blob(both, cheek, 2.6), blob(place, nose, 2.2))
+        melanin += 0.55 * skin.freckles * where * step(0.9, 1.6, cloud(rng, place, 0.16))
+    # optical density: melanin takes blue most, blood takes green (Beer-Lambert)
+    density = melanin[..., None] * np.array([0.7, 1.0, 1.25], np.float32)
+    density = density + np.maximum(blood, -0.2)[..., None] * np.array([0.04, 0.50, 0.42], np.float32)
+    colour: Array = (skin.base * np.exp(-density)).astype(np.float32)
+    return colour
+
+
+def paint_lips(rng: np.random.Generator, colour: Array, lip: Array, skin: Complexion) -> Array:
+    """Skin with lips where ``lip`` [s, s] is 1."""
+    base = skin.base / max(float(skin.base.max()), 1e-3)
+    red = skin.base * np.array([0.86, 0.52, 0.54], np.float32) * rng.uniform(0.85, 1.1)
+    del base
+    return mix(colour, red, lip * rng.uniform(0.65, 0.95))
+
+
+__all__ = ["MONK", "Complexion", "draw_complexion", "linear", "paint_lips", "paint_skin"]
