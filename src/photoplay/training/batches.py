@@ -1,0 +1,238 @@
+"""Training examples -> batches of patches, cut beside the training and the same for the same seed and step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Float, Float16, Float32
+from torch.utils.data import DataLoader, Dataset
+
+from photoplay.errors import InputError
+from photoplay.generation.backends.pocket.conditioning import COND_PLANES, cond_planes, reference_planes, to_latents
+from photoplay.topology import (
+    LEFT_EYE_LOWER,
+    LEFT_EYE_UPPER,
+    LIPS_INNER_LOWER,
+    LIPS_INNER_UPPER,
+    RIGHT_EYE_LOWER,
+    RIGHT_EYE_UPPER,
+)
+from photoplay.training.config import DataConfig
+from photoplay.training.shards import Example, list_examples, load_example
+from photoplay.types import Array, Label, LandmarkTrack
+
+GUIDE_FROM = COND_PLANES.index("label_0")
+"""Planes from here on are the guide: what our geometry says belongs there. Before them stand anchor and confidence."""
+_MOUTH = sorted({*LIPS_INNER_UPPER, *LIPS_INNER_LOWER})
+_EYES = (sorted({*RIGHT_EYE_UPPER, *RIGHT_EYE_LOWER}), sorted({*LEFT_EYE_UPPER, *LEFT_EYE_LOWER}))
+_FINE = np.isin(np.arange(256), [Label.LID, Label.EYE, Label.LASH, Label.LIP, Label.MOUTH, Label.TEETH, Label.TONGUE])
+_CONFIDENT_SHARE = 0.25  # weight of a pixel that the photo already holds, against one it does not
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one step sees, float16 (half the traffic), on p x p patches; the reference is always the whole s x s crop.
+
+    latents    [b, 3, f, p, p] the truth as residual to the anchor
+    cond       [b, c, f, p, p] in the order of ``COND_PLANES``
+    previous   [b, 4, f, p, p] in the order of ``PREVIOUS_PLANES``
+    reference  [b, r, s, s] in the order of ``REFERENCE_PLANES``
+    weight     [b, 1, f, p, p] how much each pixel counts, see :func:`region_weight`
+    """
+
+    latents: Float16[Array, "b 3 f p p"]
+    cond: Float16[Array, "b c f p p"]
+    previous: Float16[Array, "b 4 f p p"]
+    reference: Float16[Array, "b r s s"]
+    weight: Float16[Array, "b 1 f p p"]
+
+
+@dataclass(frozen=True)
+class TorchBatch:
+    """A :class:`Batch` as float32 tensors on the training device."""
+
+    latents: Float[torch.Tensor, "b 3 f p p"]
+    cond: Float[torch.Tensor, "b c f p p"]
+    previous: Float[torch.Tensor, "b 4 f p p"]
+    reference: Float[torch.Tensor, "b r s s"]
+    weight: Float[torch.Tensor, "b 1 f p p"]
+
+
+def to_torch(batch: Batch, device: str) -> TorchBatch:
+    """Moves a batch to the device and widens it there."""
+    moved = {
+        name: torch.from_numpy(getattr(batch, name)).to(device, non_blocking=True).float()
+        for name in ("latents", "cond", "previous", "reference", "weight")
+    }
+    return TorchBatch(**moved)
+
+
+class Library:
+    """The examples of one split, kept in memory as far as ``memory_gb`` goes; the folder may grow meanwhile.
+
+    Raises:
+        InputError: ``dataset_empty``: the split has no example.
+    """
+
+    def __init__(self, folder: Path, split: str, memory_gb: float) -> None:
+        self._folder, self._split = folder, split
+        self._room = memory_gb * 1e9
+        self._kept: dict[Path, Example] = {}
+        self.paths: tuple[Path, ...] = ()
+        self.refresh()
+        if not self.paths:
+            raise InputError("dataset_empty", f"The dataset has no {split} examples.", "Build one first.")
+
+    def refresh(self) -> None:
+        """Lists the folder again."""
+        self.paths = tuple(list_examples(self._folder, self._split))
+
+    def get(self, path: Path) -> Example:
+        """One example, read from disk at most once while there is room."""
+        kept = self._kept.get(path)
+        if kept is not None:
+            return kept
+        example = load_example(path)
+        size = sum(array.nbytes for array in vars(example.window).values()) + example.target.nbytes
+        if size <= self._room:
+            self._room -= size
+            self._kept[path] = example
+        return example
+
+
+class Batches(Dataset[Batch]):
+    """Batch ``step`` as a function of (seed, step, the files there are), so that a resumed run sees the same."""
+
+    def __init__(self, library: Library, config: DataConfig, seed: int) -> None:
+        self._library, self._config, self._seed = library, config, seed
+
+    def __getitem__(self, step: int) -> Batch:
+        if step % self._config.refresh_steps == 0:
+            self._library.refresh()
+        rng = np.random.default_rng((self._seed, step))
+        paths = self._library.paths
+        first = self._library.get(paths[rng.integers(len(paths))])
+        whole, size = rng.random() < self._config.whole, first.window.size
+        patch = size if whole else min(self._config.patch, size)
+        wanted = self._config.batch
+        number = max(1, round(wanted * min(self._config.patch, size) ** 2 / size**2)) if whole else wanted
+        chosen = [first] + [self._library.get(paths[rng.integers(len(paths))]) for _ in range(number - 1)]
+        frames = min(self._config.frames, *(example.window.num_frames for example in chosen))
+        return stack([cut(example, patch, frames, self._config, rng) for example in chosen])
+
+    def stream(self, start: int) -> Iterator[Batch]:
+        """Batches from step ``start`` on without end, made ahead by one thread or by ``workers`` processes."""
+        if self._config.workers:
+            loader = DataLoader(
+                self, None, sampler=range(start, 2**31), num_workers=self._config.workers,
+                prefetch_factor=2, worker_init_fn=_quiet_worker, pin_memory=torch.cuda.is_available(), collate_fn=None,
+            )  # fmt: skip
+            yield from loader
+        with ThreadPoolExecutor(1) as pool:
+            ahead = pool.submit(self.__getitem__, start)
+            for step in count(start + 1):
+                batch, ahead = ahead.result(), pool.submit(self.__getitem__, step)
+                yield batch
+
+
+def _quiet_worker(_number: int) -> None:
+    """One process a core: no threads within it."""
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+
+
+def stack(cuts: list[Batch]) -> Batch:
+    """Joins batches of one along their first axis."""
+    return Batch(**{name: np.concatenate([getattr(cut, name) for cut in cuts]) for name in vars(cuts[0])})
+
+
+def cut(example: Example, patch: int, frames: int, config: DataConfig, rng: np.random.Generator) -> Batch:
+    """One example's patch as a batch of 1: augmented, placed, with or without known frames, guide and reference."""
+    if config.augment:
+        example = augmented(example, rng)
+    start = int(rng.integers(example.window.num_frames - frames + 1))
+    left, top = _corner(example.window.landmarks[start : start + frames], example.window.size, patch, config, rng)
+    reference = reference_planes(example.window)
+    part = place(example, slice(start, start + frames), left, top, patch)
+    known = int(rng.integers(1, max(2, round(frames * 0.6)))) if frames > 1 and rng.random() < config.previous else 0
+    batch = as_batch(part, reference, known, config.previous_noise, rng)
+    if rng.random() < config.drop_guide:
+        batch.cond[:, GUIDE_FROM:] = 0
+    if rng.random() < config.drop_reference:
+        batch.reference[:] = 0
+    return batch
+
+
+def place(example: Example, frames: slice, left: int, top: int, patch: int) -> Example:
+    """The example cut down to some frames and a square of them; its ``rest_landmarks`` stay in pixels of the whole crop."""
+    window, rows, columns = example.window, slice(top, top + patch), slice(left, left + patch)
+    shift = np.array([left, top, 0], np.float32)
+    small = replace(
+        window,
+        anchor=window.anchor[frames, rows, columns],
+        confidence=window.confidence[frames, rows, columns],
+        labels=window.labels[frames, rows, columns],
+        reference=window.reference[rows, columns],
+        landmarks=window.landmarks[frames] - shift,
+    )
+    return Example(small, example.target[frames, rows, columns], example.facts)
+
+
+def as_batch(
+    example: Example, reference: Float32[Array, "r s s"], known: int, noise: float, rng: np.random.Generator
+) -> Batch:
+    """A batch of 1 with the first ``known`` frames as already made, softened and with ``noise``."""
+    window = example.window
+    cond = cond_planes(window)  # [f, c, p, p]
+    frames, _, size, _ = cond.shape
+    previous = np.zeros((frames, 4, size, size), np.float32)
+    if known:
+        made = example.target[:known].astype(np.float32) / 127.5 - 1
+        if noise:
+            soft = np.stack([cv2.GaussianBlur(frame, (0, 0), 0.8) for frame in made])
+            made += (soft - made) * rng.random(dtype=np.float32)
+            made += rng.standard_normal(made.shape, np.float32) * (noise * rng.random(dtype=np.float32))
+        previous[:known, :3] = made.transpose(0, 3, 1, 2)
+        previous[:known, 3] = 1
+    planes = {
+        "latents": to_latents(example.target, window.anchor),
+        "cond": cond,
+        "previous": previous,
+        "weight": region_weight(window.labels, window.confidence)[:, None],
+    }
+    halves = {
+        name: np.ascontiguousarray(plane.transpose(1, 0, 2, 3)[None], np.float16) for name, plane in planes.items()
+    }
+    return Batch(reference=reference[None].astype(np.float16), **halves)
+
+
+def region_weight(labels: Array, confidence: Array) -> Array:
+    """Weight of every pixel, 0..1 float32: 1 in mouth, lips, eyes and lids and where the photo knows nothing, down to 1/4
+    where its pixels can be trusted."""
+    doubt = 1 - confidence.astype(np.float32) / 255
+    return _CONFIDENT_SHARE + (1 - _CONFIDENT_SHARE) * np.maximum(doubt, _FINE[labels])
+
+
+def _corner(
+    landmarks: LandmarkTrack, size: int, patch: int, config: DataConfig, rng: np.random.Generator
+) -> tuple[int, int]:
+    """Where the patch's left upper corner lies: around the mouth, around one eye, or anywhere."""
+    draw = rng.random()
+    if draw < config.mouth + config.eyes:
+        points = _MOUTH if draw < config.mouth else _EYES[rng.integers(2)]
+        centre = landmarks[:, points, :2].mean(axis=(0, 1)) + rng.uniform(-0.2, 0.2, 2) * patch
+        corner = np.clip(np.rint(centre - patch / 2), 0, size - patch)
+    else:
+        corner = rng.integers(0, size - patch + 1, 2)
+    return int(corner[0]), int(corner[1])
+
+
+def augmented(example: Example, rng: np.random.Generator) -> Example:
+    return example

@@ -1,0 +1,179 @@
+"""The held-out table: how near the truth the anchor and the network are, in the face, the mouth and the eyes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Bool, Float32
+
+from photoplay.errors import InputError
+from photoplay.generation.backends.pocket.network import PocketNet
+from photoplay.topology import (
+    FACE_OVAL,
+    LEFT_EYE_LOWER,
+    LEFT_EYE_UPPER,
+    LIPS_OUTER_LOWER,
+    LIPS_OUTER_UPPER,
+    RIGHT_EYE_LOWER,
+    RIGHT_EYE_UPPER,
+)
+from photoplay.training.batches import GUIDE_FROM, TorchBatch
+from photoplay.training.samples import painted, whole
+from photoplay.training.shards import Example, list_examples, load_example
+from photoplay.types import Array, Landmarks, RgbStack
+
+REGIONS: dict[str, tuple[tuple[tuple[int, ...], ...], float]] = {
+    "face": ((FACE_OVAL,), 1.0),
+    "mouth": (((*LIPS_OUTER_UPPER, *LIPS_OUTER_LOWER),), 1.25),
+    "eyes": (((*RIGHT_EYE_UPPER, *RIGHT_EYE_LOWER), (*LEFT_EYE_UPPER, *LEFT_EYE_LOWER)), 1.5),
+}
+"""The landmarks whose convex hulls make a region, and how far each hull is widened about its middle."""
+PEAK_DB = 60.0  # where two pictures are the same
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to run the network: how many steps (0: the anchor itself), with or without the guide and the photo."""
+
+    name: str
+    steps: int
+    guide: bool = True
+    reference: bool = True
+
+
+VARIANTS = (
+    Variant("anchor", 0),
+    Variant("1 step", 1),
+    Variant("2 steps", 2),
+    Variant("4 steps", 4),
+    Variant("4 steps, no guide", 4, guide=False),
+    Variant("4 steps, no photo", 4, reference=False),
+)
+
+
+@dataclass(frozen=True)
+class Score:
+    """Means over the held-out examples: PSNR in dB and SSIM by region."""
+
+    variant: Variant
+    psnr: dict[str, float]
+    ssim: dict[str, float]
+
+
+def evaluate(
+    network: PocketNet, folder: Path, limit: int, frames: int, device: str, variants: tuple[Variant, ...] = VARIANTS
+) -> list[Score]:
+    """Scores every variant on up to ``limit`` held-out examples, evenly chosen; the noise is the same for all.
+
+    Raises:
+        InputError: ``dataset_empty``: no example is held out.
+    """
+    scores: dict[str, list[dict[str, tuple[float, float]]]] = {variant.name: [] for variant in variants}
+    for example in _held_out(folder, limit):
+        part, batch = whole(example, min(frames, example.window.num_frames), device)
+        masks = {name: region(part, name) for name in REGIONS}
+        for variant in variants:
+            made = render(network, part, batch, variant)
+            similarity = ssim_map(made, part.target)
+            scores[variant.name].append(
+                {name: (psnr(made, part.target, mask), masked(similarity, mask)) for name, mask in masks.items()}
+            )
+    return [
+        Score(
+            variant,
+            {name: float(np.mean([one[name][0] for one in scores[variant.name]])) for name in REGIONS},
+            {name: float(np.mean([one[name][1] for one in scores[variant.name]])) for name in REGIONS},
+        )
+        for variant in variants
+    ]
+
+
+def render(network: PocketNet, example: Example, batch: TorchBatch, variant: Variant) -> RgbStack:
+    """The frames of one variant."""
+    if not variant.steps:
+        return example.window.anchor
+    if not variant.guide:
+        cond = batch.cond.clone()
+        cond[:, GUIDE_FROM:] = 0
+        batch = replace(batch, cond=cond)
+    if not variant.reference:
+        batch = replace(batch, reference=torch.zeros_like(batch.reference))
+    return painted(network, example, batch, variant.steps)
+
+
+def markdown(scores: list[Score]) -> str:
+    """The table as Markdown: PSNR dB / SSIM."""
+    lines = ["| | " + " | ".join(REGIONS) + " |", "|---|" + "---|" * len(REGIONS)]
+    for score in scores:
+        cells = (f"{score.psnr[name]:.2f} / {score.ssim[name]:.4f}" for name in REGIONS)
+        lines.append(f"| {score.variant.name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def psnr(made: RgbStack, true: RgbStack, mask: Bool[Array, "f h w"]) -> float:
+    """Peak signal-to-noise ratio in dB over the masked pixels of all frames, at most 60."""
+    error = np.square(made[mask].astype(np.float32) - true[mask]).mean() if mask.any() else 0.0
+    return float(min(PEAK_DB, 10 * np.log10(255**2 / max(error, 1e-9))))
+
+
+def ssim_map(made: RgbStack, true: RgbStack) -> Float32[Array, "f h w"]:
+    """Structural similarity of luma at every pixel, with a Gaussian window of sigma 1.5 (Wang et al. 2004)."""
+    maps = [
+        _ssim(cv2.cvtColor(a, cv2.COLOR_RGB2GRAY), cv2.cvtColor(b, cv2.COLOR_RGB2GRAY))
+        for a, b in zip(made, true, strict=True)
+    ]
+    return np.stack(maps)
+
+
+def masked(values: Float32[Array, "f h w"], mask: Bool[Array, "f h w"]) -> float:
+    """The mean inside the mask, 1 where it is empty."""
+    return float(values[mask].mean()) if mask.any() else 1.0
+
+
+def region(example: Example, name: str) -> Bool[Array, "f h w"]:
+    """Where a region lies in each frame, by the frame's landmarks."""
+    parts, widen = REGIONS[name]
+    size = example.window.size
+    masks = np.zeros((example.window.num_frames, size, size), np.uint8)
+    for mask, landmarks in zip(masks, example.window.landmarks, strict=True):
+        for part in parts:
+            cv2.fillConvexPoly(mask, _hull(landmarks, part, widen), 1)
+    return masks.astype(bool)
+
+
+def _hull(landmarks: Landmarks, part: tuple[int, ...], widen: float) -> Array:
+    points = landmarks[list(part), :2]
+    middle = points.mean(axis=0)
+    hull: Array = cv2.convexHull(np.rint(middle + widen * (points - middle)).astype(np.int32))
+    return hull
+
+
+def _ssim(made: Array, true: Array) -> Array:
+    a, b = made.astype(np.float32), true.astype(np.float32)
+    mean_a, mean_b = _blur(a), _blur(b)
+    var_a, var_b = _blur(a * a) - mean_a**2, _blur(b * b) - mean_b**2
+    both = _blur(a * b) - mean_a * mean_b
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    similarity: Array = (
+        (2 * mean_a * mean_b + c1) * (2 * both + c2) / ((mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2))
+    )
+    return similarity.astype(np.float32)
+
+
+def _blur(values: Array) -> Array:
+    blurred: Array = cv2.GaussianBlur(values, (11, 11), 1.5)
+    return blurred
+
+
+def _held_out(folder: Path, limit: int) -> Iterator[Example]:
+    paths = list(list_examples(folder, "held-out"))
+    if not paths:
+        raise InputError("dataset_empty", "The dataset holds no example out.", "Build it with a held-out share.")
+    count = min(limit, len(paths))
+    for number in range(count):
+        yield load_example(paths[number * len(paths) // count])
