@@ -6,14 +6,14 @@ position, and strokes of a *canvas*, the head unrolled round its vertical axis.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, Int32
+from jaxtyping import Float32, Int32, UInt8
 
-from photoplay.errors import InputError
+from photoplay.training.synthetic.head import Eyeball, HeadModel
 from photoplay.types import Array
 
 AXIS_Z = 1.5  # cm: the vertical axis round which the head is unrolled
@@ -48,7 +48,7 @@ SHEET_SIZES = {
 class Sheet:
     """One texture sheet of the head.
 
-    triangles  [t, 3] vertices of the whole head; ``uv`` [t, 3, 2] in 0..1, v up
+    triangles  [t, 3] vertices of the whole head; ``uv`` [t, 3, 2] in 0..1, v up; ``labels`` [t]
     position   [s, s, 3] place of each texel on the reference head in cm (texels outside every triangle: the nearest one's)
     spot       [s, s, 2] canvas pixel (x, y) of each texel
     depth      [s, s] cm that a texel lies under the outermost surface (inside of mouth, nostrils, eye sockets)
@@ -57,6 +57,7 @@ class Sheet:
 
     triangles: Int32[Array, "t 3"]
     uv: Float32[Array, "t 3 2"]
+    labels: UInt8[Array, t]
     position: Float32[Array, "s s 3"]
     spot: Float32[Array, "s s 2"]
     depth: Float32[Array, "s s"]
@@ -69,59 +70,45 @@ class Sheet:
 
 @dataclass(frozen=True)
 class HeadTopology:
-    """What all synthetic people share: the reference head, its sheets and where the 478 landmarks lie on it.
-
-    ``vertices`` [v, 3] in cm; ``corners`` [478, 3] and ``weights`` [478, 3] put the landmarks on any shape of the head.
-    """
+    """What all synthetic people share: the reference head, its sheets, its landmarks and its eyeballs (by sheet name)."""
 
     vertices: Float32[Array, "v 3"]
-    corners: Int32[Array, "478 3"]
-    weights: Float32[Array, "478 3"]
+    points: Float32[Array, "478 3"]
     sheets: dict[str, Sheet]
+    eyes: dict[str, Eyeball]
+    model: HeadModel
 
     def landmarks(self, vertices: Float32[Array, "v 3"]) -> Float32[Array, "478 3"]:
         """The 478 landmarks on a head of this topology, in cm."""
-        placed: Array = (vertices[self.corners] * self.weights[..., None]).sum(axis=1).astype(np.float32)
-        return placed
+        return self.model.landmarks478(vertices)
 
     @classmethod
-    def load(cls, folder: Path, sizes: dict[str, int] | None = None) -> HeadTopology:
-        """Reads ``ict_facekit_light.npz`` and ``mp478_ict_blendshapes.npz`` of ``folder`` and bakes the sheets (seconds).
+    def of(cls, model: HeadModel, sizes: dict[str, int] | None = None) -> HeadTopology:
+        """Bakes the sheets of a head (about a second). ``sizes`` replaces the texture size of sheets by name.
 
-        ``sizes`` replaces the texture size of sheets by name.
-
-        Raises:
-            InputError: the files are not there.
+        The reference head is ``model.neutral``: take the model as loaded, so that everybody shares one topology.
         """
-        head, points = folder / "ict_facekit_light.npz", folder / "mp478_ict_blendshapes.npz"
-        if not (head.is_file() and points.is_file()):
-            raise InputError(
-                "head_model_missing",
-                "The parametric head is not in this folder.",
-                "Point to a folder with ict_facekit_light.npz and mp478_ict_blendshapes.npz.",
-            )
-        with np.load(head) as model:
-            vertices = model["v"].astype(np.float32)
-            quads, uv_quads, uv = model["f"], model["ft"], model["vt"].astype(np.float32)
-            names = [str(name) for name in model["matn"]]
-            materials = model["mat"]
-        with np.load(points) as table:
-            corners, weights = table["vi"].astype(np.int32), table["bc"].astype(np.float32)
         sizes = SHEET_SIZES | (sizes or {})
+        seen = np.ones(len(model.triangles), bool)
+        seen[model.hidden] = False
         sheets = {}
-        for name, members in MATERIALS.items():
-            chosen = np.isin(materials, [names.index(member) for member in members if member in names])
-            triangles, uv_triangles = _triangulate(quads[chosen]), _triangulate(uv_quads[chosen])
-            corner_uv = uv[uv_triangles]
-            tile = np.floor(corner_uv.mean(axis=(0, 1) if not len(corner_uv) else 1))
-            if name != "tears":
-                corner_uv = corner_uv - tile[:, None, :]
-            else:
-                corner_uv = (corner_uv - np.array([4.0, 0.0])) / np.array([2.0, 1.0])
-            sheets[name] = _bake(vertices, triangles, corner_uv.astype(np.float32), sizes[name])
+        for name, material in MATERIALS.items():
+            rows = model.triangles_of(*material)
+            rows = rows[seen[rows]]
+            corner_uv = model.uv[rows].copy()
+            if name == "tears" and len(rows):  # both eyes use the same patch: the left one beside the right one
+                left = model.neutral[model.triangles[rows]].mean(axis=1)[:, 0] > 0
+                corner_uv[..., 0] = (corner_uv[..., 0] + left[:, None]) / 2
+            sheets[name] = _bake(model.neutral, model.triangles[rows], corner_uv, model.labels[rows], sizes[name])
         outer = _outermost(sheets)
         sheets = {name: _with_depth(sheet, outer) for name, sheet in sheets.items()}
-        return cls(vertices, corners, weights, sheets)
+        eyes = {"eye_right": model.eyes[0], "eye_left": model.eyes[1]}
+        return cls(model.neutral, model.landmarks478(model.neutral), sheets, eyes, model)
+
+    @classmethod
+    def load(cls, folder: Path) -> HeadTopology:
+        """The topology of the head in ``folder``; raises as :meth:`HeadModel.load` does."""
+        return cls.of(HeadModel.load(folder))
 
 
 def to_canvas(points: Float32[Array, "*n 3"]) -> Float32[Array, "*n 2"]:
@@ -146,15 +133,7 @@ def from_canvas(canvas: Array, sheet: Sheet) -> Float32[Array, "s s"]:
     return layer
 
 
-def _triangulate(quads: Array) -> Int32[Array, "t 3"]:
-    """Quads [q, 4], the last corner -1 in triangles, as triangles."""
-    first = quads[:, [0, 1, 2]]
-    second = quads[quads[:, 3] >= 0][:, [0, 2, 3]]
-    joined: Array = np.concatenate([first, second]).astype(np.int32)
-    return joined
-
-
-def _bake(vertices: Array, triangles: Array, uv: Array, size: int) -> Sheet:
+def _bake(vertices: Array, triangles: Array, uv: Array, labels: Array, size: int) -> Sheet:
     """Which triangle each texel lies in, and where on the head that is."""
     owner = np.full((size, size), -1, np.int32)
     pixels = np.stack([uv[..., 0] * size - 0.5, (1 - uv[..., 1]) * size - 0.5], axis=-1)
@@ -179,7 +158,7 @@ def _bake(vertices: Array, triangles: Array, uv: Array, size: int) -> Sheet:
     weights = np.clip(weights / area[..., None], 0, 1)
     weights /= weights.sum(axis=-1, keepdims=True)
     position = np.einsum("hwk,hwkd->hwd", weights, vertices[triangles[owner]]).astype(np.float32)
-    return Sheet(triangles, uv, position, to_canvas(position), np.zeros((size, size), np.float32), owner)
+    return Sheet(triangles, uv, labels, position, to_canvas(position), np.zeros((size, size), np.float32), owner)
 
 
 def _cross(a: Array, b: Array) -> Array:
@@ -205,4 +184,4 @@ def _outermost(sheets: dict[str, Sheet]) -> Float32[Array, "h w"]:
 def _with_depth(sheet: Sheet, outer: Array) -> Sheet:
     radius = np.hypot(sheet.position[..., 0], sheet.position[..., 2] - AXIS_Z)
     depth = np.maximum(from_canvas(outer, sheet) - radius, 0).astype(np.float32)
-    return Sheet(sheet.triangles, sheet.uv, sheet.position, sheet.spot, depth, sheet.texel_triangle)
+    return replace(sheet, depth=depth)

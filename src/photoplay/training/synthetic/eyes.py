@@ -5,7 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from photoplay.training.synthetic.atlas import Sheet
+from photoplay.training.synthetic.atlas import HeadTopology, Sheet
+from photoplay.training.synthetic.head import IRIS_ANGLE, Eyeball
 from photoplay.training.synthetic.paint import cloud, linear, mix, step, texture
 from photoplay.types import Array
 
@@ -18,8 +19,6 @@ IRISES = (
     ("blue", 0.10, (136, 150, 152), (72, 104, 138)),
     ("grey", 0.06, (132, 136, 130), (92, 104, 112)),
 )
-AXIS = np.array([0.088, 0.003, 0.996], np.float32)  # of the reference head's left eye: centre to cornea
-IRIS_ANGLE = 22.5  # degrees from the axis to the limbus
 
 
 def draw_iris_kind(rng: np.random.Generator, monk: int) -> int:
@@ -29,27 +28,35 @@ def draw_iris_kind(rng: np.random.Generator, monk: int) -> int:
     return int(rng.choice(len(IRISES), p=shares / shares.sum()))
 
 
-def paint_eyes(rng: np.random.Generator, sheets: dict[str, Sheet], kind: int, age: float) -> dict[str, Array]:
+def paint_eyes(rng: np.random.Generator, head: HeadTopology, kind: int, age: float) -> dict[str, Array]:
     """Linear textures [s, s, 4] of ``eye_left`` and ``eye_right``: both of one person."""
     seed = int(rng.integers(1 << 31))
     pupil = float(rng.uniform(6.0, 11.5))
     return {
-        name: _eyeball(np.random.default_rng(seed + index), np.random.default_rng(seed), sheets[name], kind, pupil, age)
+        name: _eyeball(
+            np.random.default_rng(seed + index),
+            np.random.default_rng(seed),
+            head.sheets[name],
+            head.eyes[name],
+            kind,
+            pupil,
+            age,
+        )
         for index, name in enumerate(("eye_left", "eye_right"))
     }
 
 
 def _eyeball(
-    own: np.random.Generator, person: np.random.Generator, sheet: Sheet, kind: int, pupil: float, age: float
+    own: np.random.Generator,
+    person: np.random.Generator,
+    sheet: Sheet,
+    ball: Eyeball,
+    kind: int,
+    pupil: float,
+    age: float,
 ) -> Array:
-    side = 1.0 if sheet.position[..., 0].mean() > 0 else -1.0
-    axis = AXIS * np.array([side, 1, 1], np.float32)
-    points = sheet.position.reshape(-1, 3)
-    lower, upper = points.min(axis=0), points.max(axis=0)
-    centre = np.array(
-        [points[:, 0].mean(), (lower[1] + upper[1]) / 2, lower[2] + (upper[1] - lower[1]) / 2], np.float32
-    )
-    ray = sheet.position - centre
+    axis = ball.axis
+    ray = sheet.position - ball.centre
     ray /= np.maximum(np.linalg.norm(ray, axis=-1, keepdims=True), 1e-6)
     angle = np.degrees(np.arccos(np.clip(ray @ axis, -1, 1)))
     right = np.cross(np.array([0, 1, 0], np.float32), axis)

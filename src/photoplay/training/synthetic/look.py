@@ -29,7 +29,7 @@ def draw_look(rng: np.random.Generator, vertices: Float32[Array, "v 3"], head: H
     """
     monk, age = int(rng.integers(1, 11)), float(rng.uniform(20, 85))
     complexion = skin.draw_complexion(rng, monk, age)
-    points = head.landmarks(head.vertices)
+    points = head.points
     face, back = head.sheets["face"], head.sheets["back"]
     painted, behind = skin.paint_skin(rng, (face, back), complexion, points)
     painted = skin.paint_lips(rng, painted, _lip_mask(points, face), complexion)
@@ -37,17 +37,19 @@ def draw_look(rng: np.random.Generator, vertices: Float32[Array, "v 3"], head: H
     cover = [hair.scalp(sheet.position) for sheet in (face, back)]
     painted = mix(painted, style.colour * 0.6, cover[0] * style.density)
     behind = mix(behind, style.colour * 0.6, cover[1] * style.density)
-    behind = mix(behind, linear((66, 18, 18)) * 0.5, _inside(back))
+    behind = mix(
+        behind, linear((66, 18, 18)) * 0.5, (back.labels[back.texel_triangle] == Label.MOUTH).astype(np.float32)
+    )
     kind = eyes.draw_iris_kind(rng, monk)
-    balls = eyes.paint_eyes(rng, head.sheets, kind, age)
+    balls = eyes.paint_eyes(rng, head, kind, age)
     parts = [
-        _own(head, vertices, "face", texture(painted), _face_labels(head, points), SKIN),
-        _own(head, vertices, "back", texture(behind), _back_labels(back), SKIN),
+        _own(head, vertices, "face", texture(painted), None, SKIN),
+        _own(head, vertices, "back", texture(behind), None, SKIN),
         _own(head, vertices, "eye_left", balls["eye_left"], Label.EYE, EYE),
         _own(head, vertices, "eye_right", balls["eye_right"], Label.EYE, EYE),
         _own(head, vertices, "tears", eyes.paint_tears(head.sheets["tears"], complexion.base), Label.LID, WET),
         _own(head, vertices, "teeth", eyes.paint_teeth(rng, head.sheets["teeth"], age), Label.TEETH, WET),
-        _own(head, vertices, "mouth", eyes.paint_mouth(rng, head.sheets["mouth"], monk), _mouth_labels(head), WET),
+        _own(head, vertices, "mouth", eyes.paint_mouth(rng, head.sheets["mouth"], monk), None, WET),
     ]
     lashes = eyes.lash_strands(rng, head.sheets["lashes"].size, np.full(3, 0.012, np.float32), rng.uniform(0.5, 1.2))
     parts.append(_own(head, vertices, "lashes", lashes, Label.LASH, Material(0.0), both_sides=True))
@@ -70,15 +72,14 @@ def _own(
     vertices: Array,
     name: str,
     sheet: Array,
-    labels: Array | Label,
+    labels: Label | None,
     material: Material,
     both_sides: bool = False,
 ) -> Part:
     """One of the head's own surfaces, re-textured."""
     source = head.sheets[name]
-    if isinstance(labels, Label):
-        labels = np.full(len(source.triangles), int(labels), np.uint8)
-    return Part(name, vertices, source.triangles, source.uv, sheet, labels, material, None, both_sides)
+    kinds = source.labels if labels is None else np.full(len(source.triangles), int(labels), np.uint8)
+    return Part(name, vertices, source.triangles, source.uv, sheet, kinds, material, None, both_sides)
 
 
 def _polygon(points: Array, loop: list[int]) -> UInt8[Array, "h w"]:
@@ -91,55 +92,6 @@ def _lip_mask(points: Array, sheet: Sheet) -> Array:
     loop = [*topology.LIPS_OUTER_UPPER, *topology.LIPS_OUTER_LOWER[-2:0:-1]]
     soft = cv2.GaussianBlur(_polygon(points, loop), (0, 0), 2.2)
     return from_canvas(soft, sheet)
-
-
-def _inside(back: Sheet) -> Array:
-    """1 where the back sheet is the inside of mouth or eye sockets."""
-    x, y, z = (back.position[..., k] for k in range(3))
-    return ((back.depth > INNER_MOUTH_DEPTH) & (np.abs(x) < 5.5) & (y > -6.5) & (z > 1)).astype(np.float32)
-
-
-def _centroids(head: HeadTopology, sheet: Sheet) -> Array:
-    centre: Array = head.vertices[sheet.triangles].mean(axis=1)
-    return centre
-
-
-def _at(canvas: Array, spots: Array) -> Array:
-    spots = np.round(spots).astype(np.int32)
-    return canvas[np.clip(spots[:, 1], 0, canvas.shape[0] - 1), np.clip(spots[:, 0], 0, canvas.shape[1] - 1)] > 127
-
-
-def _face_labels(head: HeadTopology, points: Array) -> Array:
-    centre = _centroids(head, head.sheets["face"])
-    spots, front = to_canvas(centre), centre[:, 2] > 5
-    labels = np.full(len(centre), int(Label.SKIN), np.uint8)
-    for upper, lower, brow in (
-        (topology.LEFT_EYE_UPPER, topology.LEFT_EYE_LOWER, topology.LEFT_BROW),
-        (topology.RIGHT_EYE_UPPER, topology.RIGHT_EYE_LOWER, topology.RIGHT_BROW),
-    ):
-        eye = points[[*upper, *lower[-2:0:-1]]]
-        middle = eye.mean(axis=0)
-        grown = eye + (eye - middle) * np.array([0.18, 0.9, 0.0], np.float32)
-        labels[_at(_polygon(grown, list(range(len(grown)))), spots) & front] = Label.LID
-        del brow
-    lips = [*topology.LIPS_OUTER_UPPER, *topology.LIPS_OUTER_LOWER[-2:0:-1]]
-    labels[_at(_polygon(points, lips), spots) & front] = Label.LIP
-    return labels
-
-
-def _back_labels(back: Sheet) -> Array:
-    inside = _inside(back)
-    labels = np.full(len(back.triangles), int(Label.SKIN), np.uint8)
-    owned = np.unique(back.texel_triangle[inside > 0])
-    labels[owned] = Label.MOUTH
-    return labels
-
-
-def _mouth_labels(head: HeadTopology) -> Array:
-    """The tongue is what lies low and far from the teeth's arch."""
-    centre = _centroids(head, head.sheets["mouth"])
-    tongue = (np.hypot(centre[:, 0] / 0.75, np.minimum(centre[:, 2] - 5, 0.0)) < 2.4) & (centre[:, 1] < -2.2)
-    return np.where(tongue, int(Label.TONGUE), int(Label.MOUTH)).astype(np.uint8)
 
 
 def spread_report(facts: list[dict[str, str | float]]) -> str:

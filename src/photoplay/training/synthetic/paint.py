@@ -19,7 +19,7 @@ def linear(srgb: tuple[float, float, float] | Array) -> Float32[Array, "*n 3"]:
     return light
 
 
-def hex_linear(code: str) -> Float32[Array, "3"]:
+def hex_linear(code: str) -> Float32[Array, 3]:
     """``rrggbb`` as linear light."""
     return linear(np.array([int(code[k : k + 2], 16) for k in (0, 2, 4)], np.float32))
 
