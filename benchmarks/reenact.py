@@ -12,7 +12,7 @@ import argparse
 import datetime
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -24,19 +24,13 @@ from photoplay.evaluation.tracking import landmark_box, landmark_error
 from photoplay.finishing.sheet import contact_sheet, spread
 from photoplay.generation.anchors import render
 from photoplay.media.video import read_video
-from photoplay.motion.retarget import make_track
 from photoplay.perception.faces import FaceReader
 from photoplay.perception.scene import perceive
-from photoplay.topology import (
-    ARKIT_INDEX,
-    FACE_OVAL,
-)
-from photoplay.types import Face, MotionTrack, Performance, Photo, RenderPlan, RgbStack, Scene
+from photoplay.training.follow import follow, tracked
+from photoplay.types import MotionTrack, Photo, RenderPlan, RgbStack
 
 CLIPS = Path(__file__).parents[2] / "shared" / "data" / "video"
 RESULTS = Path(__file__).parent / "results"
-RIGID = (*FACE_OVAL[:3], *FACE_OVAL[-2:], 6, 168, 195, 5, 1, 33, 133, 263, 362, 127, 356, 234, 454, 98, 327)
-"""Points of the skull: forehead, nose, eye corners, temples, upper cheeks."""
 GROUPS = (("0-2 px", 0.0, 2.0), ("2-4 px", 2.0, 4.0), ("4-8 px", 4.0, 8.0), ("over 8 px", 8.0, np.inf))
 
 
@@ -60,62 +54,6 @@ def read_clip(path: Path, frames: int) -> tuple[RgbStack, float]:
     stack, fps = clip.rgb, clip.fps
     step = max(1, -(-len(stack) // frames))
     return stack[::step], fps / step
-
-
-def follow(stack: RgbStack, first: Face, reader: FaceReader) -> list[Face]:
-    """The first face in every frame; the clip ends where it is lost."""
-    found = [first]
-    for picture in stack[1:]:
-        faces = reader.read(picture, near=landmark_box(found[-1].landmarks))
-        if not faces:
-            break
-        found.append(faces[0])
-    return found
-
-
-def similarity(rest: np.ndarray, now: np.ndarray) -> np.ndarray:
-    """[3, 4] scaled rotation and shift that carries ``rest`` [n, 3] to ``now`` (Umeyama 1991)."""
-    middle, target = rest.mean(axis=0), now.mean(axis=0)
-    a, b = rest - middle, now - target
-    u, s, vt = np.linalg.svd(b.T @ a)
-    flip = np.diag([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
-    turn = u @ flip @ vt * (np.trace(np.diag(s) @ flip) / (a**2).sum())
-    return np.column_stack([turn, target - turn @ middle]).astype(np.float32)
-
-
-def blendshapes(faces: list[Face]) -> np.ndarray:
-    """What the layers of eyes and mouth are told [f, 52]: how far lids and lips are from the first frame's."""
-    shapes = np.zeros((len(faces), 52), np.float32)
-    rest = faces[0]
-    for row, face in zip(shapes, faces, strict=True):
-        for name, now, then in zip(("Left", "Right"), face.eye_opening, rest.eye_opening, strict=True):
-            row[ARKIT_INDEX[f"eyeBlink{name}"]] = np.clip(1 - now / max(then, 1e-3), 0, 1)
-        row[ARKIT_INDEX["jawOpen"]] = np.clip(face.mouth_opening - rest.mouth_opening, 0, 1)
-    return shapes
-
-
-def tracked(scene: Scene, faces: list[Face], fps: float) -> MotionTrack:
-    """The motion track that puts the first face through what was seen."""
-    count = len(faces)
-    zeros = np.zeros
-    still = Performance(
-        fps, zeros((count, 52), np.float32), zeros((count, 6), np.float32), zeros((count, 2), np.float32),
-        zeros((count, 6), np.float32), zeros((count, 2, 4), np.float32), zeros(count, np.float32),
-    )  # fmt: skip
-    track = make_track(scene, 0, still)
-    seen = np.stack([face.landmarks for face in faces])
-    rigid = list(RIGID)
-    rest = seen[0, rigid].astype(np.float64)
-    return replace(
-        track,
-        rest_landmarks=seen[0],
-        landmarks=seen,
-        head_transform=np.stack([similarity(rest, now[rigid].astype(np.float64)) for now in seen]),
-        head_pose=np.array(
-            [(f.head_pose.yaw, f.head_pose.pitch, f.head_pose.roll) for f in faces], np.float32
-        ) - np.float32([faces[0].head_pose.yaw, faces[0].head_pose.pitch, faces[0].head_pose.roll]),
-        blendshapes=blendshapes(faces),
-    )  # fmt: skip
 
 
 def reenact(path: Path, frames: int, reader: FaceReader, sheets: Path | None) -> Iterator[Shot]:
