@@ -95,4 +95,4 @@ def to_latents(frames: RgbStack, anchor: RgbStack) -> Float32[Array, "f 3 s s"]:
 def to_frames(latents: Float32[Array, "f 3 s s"], anchor: RgbStack) -> RgbStack:
     """The inverse of :func:`to_latents`, rounded and clipped."""
     added = latents.transpose(0, 2, 3, 1) * (127.5 * LATENT_SCALE)
-    return np.clip(np.rint(anchor + added), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(anchor + added), 0, 255), np.uint8)

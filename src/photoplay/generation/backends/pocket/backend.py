@@ -1,0 +1,289 @@
+"""The pocket backend: the anchor's frames, repainted by the model wherever the photo does not know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from photoplay.generation.anchors import render
+from photoplay.generation.backends.pocket.composite import (
+    MOVED,
+    STILL,
+    Change,
+    covered,
+    face_change,
+    hole_change,
+    owned,
+    paste,
+)
+from photoplay.generation.backends.pocket.conditioning import CropWindow
+from photoplay.generation.backends.pocket.crops import Crop, CropTrack, HeadCrops, crop_points, crop_window
+from photoplay.generation.mesh import face_height, smoothstep
+from photoplay.generation.source import frame_photo
+from photoplay.types import (
+    Anchor,
+    Array,
+    Capabilities,
+    Frames,
+    Landmarks,
+    LandmarkTrack,
+    MotionTrack,
+    Progress,
+    RenderPlan,
+    Rgb,
+    RgbStack,
+    Scene,
+    StageEvent,
+    silent,
+)
+
+WINDOW, OVERLAP = 24, 8
+"""Frames that the model sees at once, and how many of them it has already made."""
+RENDERED = 8
+"""Anchor frames that are rendered at once: what is held in memory stays small."""
+SMALLEST_FACE = 48.0
+"""Face height in frame pixels under which the anchor stands."""
+COARSE = 256
+"""Side of the square that the whole frame is fitted into for the coarse pass."""
+
+
+@runtime_checkable
+class Generator(Protocol):
+    """What the backend asks of a model; see :class:`photoplay.generation.backends.pocket.model.PocketModel`."""
+
+    def generate(self, window: CropWindow, known: RgbStack | None, seed: int, start: int, steps: int) -> RgbStack:
+        """The frames of ``window``, of which the first ones are ``known``; noise depends on ``seed`` and film index."""
+        ...
+
+
+@dataclass(frozen=True)
+class View:
+    """One square that the model looks through for the whole film: a head's crops, or the frame itself (``coarse``).
+
+    ``face`` is the head's place among the film's faces; ``landmarks`` and ``rest`` are in frame space.
+    """
+
+    face: int
+    landmarks: LandmarkTrack
+    rest: Landmarks
+    matrices: CropTrack
+    rest_matrix: Crop
+    size: int
+    coarse: bool = False
+
+    def window(self, anchor: Anchor, photo: Rgb, start: int) -> CropWindow:
+        """The frames of ``anchor``, of which the first is the film's frame ``start``."""
+        frames = slice(start, start + len(anchor.rgb))
+        return crop_window(
+            anchor, self.landmarks[frames], self.rest, photo, self.matrices[frames], self.rest_matrix, self.size
+        )
+
+
+@dataclass(frozen=True)
+class Memory:
+    """The last frames of a view that were made: what the next window is told, and what it must go on from."""
+
+    window: CropWindow
+    made: RgbStack
+
+
+class PocketBackend:
+    """Paints what no photo holds with a small video diffusion model. Any CPU, offline, the same film for the same seed.
+
+    ``model`` is loaded with the first film where none is given. ``steps`` are the denoising steps of a window, ``size``
+    the side of a head's crop, ``coarse`` adds a pass over the whole frame for what bodies uncover.
+    """
+
+    name = "pocket"
+    capabilities = Capabilities(
+        modes=("image-to-video", "pose-guided", "audio-driven"),
+        max_long_side=1920,
+        max_subjects=40,
+        needs_gpu=False,
+        source_type="compositeWithTrainedAlgorithmicMedia",
+        description="Moves the photo's own pixels; a small model paints mouths, lids and what was hidden. Any CPU, offline.",
+    )
+
+    def __init__(self, model: Generator | None = None, steps: int = 2, size: int = 192, coarse: bool = False) -> None:
+        self._model = model
+        self._steps = steps
+        self._size = size
+        self._coarse = coarse
+
+    def generate(
+        self, scene: Scene, tracks: Sequence[MotionTrack], plan: RenderPlan, progress: Progress = silent
+    ) -> Iterator[Frames]:
+        """Yields consecutive windows of at most ``plan.window`` frames, ``plan.num_frames`` in all."""
+        film = _Film.of(scene, tracks, plan, self._size, self._coarse)
+        memories: list[Memory | None] = [None] * len(film.views)
+        done = 0
+        for anchor in _windows(scene, tracks, plan, progress):
+            canvas = anchor.rgb.copy()
+            for k, view in enumerate(film.views):
+                memories[k] = self._repaint(film, view, anchor, canvas, done, memories[k])
+            for first in range(0, len(canvas), plan.window):
+                part = slice(first, first + plan.window)
+                shown = _part(anchor, part)
+                for _ in shown.rgb:
+                    done += 1
+                    progress(StageEvent("generate", done, plan.num_frames))
+                yield Frames(canvas[part], plan.fps, done - len(shown.rgb), shown)
+
+    def _repaint(
+        self, film: _Film, view: View, anchor: Anchor, canvas: RgbStack, start: int, memory: Memory | None
+    ) -> Memory:
+        """Makes one view of the frames of ``anchor`` from film frame ``start`` on, and puts it onto ``canvas``."""
+        window = view.window(anchor, film.photo, start)
+        if film.moves(view, anchor, start):
+            told, known = window, None
+            if memory is not None:
+                told, known = _joined(memory.window, window), memory.made
+            skip = told.num_frames - window.num_frames
+            made = self._loaded().generate(told, known, film.plan.seed, start - skip, self._steps)[skip:]
+            for k in range(window.num_frames):
+                weight = film.weight(view, anchor, k, start + k)
+                change = film.change(view, window, made[k], k, start + k) * weight
+                paste(canvas[k], anchor, k, change, window.anchor[k], view.matrices[start + k])
+        else:
+            made = window.anchor
+        return Memory(_frames_of(window, slice(-OVERLAP, None)), made[-OVERLAP:])
+
+    def _loaded(self) -> Generator:
+        if self._model is None:
+            from photoplay.generation.backends.pocket.model import PocketModel
+
+            self._model = PocketModel.load()
+        return self._model
+
+
+@dataclass(frozen=True)
+class _Film:
+    """What stays the same over a film: the framed photo, every face's landmarks in the frame, and the views to paint."""
+
+    plan: RenderPlan
+    photo: Rgb
+    faces: tuple[LandmarkTrack, ...]
+    heights: tuple[float, ...]
+    views: tuple[View, ...]
+
+    @classmethod
+    def of(cls, scene: Scene, tracks: Sequence[MotionTrack], plan: RenderPlan, size: int, coarse: bool) -> _Film:
+        faces = tuple(_held(plan.to_frame(track.landmarks), plan.num_frames) for track in tracks)
+        rests = tuple(plan.to_frame(track.rest_landmarks) for track in tracks)
+        heights = tuple(face_height(rest) for rest in rests)
+        views = []
+        for index, (landmarks, rest, height) in enumerate(zip(faces, rests, heights, strict=True)):
+            if height >= SMALLEST_FACE and _travel(landmarks, rest) > STILL:
+                crops = HeadCrops.of(landmarks, rest, size)
+                views.append(View(index, landmarks, rest, crops.matrices, crops.rest, size))
+        if coarse and tracks:
+            largest = int(np.argmax(heights))
+            matrix = _whole_frame(plan)
+            repeated = np.repeat(matrix[None], plan.num_frames, axis=0)
+            views.append(View(largest, faces[largest], rests[largest], repeated, matrix, COARSE, coarse=True))
+        # People whom nothing moves have a face as well, which nobody may paint on.
+        moved = {track.subject for track in tracks}
+        for index, subject in enumerate(scene.subjects):
+            if index not in moved:
+                still = plan.to_frame(subject.face.landmarks)
+                faces += (np.repeat(still[None], plan.num_frames, axis=0),)
+                heights += (face_height(still),)
+        return cls(plan, frame_photo(scene.photo.pixels, plan), faces, heights, tuple(views))
+
+    def moves(self, view: View, anchor: Anchor, start: int) -> bool:
+        """Whether there is anything to paint for ``view`` in these frames."""
+        if view.coarse:
+            return bool((anchor.confidence < 255).any())
+        return _travel(view.landmarks[start : start + len(anchor.rgb)], view.rest) > STILL
+
+    def weight(self, view: View, anchor: Anchor, k: int, frame: int) -> np.float32:
+        """How far the model shows in frame ``k`` of ``anchor``: 0 at rest, where the photo stands as it is."""
+        way = np.abs(anchor.flow[k]).max() if view.coarse else _travel(view.landmarks[frame : frame + 1], view.rest)
+        return np.float32(smoothstep(STILL, MOVED, np.asarray(way, np.float32)))
+
+    def change(self, view: View, window: CropWindow, made: UInt8[Array, "s s 3"], k: int, frame: int) -> Change:
+        """What is added to film frame ``frame`` for ``view``; ``k`` is its place in ``window``."""
+        matrix = view.matrices[frame]
+        if view.coarse:
+            free: Float32[Array, "s s"] = np.ones((view.size, view.size), np.float32)
+            for other in self.views:
+                if not other.coarse:
+                    free = free * (1 - covered(other.matrices[frame], other.size, matrix, view.size))
+            return hole_change(made, window.anchor[k], window.confidence[k], free)
+        there = [crop_points(face[frame], matrix) for face in self.faces]
+        own = owned(there, self.heights, view.face, view.size)
+        return face_change(made, window.anchor[k], window.confidence[k], window.labels[k], window.landmarks[k], own)
+
+
+def _windows(scene: Scene, tracks: Sequence[MotionTrack], plan: RenderPlan, progress: Progress) -> Iterator[Anchor]:
+    """Anchor frames as the model wants them: WINDOW at first, then as many new ones as an overlapping window has.
+
+    ``progress`` hears of every anchor frame, so that it can stop there, but frames count when they are finished.
+    """
+    held: list[Anchor] = []
+    wanted, finished = WINDOW, 0
+
+    def ask(event: StageEvent) -> None:
+        progress(replace(event, done=finished))
+
+    for anchor in render(scene, tracks, replace(plan, window=RENDERED), ask):
+        held.append(anchor)
+        while sum(len(part.rgb) for part in held) >= wanted:
+            whole = _stacked(held)
+            yield _part(whole, slice(0, wanted))
+            held = [_part(whole, slice(wanted, None))] if len(whole.rgb) > wanted else []
+            wanted, finished = WINDOW - OVERLAP, finished + wanted
+    if held:
+        yield _stacked(held)
+
+
+def _held(landmarks: LandmarkTrack, frames: int) -> LandmarkTrack:
+    """The track for ``frames`` frames: cut short, or its last one repeated."""
+    held: Array = landmarks[np.minimum(np.arange(frames), len(landmarks) - 1)]
+    return held
+
+
+def _travel(landmarks: LandmarkTrack, rest: Landmarks) -> float:
+    """The longest way of any landmark from where it rests, in pixels."""
+    return float(np.linalg.norm((landmarks - rest)[..., :2], axis=-1).max())
+
+
+def _whole_frame(plan: RenderPlan) -> Crop:
+    """The square crop that the whole frame just fits into."""
+    scale = COARSE / max(plan.width, plan.height)
+    middle = np.array([plan.width - 1, plan.height - 1]) / 2
+    shift = (COARSE - 1) / 2 - scale * middle
+    return np.array([[scale, 0, shift[0]], [0, scale, shift[1]]], np.float32)
+
+
+def _stacked(parts: Sequence[Anchor]) -> Anchor:
+    return Anchor(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Anchor)))
+
+
+def _part(anchor: Anchor, frames: slice) -> Anchor:
+    return Anchor(*(getattr(anchor, field.name)[frames] for field in fields(Anchor)))
+
+
+def _frames_of(window: CropWindow, frames: slice) -> CropWindow:
+    return replace(
+        window,
+        anchor=window.anchor[frames],
+        confidence=window.confidence[frames],
+        labels=window.labels[frames],
+        landmarks=window.landmarks[frames],
+    )
+
+
+def _joined(before: CropWindow, after: CropWindow) -> CropWindow:
+    """Two windows of the same view, one after the other."""
+    return replace(
+        after,
+        anchor=np.concatenate([before.anchor, after.anchor]),
+        confidence=np.concatenate([before.confidence, after.confidence]),
+        labels=np.concatenate([before.labels, after.labels]),
+        landmarks=np.concatenate([before.landmarks, after.landmarks]),
+    )

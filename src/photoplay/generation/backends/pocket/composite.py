@@ -1,0 +1,190 @@
+"""What the model made of a crop, put back onto the full-resolution anchor.
+
+Only the difference to the anchor travels: ``film = anchor + gate * (up(change) - doubt * (anchor - up(anchor's crop)))``.
+The anchor keeps its own fine detail wherever it can be trusted, and every byte where nothing moved or was changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import TypeAlias
+
+import cv2
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from photoplay.generation.backends.pocket import composite_kernels
+from photoplay.generation.backends.pocket.crops import Crop, scale_of
+from photoplay.generation.mesh import face_height, smoothstep
+from photoplay.types import Anchor, Array, Label, Landmarks, Rgb
+
+PARTS = (Label.EYE, Label.LID, Label.LASH, Label.LIP, Label.MOUTH, Label.TEETH, Label.TONGUE)
+"""What the model may repaint whole, however sure the anchor is."""
+LID_BANDS = (
+    (226, 247, 30, 29, 27, 28, 56, 190, 243, 112, 26, 22, 23, 24, 110, 25),
+    (446, 467, 260, 259, 257, 258, 286, 414, 463, 341, 256, 252, 253, 254, 339, 255),
+)
+"""Rings of landmarks round each eye: from above the lid's crease to below the lower lid."""
+GROW, SOFT = 0.018, 0.010
+"""How far the parts' mask reaches over its border, and its softness, in crop sides."""
+UNSURE = (0.2, 0.7)
+"""Lack of confidence (0..1) at which the model begins to show, and from which it stands alone."""
+SHADE, SHADE_WIDTH = 0.7, 0.03
+"""Share of the change's low frequencies that sure skin takes, and what counts as low, in crop sides."""
+FADE = 0.07
+"""Width of the fade to nothing along the crop's border, in crop sides."""
+WORTH = (2.0, 10.0)
+"""Change in grey levels from which the anchor's fine detail is doubted where the anchor is unsure."""
+STILL, MOVED, DOUBT = 0.6, 1.5, 40.0
+"""Pixels of motion under which sure pixels stay as they are, and from which they do not; doubt in levels of confidence."""
+
+Change: TypeAlias = Float32[Array, "s s 4"]
+
+
+@cache
+def border_fade(size: int) -> Float32[Array, "s s"]:
+    """1 inside the crop, 0 along its border."""
+    edge = smoothstep(0.0, FADE * size, np.minimum(np.arange(size), np.arange(size)[::-1]).astype(np.float32))
+    fade: Array = np.outer(edge, edge).astype(np.float32)
+    fade.setflags(write=False)
+    return fade
+
+
+def part_mask(labels: UInt8[Array, "s s"], landmarks: Landmarks) -> Float32[Array, "s s"]:
+    """Eyes with their whole lid bands, lips and mouth, a little grown and soft: 0..1; landmarks in crop pixels."""
+    size = len(labels)
+    mask: Array = np.isin(labels, PARTS).astype(np.uint8)
+    for ring in LID_BANDS:
+        cv2.fillPoly(mask, [np.rint(landmarks[list(ring), :2]).astype(np.int32)], (1,))
+    reach = max(1, round(GROW * size))
+    mask = cv2.dilate(mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1)))
+    return np.asarray(_blur(mask.astype(np.float32), SOFT * size), np.float32)
+
+
+def face_change(
+    made: Rgb,
+    anchor: Rgb,
+    confidence: UInt8[Array, "s s"],
+    labels: UInt8[Array, "s s"],
+    landmarks: Landmarks,
+    own: Float32[Array, "s s"],
+) -> Change:
+    """What is added to one frame's crop of a head (grey levels), and how far the anchor's detail is doubted there (0..1).
+
+    ``own`` is 1 where the pixel is this head's to paint. Unsure pixels and the parts take the whole change, sure skin only
+    its low frequencies: the light on it.
+    """
+    size = len(labels)
+    residual = made.astype(np.float32) - anchor
+    unsure = _unsure(confidence)
+    mask = np.maximum(unsure, part_mask(labels, landmarks))
+    skin = (labels == Label.SKIN).astype(np.float32) * (1 - mask)
+    near = _blur(np.dstack([residual * skin[..., None], skin]), SHADE_WIDTH * size)
+    shade = near[..., :3] / np.maximum(near[..., 3:], 0.05)
+    weight = own * border_fade(size)
+    change = (mask[..., None] * residual + SHADE * (1 - mask)[..., None] * skin[..., None] * shade) * weight[..., None]
+    return np.dstack([change, _doubt(residual, unsure) * weight]).astype(np.float32)
+
+
+def hole_change(made: Rgb, anchor: Rgb, confidence: UInt8[Array, "s s"], free: Float32[Array, "s s"]) -> Change:
+    """The same for the coarse whole frame: only unsure pixels change, and only where they are ``free`` (1)."""
+    residual = made.astype(np.float32) - anchor
+    unsure = _unsure(confidence) * free
+    return np.dstack([residual * unsure[..., None], _doubt(residual, unsure)]).astype(np.float32)
+
+
+def owned(faces: Sequence[Landmarks], heights: Sequence[float], which: int, size: int) -> Float32[Array, "s s"]:
+    """Which pixels of a crop are face ``which``'s to paint, 0..1, where ``faces`` (crop pixels) are all there are.
+
+    The larger of two faces counts as nearer (``heights`` at rest, as the anchor's layers have it). A pixel outside all
+    faces is its whose face is nearest, in face sizes; another's face is never painted on.
+    """
+    share: Array = np.ones((size, size), np.float32)
+    if len(faces) == 1:
+        return share
+    y, x = np.mgrid[:size, :size].astype(np.float32)
+    mine, distance = _hull(faces[which], size, 0), _distance(faces[which], x, y)
+    for k, other in enumerate(faces):
+        if k == which:
+            continue
+        towards = smoothstep(-0.1, 0.1, _distance(other, x, y) - distance) * (1 - _hull(other, size, 2))
+        share = share * (towards if heights[k] > heights[which] else np.maximum(towards, mine))
+    return np.asarray(share, np.float32)
+
+
+def paste(
+    canvas: Rgb,
+    anchor: Anchor,
+    index: int,
+    change: Change,
+    anchor_crop: UInt8[Array, "s s 3"],
+    matrix: Crop,
+) -> None:
+    """Adds ``change`` to ``canvas`` in place: frame ``index`` of ``anchor``, seen through the crop ``matrix``."""
+    if not change.any():
+        return
+    x0, y0, x1, y1 = _footprint(matrix, len(change), canvas.shape[:2])
+    if x1 <= x0 or y1 <= y0:
+        return
+    scale = scale_of(matrix)
+    if scale > 1.2:
+        change = np.asarray(_blur(change, 0.4 * scale), np.float32)
+    to_region = cv2.invertAffineTransform(matrix).astype(np.float32) - np.array([[0, 0, x0], [0, 0, y0]], np.float32)
+    region, box = (x1 - x0, y1 - y0), np.s_[y0:y1, x0:x1]
+    added = cv2.warpAffine(change, to_region, region, flags=cv2.INTER_LINEAR if scale > 1 else cv2.INTER_CUBIC)
+    coarse = cv2.warpAffine(
+        anchor_crop.astype(np.float32), to_region, region, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    flow = anchor.flow[index][box].astype(np.float32)
+    settings = np.array([STILL, MOVED, DOUBT], np.float32)
+    composite_kernels.add_change(
+        canvas[box], anchor.rgb[index][box], anchor.confidence[index][box], flow, added, coarse, settings
+    )
+
+
+def covered(matrix: Crop, size: int, other: Crop, other_size: int) -> Float32[Array, "s s"]:
+    """How far each pixel of crop ``other`` lies inside crop ``matrix``, 0..1, with the same fade at the border."""
+    joined: Array = np.vstack([other, [0, 0, 1]]) @ np.linalg.inv(np.vstack([matrix, [0, 0, 1]]))
+    inside = cv2.warpAffine(
+        border_fade(size), joined[:2].astype(np.float32), (other_size, other_size), flags=cv2.INTER_LINEAR
+    )
+    return np.asarray(inside, np.float32)
+
+
+def _unsure(confidence: UInt8[Array, "s s"]) -> Float32[Array, "s s"]:
+    lack = _blur((255 - confidence.astype(np.float32)) / 255, 0.006 * len(confidence))
+    return smoothstep(*UNSURE, lack)
+
+
+def _doubt(residual: Float32[Array, "s s 3"], unsure: Float32[Array, "s s"]) -> Float32[Array, "s s"]:
+    """How far the anchor's fine detail gives way: where it is unsure and the model says something else."""
+    changed = _blur(np.abs(residual).mean(axis=2), 0.01 * len(unsure))
+    return np.asarray(unsure * smoothstep(*WORTH, changed), np.float32)
+
+
+def _blur(image: Array, sigma: float) -> Array:
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), max(sigma, 0.3), borderType=cv2.BORDER_REPLICATE))
+
+
+def _hull(face: Landmarks, size: int, grow: int) -> Float32[Array, "s s"]:
+    outline = cv2.convexHull(np.clip(np.rint(face[:468, :2]), -8 * size, 8 * size).astype(np.int32))
+    filled = cv2.fillConvexPoly(np.zeros((size, size), np.uint8), outline, (1,))
+    if grow:
+        filled = cv2.dilate(filled, np.ones((2 * grow + 1, 2 * grow + 1), np.uint8))
+    return np.asarray(filled, np.float32)
+
+
+def _distance(face: Landmarks, x: Array, y: Array) -> Float32[Array, "s s"]:
+    """Distance from the face's middle in face heights."""
+    middle = face[:468, :2].mean(axis=0)
+    return np.asarray(np.hypot(x - middle[0], y - middle[1]) / face_height(face), np.float32)
+
+
+def _footprint(matrix: Crop, size: int, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+    """The crop's bounding box in the frame: x0, y0, x1, y1."""
+    back = cv2.invertAffineTransform(matrix)
+    corners = np.array([[0, 0], [size, 0], [0, size], [size, size]]) @ back[:, :2].T + back[:, 2]
+    x0, y0 = np.maximum(np.floor(corners.min(0)), 0).astype(int)
+    x1, y1 = np.minimum(np.ceil(corners.max(0)) + 1, (shape[1], shape[0])).astype(int)
+    return int(x0), int(y0), int(x1), int(y1)

@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from photoplay.generation.backends.pocket.composite import (
+    DOUBT,
+    border_fade,
+    covered,
+    face_change,
+    hole_change,
+    owned,
+    part_mask,
+    paste,
+)
+from photoplay.generation.backends.pocket.crops import HeadCrops, crop_points, to_crop
+from photoplay.types import Anchor, Label
+from tests.generation.actors import astronaut
+
+SIZE = 128
+EVERY = np.ones((SIZE, SIZE), np.float32)
+
+
+def grainy(shape, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
+
+
+def full(value, shape=(SIZE, SIZE)):
+    return np.full(shape, value, np.uint8)
+
+
+@pytest.fixture(scope="module")
+def rest():
+    return astronaut().subjects[0].face.landmarks
+
+
+@pytest.fixture(scope="module")
+def crops(rest):
+    return HeadCrops.of(rest[None], rest, SIZE)
+
+
+def anchor_of(rgb, confidence=255, way=5.0) -> Anchor:
+    flow = np.zeros((1, *rgb.shape[:2], 2), np.float16)
+    flow[..., 0] = way
+    still = np.zeros((1, *rgb.shape[:2]), np.uint8)
+    return Anchor(rgb[None], np.full_like(still, confidence), still, flow, still.astype(np.float16))
+
+
+def test_no_residual_leaves_every_byte(crops, rest):
+    photo = grainy((512, 512, 3))
+    crop = to_crop(photo, crops.rest, SIZE, "colour")
+    labels = grainy((SIZE, SIZE), 1) % 11
+    change = face_change(crop, crop, grainy((SIZE, SIZE), 2), labels, crop_points(rest, crops.rest), EVERY)
+    assert not change.any()
+    canvas = photo.copy()
+    paste(canvas, anchor_of(photo, 90), 0, change, crop, crops.rest)
+    assert (canvas == photo).all()
+
+
+def test_sure_pixels_that_do_not_move_keep_their_bytes(crops, rest):
+    photo = grainy((512, 512, 3))
+    crop = to_crop(photo, crops.rest, SIZE, "colour")
+    change = np.full((SIZE, SIZE, 4), 60, np.float32)
+    anchor = anchor_of(photo, way=0.5)
+    anchor.flow[0, :, 230:, 0] = 3
+    canvas = photo.copy()
+    paste(canvas, anchor, 0, change, crop, crops.rest)
+    assert (canvas[:, :230] == photo[:, :230]).all()
+    assert (canvas[:150, 230:] != photo[:150, 230:]).any()
+    unsure = anchor_of(photo, 255 - int(DOUBT), way=0.0)
+    paste(canvas, unsure, 0, change, crop, crops.rest)
+    assert (canvas[:150, :230] != photo[:150, :230]).any()
+
+
+def test_a_hole_becomes_what_was_made_and_the_border_does_not_change(rest):
+    """A flat hole in a grainy photo: the anchor's grain gives way to the colour that was made."""
+    identity = np.array([[1, 0, 0], [0, 1, 0]], np.float32)
+    photo, made = grainy((SIZE, SIZE, 3)), np.full((SIZE, SIZE, 3), 120, np.uint8)
+    far = crop_points(rest, np.array([[1, 0, 5000], [0, 1, 5000]], np.float32))
+    change = face_change(made, photo, full(0), full(Label.SKIN), far, EVERY)
+    canvas = photo.copy()
+    paste(canvas, anchor_of(photo, 0), 0, change, photo, identity)
+    assert np.abs(canvas[20:-20, 20:-20].astype(int) - 120).max() <= 1
+    assert (canvas[0] == photo[0]).all()
+    assert (canvas[:, -1] == photo[:, -1]).all()
+
+
+def test_sure_skin_takes_the_light_but_keeps_its_detail(rest):
+    photo = grainy((SIZE, SIZE, 3)) // 2 + 40
+    made = np.clip(photo.astype(int) + 20 + 40 * (grainy(photo.shape, 5) > 127) - 20, 0, 255).astype(np.uint8)
+    far = crop_points(rest, np.array([[1, 0, 5000], [0, 1, 5000]], np.float32))
+    change = face_change(made, photo, full(255), full(Label.SKIN), far, EVERY)[20:-20, 20:-20]
+    assert change[..., :3].mean() == pytest.approx(0.7 * 20, abs=1)
+    assert change[..., :3].std() < 4 < (made.astype(float) - photo).std()
+    hair = face_change(made, photo, full(255), full(Label.HAIR), far, EVERY)
+    assert not hair.any()
+
+
+@pytest.mark.parametrize("part", [Label.EYE, Label.LIP, Label.TEETH, Label.TONGUE])
+def test_sure_parts_are_repainted_whole(part, rest):
+    photo = grainy((SIZE, SIZE, 3)) // 2
+    labels = full(Label.HAIR)
+    labels[50:80, 40:90] = part
+    far = crop_points(rest, np.array([[1, 0, 5000], [0, 1, 5000]], np.float32))
+    change = face_change(photo + np.uint8(30), photo, full(255), labels, far, EVERY)
+    assert np.allclose(change[52:78, 42:88, :3], 30, atol=0.5)
+    assert not change[:40, :, :3].any()
+
+
+def test_the_part_mask_holds_the_whole_lid_band(rest, crops):
+    points = crop_points(rest, crops.rest)
+    mask = part_mask(full(Label.SKIN), points)
+    for landmark in (27, 28, 257, 258, 23, 253, 159, 386):
+        x, y = np.rint(points[landmark, :2]).astype(int)
+        assert mask[y, x] > 0.7
+    brow, tip = np.rint(points[105, :2]).astype(int), np.rint(points[1, :2]).astype(int)
+    assert mask[brow[1] - 3, brow[0]] < 0.05
+    assert mask[tip[1], tip[0]] == 0
+
+
+def test_a_change_lands_where_its_crop_lies(crops):
+    """A spot in the crop, pasted: its middle is where the crop's matrix says."""
+    change = np.zeros((SIZE, SIZE, 4), np.float32)
+    change[60:67, 50:57, :3] = 100
+    black = np.zeros((512, 512, 3), np.uint8)
+    canvas = black.copy()
+    paste(canvas, anchor_of(black), 0, change, np.zeros((SIZE, SIZE, 3), np.uint8), crops.rest)
+    spot = canvas[..., 0].astype(float)
+    y, x = (np.average(axis, weights=spot.ravel()) for axis in np.indices(spot.shape).reshape(2, -1))
+    landed = crops.rest[:, :2] @ np.array([x, y]) + crops.rest[:, 2]
+    assert np.abs(landed - (53, 63)).max() < 0.1
+
+
+def test_nobody_paints_on_another_face_and_the_nearer_one_keeps_its_own(rest, crops):
+    mine = crop_points(rest, crops.rest)
+    shift = np.array([[1, 0, 45], [0, 1, 0]], np.float32)
+    theirs = crop_points(mine, shift)
+    for heights in ((100.0, 90.0), (90.0, 100.0)):
+        a, b = (owned([mine, theirs], heights, k, SIZE) for k in (0, 1))
+        nose, other = np.rint(mine[1, :2]).astype(int), np.rint(theirs[1, :2]).astype(int)
+        assert a[nose[1], nose[0]] > 0.9
+        assert a[other[1], other[0]] == 0
+        assert b[other[1], other[0]] > 0.9
+        assert b[nose[1], nose[0]] == 0
+        assert (a + b).max() < 1.01
+    assert (owned([mine], [100.0], 0, SIZE) == 1).all()
+
+
+def test_the_coarse_pass_touches_only_holes_that_are_free():
+    photo = grainy((SIZE, SIZE, 3)) // 2
+    confidence = full(255)
+    confidence[:, 64:] = 0
+    free = EVERY.copy()
+    free[:64] = 0
+    change = hole_change(photo + np.uint8(40), photo, confidence, free)
+    assert np.allclose(change[70:, 70:, :3], 40)
+    assert not change[:64].any()
+    assert not change[:, :58].any()
+
+
+def test_coverage_is_the_crop_seen_from_the_other(crops):
+    half = np.array([[0.5, 0, 0], [0, 0.5, 0]], np.float32)
+    inside = covered(crops.rest, SIZE, half, 256)
+    back = np.linalg.inv(np.vstack([crops.rest, [0, 0, 1]]))
+    x, y = (back @ np.array([64, 64, 1]))[:2] / 2
+    assert inside[round(y), round(x)] > 0.99
+    assert inside[-1].max() == 0
+    assert border_fade(SIZE)[0].max() == 0
