@@ -72,7 +72,7 @@ def _coloured(stack: UInt8[Array, "f h w 3"], curves: UInt8[Array, "256 3"], sat
 def _towards_grey(saturation: float) -> Float32[Array, "3 3"]:
     """The matrix that keeps the luma and scales what differs from it."""
     matrix: Array = saturation * np.eye(3) + (1 - saturation) * np.tile(_LUMA, (3, 1))
-    return matrix.astype(np.float32)
+    return np.asarray(matrix, np.float32)
 
 
 def _curves(rng: np.random.Generator) -> UInt8[Array, "256 3"]:

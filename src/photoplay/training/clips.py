@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,7 @@ from photoplay.generation.source import frame_photo
 from photoplay.perception.advice import face_height
 from photoplay.perception.faces import FaceReader
 from photoplay.perception.scene import perceive
-from photoplay.training.filters import same_person, shots, why_not
+from photoplay.training.filters import same_person, why_not
 from photoplay.training.follow import Seen, next_face, track_of
 from photoplay.training.shards import Example
 from photoplay.types import Box, Face, Frames, MotionTrack, Photo, RenderPlan, Rgb, RgbStack, Scene
@@ -34,15 +34,15 @@ class Take:
     fps: float
 
 
-def takes(clip: Frames, count: int, each: int, reader: FaceReader, rng: np.random.Generator) -> Iterator[Take | str]:
-    """``each`` takes of ``count`` frames from every shot of the clip, or the reason why one cannot be used."""
-    for shot in shots(clip.rgb):
-        stack = clip.rgb[shot]
-        if len(stack) < count + 1:
-            yield "short shot"
-            continue
-        for _ in range(each):
-            yield _take(stack, clip.fps, count, reader, rng)
+def take(
+    clip: Frames, shots: Sequence[slice], count: int, reader: FaceReader, rng: np.random.Generator
+) -> Take | str:
+    """``count`` frames from one of the clip's ``shots`` (the longer, the likelier), or the reason why there are none."""
+    long = [shot for shot in shots if shot.stop - shot.start > count]
+    if not long:
+        return "short shot"
+    lengths = np.array([shot.stop - shot.start for shot in long], np.float64)
+    return _take(clip.rgb[long[rng.choice(len(long), p=lengths / lengths.sum())]], clip.fps, count, reader, rng)
 
 
 def _take(stack: RgbStack, fps: float, count: int, reader: FaceReader, rng: np.random.Generator) -> Take | str:

@@ -48,11 +48,29 @@ def load_example(path: Path) -> Example:
             window = CropWindow(**{name.name: stored[name.name] for name in fields(CropWindow)})
             return Example(window, stored["target"], json.loads(str(stored["facts"])))
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise InputError(
-            "example_damaged", "A training example cannot be read.", "Build the dataset again, or delete that file."
-        ) from error
+        raise _damaged() from error
+
+
+def read_facts(path: Path) -> dict[str, str | float]:
+    """The facts of one example, without its pictures.
+
+    Raises:
+        InputError: ``example_damaged``.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            facts: dict[str, str | float] = json.loads(str(stored["facts"]))
+            return facts
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise _damaged() from error
 
 
 def list_examples(folder: Path, split: str) -> Iterator[Path]:
     """Files of one split in a fixed order: they lie in ``folder/split``."""
     yield from sorted((folder / split).glob("*.npz"))
+
+
+def _damaged() -> InputError:
+    return InputError(
+        "example_damaged", "A training example cannot be read.", "Build the dataset again, or delete that file."
+    )
