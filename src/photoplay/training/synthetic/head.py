@@ -47,7 +47,7 @@ class Eyeball:
     profile: Float32[Array, 37]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class HeadModel:
     """A head: ``neutral`` is the average person, or the one :meth:`person` made.
 
