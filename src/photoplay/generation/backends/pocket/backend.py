@@ -44,7 +44,7 @@ from photoplay.types import (
 WINDOW, OVERLAP = 24, 8
 """Frames that the model sees at once, and how many of them it has already made."""
 RENDERED = 8
-"""Anchor frames that are rendered at once: what is held in memory stays small."""
+"""Anchor frames that are rendered at once; WINDOW and what is new in it are multiples of it."""
 SMALLEST_FACE = 48.0
 """Face height in frame pixels under which the anchor stands."""
 COARSE = 256
@@ -232,10 +232,10 @@ def _windows(scene: Scene, tracks: Sequence[MotionTrack], plan: RenderPlan, prog
 
     for anchor in render(scene, tracks, replace(plan, window=RENDERED), ask):
         held.append(anchor)
-        while sum(len(part.rgb) for part in held) >= wanted:
+        if RENDERED * len(held) == wanted:
             whole = _stacked(held)
-            yield _part(whole, slice(0, wanted))
-            held = [_part(whole, slice(wanted, None))] if len(whole.rgb) > wanted else []
+            held.clear()
+            yield whole
             wanted, finished = WINDOW - OVERLAP, finished + wanted
     if held:
         yield _stacked(held)

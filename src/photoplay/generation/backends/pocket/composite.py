@@ -80,18 +80,21 @@ def face_change(
     unsure = _unsure(confidence)
     mask = np.maximum(unsure, part_mask(labels, landmarks))
     skin = (labels == Label.SKIN).astype(np.float32) * (1 - mask)
-    near = _blur(np.dstack([residual * skin[..., None], skin]), SHADE_WIDTH * size)
-    shade = near[..., :3] / np.maximum(near[..., 3:], 0.05)
     weight = own * border_fade(size)
-    change = (mask[..., None] * residual + SHADE * (1 - mask)[..., None] * skin[..., None] * shade) * weight[..., None]
-    return np.dstack([change, _doubt(residual, unsure) * weight]).astype(np.float32)
+    change: Array = np.empty((size, size, 4), np.float32)
+    change[..., :3] = (mask * weight)[..., None] * residual
+    change[..., :3] += (SHADE * skin * weight)[..., None] * _shade(residual, skin)
+    change[..., 3] = _doubt(residual, unsure) * weight
+    return change
 
 
 def hole_change(made: Rgb, anchor: Rgb, confidence: UInt8[Array, "s s"], free: Float32[Array, "s s"]) -> Change:
     """The same for the coarse whole frame: only unsure pixels change, and only where they are ``free`` (1)."""
     residual = made.astype(np.float32) - anchor
     unsure = _unsure(confidence) * free
-    return np.dstack([residual * unsure[..., None], _doubt(residual, unsure)]).astype(np.float32)
+    change: Array = np.empty((*unsure.shape, 4), np.float32)
+    change[..., :3], change[..., 3] = residual * unsure[..., None], _doubt(residual, unsure)
+    return change
 
 
 def owned(faces: Sequence[Landmarks], heights: Sequence[float], which: int, size: int) -> Float32[Array, "s s"]:
@@ -150,6 +153,17 @@ def covered(matrix: Crop, size: int, other: Crop, other_size: int) -> Float32[Ar
         border_fade(size), joined[:2].astype(np.float32), (other_size, other_size), flags=cv2.INTER_LINEAR
     )
     return np.asarray(inside, np.float32)
+
+
+def _shade(residual: Float32[Array, "s s 3"], skin: Float32[Array, "s s"]) -> Float32[Array, "s s 3"]:
+    """The low frequencies of ``residual`` on the skin alone, found at a quarter of the size."""
+    size = len(skin)
+    weighed: Array = np.empty((size, size, 4), np.float32)
+    weighed[..., :3], weighed[..., 3] = residual * skin[..., None], skin
+    small = cv2.resize(weighed, (size // 4, size // 4), interpolation=cv2.INTER_AREA)
+    small = _blur(small, SHADE_WIDTH * size / 4)
+    low = small[..., :3] / np.maximum(small[..., 3:], 0.05)
+    return np.asarray(cv2.resize(low, (size, size), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def _unsure(confidence: UInt8[Array, "s s"]) -> Float32[Array, "s s"]:
