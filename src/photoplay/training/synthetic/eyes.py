@@ -122,10 +122,10 @@ def lash_strands(rng: np.random.Generator, size: int, colour: Array, density: fl
         for half in range(2):
             x0, x1 = half * 0.5 * size * scale, (half + 0.5) * size * scale
             bottom, top = (row + 1) * size / rows, row * size / rows
-            for x in rng.uniform(x0, x1, round(36 * density)):
-                tip = bottom - (bottom - top) * rng.uniform(0.5, 0.95)
+            for x in rng.uniform(x0, x1, round(26 * density)):
+                tip = bottom - (bottom - top) * rng.uniform(0.35, 0.8)
                 sway = rng.normal(0, 6)
                 line = np.array([[x, bottom], [x + 0.4 * sway, 0.5 * (bottom + tip)], [x + sway, tip]])
-                cv2.polylines(alpha, [np.round(line * 16).astype(np.int32)], False, 255, 2, cv2.LINE_AA, 4)
+                cv2.polylines(alpha, [np.round(line * 16).astype(np.int32)], False, 255, 3, cv2.LINE_AA, 4)
     alpha = cv2.resize(alpha, (size, size), interpolation=cv2.INTER_AREA)
     return texture(np.broadcast_to(colour, (size, size, 3)).astype(np.float32), np.clip(alpha / 255 * 2.2, 0, 1))

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 
-import cv2
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32
 
-from photoplay import topology
-from photoplay.training.synthetic import eyes, hair, skin, wear
-from photoplay.training.synthetic.atlas import HeadTopology, Sheet, empty_canvas, from_canvas, to_canvas
-from photoplay.training.synthetic.paint import linear, mix, step, texture
+from photoplay.training.synthetic import eyes, features, hair, skin, wear
+from photoplay.training.synthetic.atlas import HeadTopology
+from photoplay.training.synthetic.paint import linear, mix, texture
 from photoplay.training.synthetic.parts import Look, Material, Part
 from photoplay.types import Array, Label
 
@@ -32,8 +30,9 @@ def draw_look(rng: np.random.Generator, vertices: Float32[Array, "v 3"], head: H
     points = head.points
     face, back = head.sheets["face"], head.sheets["back"]
     painted, behind = skin.paint_skin(rng, (face, back), complexion, points)
-    painted = skin.paint_lips(rng, painted, _lip_mask(points, face), complexion)
     style = hair.draw_hair(rng, monk, age)
+    traits = _draw_traits(rng, style.colour)
+    painted = features.paint_features(rng, painted, face, points, complexion, traits)
     cover = [hair.scalp(sheet.position) for sheet in (face, back)]
     painted = mix(painted, style.colour * 0.6, cover[0] * style.density)
     behind = mix(behind, style.colour * 0.6, cover[1] * style.density)
@@ -82,16 +81,16 @@ def _own(
     return Part(name, vertices, source.triangles, source.uv, sheet, kinds, material, None, both_sides)
 
 
-def _polygon(points: Array, loop: list[int]) -> UInt8[Array, "h w"]:
-    canvas = empty_canvas()
-    cv2.fillPoly(canvas, [np.round(to_canvas(points[loop]) * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
-    return canvas
-
-
-def _lip_mask(points: Array, sheet: Sheet) -> Array:
-    loop = [*topology.LIPS_OUTER_UPPER, *topology.LIPS_OUTER_LOWER[-2:0:-1]]
-    soft = cv2.GaussianBlur(_polygon(points, loop), (0, 0), 2.2)
-    return from_canvas(soft, sheet)
+def _draw_traits(rng: np.random.Generator, hair_colour: Array) -> dict[str, float | Array]:
+    """Brow and lash style, beard shadow and make-up of one person."""
+    feminine = float(rng.random())
+    bearded = feminine < 0.5 and rng.random() < 0.6
+    return {
+        "feminine": feminine,
+        "stubble": float(rng.beta(1.5, 2)) if bearded else 0.0,
+        "makeup": float(rng.uniform(0.2, 1)) if feminine > 0.5 and rng.random() < 0.6 else 0.0,
+        "hair": hair_colour * 0.8,
+    }
 
 
 def spread_report(facts: list[dict[str, str | float]]) -> str:
@@ -107,4 +106,4 @@ def spread_report(facts: list[dict[str, str | float]]) -> str:
     return "\n".join(rows)
 
 
-__all__ = ["HeadTopology", "draw_look", "spread_report", "step"]
+__all__ = ["HeadTopology", "draw_look", "spread_report"]

@@ -34,8 +34,11 @@ def draw_complexion(rng: np.random.Generator, monk: int, age: float) -> Complexi
     near = hex_linear(MONK[(high if part > 0 else low) - 1])
     tone = mix(hex_linear(MONK[monk - 1]), near, abs(part))
     light = float(tone.mean())
-    warmth = np.array([1.0, 0.86 - 0.10 * light, 0.78 - 0.12 * light], np.float32) / 0.9
-    base = tone * (0.60 + 0.30 * (1 - light)) * warmth * rng.normal(1, 0.03, 3).astype(np.float32)
+    # photographed skin is redder than the swatches, and the darkest is never grey
+    brown = linear((92, 58, 42)) * (0.35 + 2.2 * light)
+    tone = mix(tone, brown, float(step(0.16, 0.02, np.array(light))) * 0.75)
+    blush = np.array([1.0, 0.87 - 0.08 * light, 0.82 - 0.12 * light], np.float32) / 0.92
+    base = tone * (0.62 + 0.45 * (1 - light) ** 2) * blush * rng.normal(1, 0.03, 3).astype(np.float32)
     freckles = float(rng.uniform(0.3, 1)) if monk <= 5 and rng.random() < 0.2 else 0.0
     return Complexion(
         base.astype(np.float32),
@@ -76,14 +79,3 @@ def _tone(rng: np.random.Generator, sheet: Sheet, skin: Complexion, points: Arra
     density = density + np.maximum(blood, -0.2)[..., None] * np.array([0.04, 0.50, 0.42], np.float32)
     colour: Array = (skin.base * np.exp(-density)).astype(np.float32)
     return colour
-
-
-def paint_lips(rng: np.random.Generator, colour: Array, lip: Array, skin: Complexion) -> Array:
-    """Skin with lips where ``lip`` [s, s] is 1."""
-    base = skin.base / max(float(skin.base.max()), 1e-3)
-    red = skin.base * np.array([0.86, 0.52, 0.54], np.float32) * rng.uniform(0.85, 1.1)
-    del base
-    return mix(colour, red, lip * rng.uniform(0.65, 0.95))
-
-
-__all__ = ["MONK", "Complexion", "draw_complexion", "linear", "paint_lips", "paint_skin"]
