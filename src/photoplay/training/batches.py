@@ -24,6 +24,7 @@ from photoplay.topology import (
     RIGHT_EYE_LOWER,
     RIGHT_EYE_UPPER,
 )
+from photoplay.training.augment import augmented
 from photoplay.training.config import DataConfig
 from photoplay.training.shards import Example, list_examples, load_example
 from photoplay.types import Array, Label, LandmarkTrack
@@ -155,12 +156,13 @@ def stack(cuts: list[Batch]) -> Batch:
 
 def cut(example: Example, patch: int, frames: int, config: DataConfig, rng: np.random.Generator) -> Batch:
     """One example's patch as a batch of 1: augmented, placed, with or without known frames, guide and reference."""
+    start, size = int(rng.integers(example.window.num_frames - frames + 1)), example.window.size
+    part = place(example, slice(start, start + frames), 0, 0, size)
     if config.augment:
-        example = augmented(example, rng)
-    start = int(rng.integers(example.window.num_frames - frames + 1))
-    left, top = _corner(example.window.landmarks[start : start + frames], example.window.size, patch, config, rng)
-    reference = reference_planes(example.window)
-    part = place(example, slice(start, start + frames), left, top, patch)
+        part = augmented(part, rng)
+    reference = reference_planes(part.window)
+    left, top = _corner(part.window.landmarks, size, patch, config, rng)
+    part = place(part, slice(None), left, top, patch)
     known = int(rng.integers(1, max(2, round(frames * 0.6)))) if frames > 1 and rng.random() < config.previous else 0
     batch = as_batch(part, reference, known, config.previous_noise, rng)
     if rng.random() < config.drop_guide:
@@ -232,7 +234,3 @@ def _corner(
     else:
         corner = rng.integers(0, size - patch + 1, 2)
     return int(corner[0]), int(corner[1])
-
-
-def augmented(example: Example, rng: np.random.Generator) -> Example:
-    return example

@@ -92,7 +92,7 @@ def train_features(
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
-        tell(step, float(loss))
+        tell(step, float(loss.detach()))
     return frozen(net)
 
 
@@ -100,6 +100,7 @@ def frozen(net: FeatureNet) -> FeatureNet:
     """The network with weights that no training changes."""
     for parameter in net.parameters():
         parameter.requires_grad_(False)
+        parameter.grad = None
     return net.eval()
 
 

@@ -15,7 +15,7 @@ _COLOURS = ((40, 40, 40), (200, 60, 40), (40, 110, 200), (30, 150, 70), (160, 60
 
 
 class LossLog:
-    """Appends the mean of the terms since the last line to ``path``; lines after ``step`` (of a run resumed there) are dropped."""
+    """Appends the mean of the terms since its last line to ``path``; a run resumed at ``step`` loses what was after it."""
 
     def __init__(self, path: Path, step: int = 0) -> None:
         self._path = path

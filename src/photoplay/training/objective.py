@@ -52,8 +52,8 @@ def draw(
 class Objective(nn.Module):
     """One step's loss around a network, so that compiling and sharing over GPUs see the whole of it.
 
-    With ``x_s = (1 - s) x0 + s eps`` (rectified flow; Liu et al. 2023, https://arxiv.org/abs/2209.03003) the velocity's error
-    is that of the predicted ``x0`` over ``s``; so a squared error on x0 weighted with ``1 / max(s, floor)^2`` is flow
+    With ``x_s = (1 - s) x0 + s eps`` (rectified flow; Liu et al. 2023, https://arxiv.org/abs/2209.03003) the velocity's
+    error is that of the predicted ``x0`` over ``s``; so a squared error on x0 weighted with ``1 / max(s, floor)^2`` is flow
     matching (Lipman et al. 2023, https://arxiv.org/abs/2210.02747) with its weight capped near the data.
     """
 
@@ -122,7 +122,7 @@ def penalty(error: Tensor, config: LossConfig) -> Tensor:
 def gradient_term(error: Latents, weight: Weight, level: Float[Tensor, " b"]) -> Tensor:
     """Mean absolute difference of neighbouring pixels' errors at three scales: what is wrong in edges, not in tone.
 
-    ``sum_k |d_x e_k| + |d_y e_k|`` with ``e_k`` the error averaged over 2^k x 2^k pixels (after the gradient difference loss;
+    ``sum_k |d_x e_k| + |d_y e_k|`` with ``e_k`` the error averaged over 2^k x 2^k pixels (a gradient difference loss;
     Mathieu et al. 2016, https://arxiv.org/abs/1511.05440).
     """
     total = error.new_zeros(())

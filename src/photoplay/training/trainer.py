@@ -84,7 +84,7 @@ class Trainer:
         return min(1.0, max(self.step_number / self.recipe.max_steps, self.seconds / (60 * self.recipe.minutes)))
 
     def step(self, batch: TorchBatch) -> dict[str, Tensor]:
-        """One optimizer step; the terms of its loss, and the gradient's ``norm``. A step without a finite gradient is skipped."""
+        """One optimizer step; its loss terms and the gradient's ``norm``. Without a finite gradient no weight moves."""
         recipe = self.recipe
         generator = torch.Generator(self.device).manual_seed(
             recipe.seed * 1_000_003 + self.step_number * 257 + self.rank
