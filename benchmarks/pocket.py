@@ -69,10 +69,19 @@ def films_of(backend: Backend) -> Method:
     return lambda take, _: np.concatenate([f.rgb for f in backend.generate(take.scene, [take.track], take.plan)])
 
 
+def backend_of(asked: argparse.Namespace) -> Backend:
+    """The backend that the options name: ``backend``, and for pocket ``weights``, ``steps`` and ``size``."""
+    if asked.backend != "pocket":
+        return get_backend(asked.backend)
+    from photoplay.generation.backends.pocket.model import PocketModel
+
+    return PocketBackend(PocketModel.load(asked.weights), asked.steps, asked.size)
+
+
 def models(asked: argparse.Namespace) -> dict[str, Method]:
     """The model as asked, and with ``--ablations`` with other steps, without guide, without reference."""
     if asked.backend != "pocket":
-        return {asked.backend: films_of(get_backend(asked.backend))}
+        return {asked.backend: films_of(backend_of(asked))}
     from photoplay.generation.backends.pocket.model import PocketModel
 
     model = PocketModel.load(asked.weights)
