@@ -5,6 +5,7 @@ import pytest
 
 from photoplay.generation.backends.pocket.composite import (
     DOUBT,
+    SHADE,
     border_fade,
     covered,
     face_change,
@@ -90,7 +91,7 @@ def test_sure_skin_takes_the_light_but_keeps_its_detail(rest):
     made = np.clip(photo.astype(int) + 20 + 40 * (grainy(photo.shape, 5) > 127) - 20, 0, 255).astype(np.uint8)
     far = crop_points(rest, np.array([[1, 0, 5000], [0, 1, 5000]], np.float32))
     change = face_change(made, photo, full(255), full(Label.SKIN), far, EVERY)[20:-20, 20:-20]
-    assert change[..., :3].mean() == pytest.approx(0.7 * 20, abs=1)
+    assert change[..., :3].mean() == pytest.approx(SHADE * 20, abs=1)
     assert change[..., :3].std() < 4 < (made.astype(float) - photo).std()
     hair = face_change(made, photo, full(255), full(Label.HAIR), far, EVERY)
     assert not hair.any()

@@ -28,9 +28,9 @@ LID_BANDS = (
 """Rings of landmarks round each eye: from above the lid's crease to below the lower lid."""
 GROW, SOFT = 0.018, 0.010
 """How far the parts' mask reaches over its border, and its softness, in crop sides."""
-UNSURE = (0.2, 0.7)
+UNSURE = (0.06, 0.45)
 """Lack of confidence (0..1) at which the model begins to show, and from which it stands alone."""
-SHADE, SHADE_WIDTH = 0.7, 0.03
+SHADE, SHADE_WIDTH = 0.9, 0.03
 """Share of the change's low frequencies that sure skin takes, and what counts as low, in crop sides."""
 FADE = 0.07
 """Width of the fade to nothing along the crop's border, in crop sides."""
