@@ -60,12 +60,12 @@ class Camera:
 
 
 def draw_camera(rng: np.random.Generator, size: int) -> Camera:
-    """A portrait or webcam framing: 35 to 135 mm, the head 34 to 62 % of the height, a small roll and a camera that stands a
+    """A portrait or webcam framing: 35 to 135 mm, the head 42 to 72 % of the height, a small roll and a camera that stands a
     little too high, too low or to the side."""
     focal = float(np.exp(rng.uniform(np.log(35), np.log(135)))) / SENSOR_WIDTH * size
-    share = float(rng.uniform(0.34, 0.62))
+    share = float(rng.uniform(0.42, 0.72))
     distance = max(focal * HEAD_HEIGHT / (share * size), 38.0)
-    x, y = rng.normal(0, 0.04), rng.normal(-0.06, 0.03)
+    x, y = rng.normal(0, 0.04), rng.normal(-0.03, 0.03)
     view = HeadPose(*(float(v) for v in np.clip(rng.normal(0, 1, 3), -2, 2) * (3.0, 4.0, 2.0)))
     reach = size * distance / focal
     return Camera(focal, size, (float(x * reach), float(y * reach), distance), view)

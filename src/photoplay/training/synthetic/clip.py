@@ -62,7 +62,7 @@ def render_clip(head: HeadModel, seed: int, num_frames: int = 8, size: int = 320
         pose = HeadPose(*(float(angle) for angle in turn))
         vertices = sitter.posed(shapes, (float(gaze[0]), float(gaze[1])))
         points = camera.place(vertices, pose, shift, sitter.turns)
-        light, kinds = shade(sitter, points, access.at(float(shapes[_JAW])), lights, camera, background)
+        light, kinds = shade(sitter, points, access.at(_lip_gap(person, vertices)), lights, camera, background)
         seen = camera.pose(pose)
         pictures.append(sensor.expose(film, light, grain))
         marks.append(camera.landmarks(person.landmarks478(points[: len(person.neutral)])))
@@ -86,7 +86,10 @@ def render_clip(head: HeadModel, seed: int, num_frames: int = 8, size: int = 320
     )
 
 
-_JAW = 24
+def _lip_gap(person: HeadModel, vertices: Float32[Array, "n 3"]) -> float:
+    """cm between the middles of the inner lips."""
+    marks = person.landmarks478(vertices[: len(person.neutral)])
+    return float(np.linalg.norm(marks[13] - marks[14]))
 
 
 @lru_cache(maxsize=2)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32, Int32, UInt8
 
 from photoplay.topology import ARKIT_INDEX
 from photoplay.training.synthetic import raster, shading_kernels
@@ -22,6 +22,14 @@ from photoplay.types import Array, Label
 SHADOW_SIZE = 192
 _NEARNESS = 100.0  # cm added so that nearness is positive, as draw() wants it
 _DOMES, _DOME_SIZE, _DOME_BIAS = 24, 112, 0.35
+_FULL_GAP = 1.0  # cm
+_LIPS_APART = {
+    "jawOpen": 0.5,
+    "mouthUpperUpLeft": 0.8,
+    "mouthUpperUpRight": 0.8,
+    "mouthLowerDownLeft": 0.8,
+    "mouthLowerDownRight": 0.8,
+}
 _MOUTH_FADE = 2.6  # cm behind the teeth's front at which 1/e of the light is left
 
 
@@ -32,6 +40,13 @@ class Lights:
     lamps: Float32[Array, "l 3"]
     colours: Float32[Array, "l 3"]
     harmonics: Float32[Array, "9 3"]
+
+    def ambient(self, normals: Float32[Array, "n 3"]) -> Float32[Array, "n 3"]:
+        """Light that comes from everywhere, for each normal: never negative."""
+        x, y, z = normals.T
+        terms = (x * 0 + 1, y, z, x, x * y, y * z, (3 * z * z - 1) / 2, x * z, (x * x - y * y) / 2)
+        light: Array = np.maximum(np.stack(terms, 1) @ self.harmonics, 0)
+        return light
 
 
 def draw_lights(rng: np.random.Generator) -> Lights:
@@ -58,25 +73,32 @@ def draw_lights(rng: np.random.Generator) -> Lights:
 
 @dataclass(frozen=True)
 class Access:
-    """Ambient occlusion [n] of a person with the mouth ``shut`` and wide ``open``: 1 is free, 0 shut off."""
+    """Ambient occlusion [n] of a person with the lips ``shut`` and far ``apart``: 1 is free, 0 shut off."""
 
     shut: Float32[Array, n]
-    open: Float32[Array, n]
+    apart: Float32[Array, n]
 
-    def at(self, jaw_open: float) -> Float32[Array, n]:
-        """For a jaw in between."""
-        mixed: Array = self.shut + (self.open - self.shut) * np.float32(min(max(jaw_open, 0.0), 1.0))
+    def at(self, gap: float) -> Float32[Array, n]:
+        """For lips ``gap`` cm apart."""
+        mixed: Array = self.shut + (self.apart - self.shut) * np.float32(min(max(gap / _FULL_GAP, 0.0), 1.0))
         return mixed
 
 
 def measure_access(sitter: Sitter) -> Access:
-    """Looks at the person from 24 sides: how much of the half-space over each vertex is free, weighted by the cosine."""
+    """Looks at the person from 24 sides: how much of the half-space over each vertex is free, weighted by the cosine.
+
+    Only the inside of the mouth is looked at again with the lips apart, from in front.
+    """
     rest = np.zeros(52, np.float32)
     wide = rest.copy()
-    wide[ARKIT_INDEX["jawOpen"]] = 0.8
-    fade = _mouth_fade(sitter)
-    shut, opened = (_access(sitter, sitter.posed(shape, (0.0, 0.0))) * fade for shape in (rest, wide))
-    return Access(shut.astype(np.float32), opened.astype(np.float32))
+    wide[[ARKIT_INDEX[name] for name in _LIPS_APART]] = list(_LIPS_APART.values())
+    directions = _sphere(_DOMES)
+    inner, fade = _inside_mouth(sitter)
+    shut = _access(sitter, sitter.posed(rest, (0.0, 0.0)), directions)
+    front = _access(sitter, sitter.posed(wide, (0.0, 0.0)), directions[directions[:, 2] > 0.3])
+    apart = shut.copy()
+    apart[inner] = np.minimum(1.2 * front[inner], 1)
+    return Access((shut * fade).astype(np.float32), (apart * fade).astype(np.float32))
 
 
 def shade(
@@ -92,10 +114,11 @@ def shade(
     screen = camera.project(points, samples=2)
     shown, _ = raster.draw(sitter, screen, 2 * height, 2 * width)
     normals = raster.vertex_normals(points, sitter.triangles)
+    ambient = lights.ambient(normals) * access[:, None]
     shadow, matrix = look_from(sitter, points, lights.lamps[0], SHADOW_SIZE)
     image, labels = shading_kernels.shade(
-        shown, screen, points, normals, access, sitter.triangles, sitter.uv, sitter.texture_of, sitter.textures,
-        sitter.texels, sitter.materials, sitter.labels, lights.lamps, lights.colours, lights.harmonics, shadow, matrix, background,
+        shown, screen, points, normals, access, ambient, sitter.triangles, sitter.uv, sitter.texture_of, sitter.textures,
+        sitter.texels, sitter.materials, sitter.labels, lights.lamps, lights.colours, shadow, matrix, background,
     )  # fmt: skip
     return image, labels
 
@@ -121,10 +144,10 @@ def look_from(
     return nearness, matrix
 
 
-def _access(sitter: Sitter, vertices: Float32[Array, "n 3"]) -> Float32[Array, n]:
+def _access(sitter: Sitter, vertices: Float32[Array, "n 3"], directions: Float32[Array, "k 3"]) -> Float32[Array, n]:
     normals = raster.vertex_normals(vertices, sitter.triangles)
     free, all_ = np.zeros(len(vertices), np.float32), np.full(len(vertices), 1e-6, np.float32)
-    for direction in _sphere(_DOMES):
+    for direction in directions:
         nearness, matrix = look_from(sitter, vertices, direction, _DOME_SIZE)
         lifted = vertices + 0.1 * normals
         seen = lifted @ matrix[:, :3].T + matrix[:, 3]
@@ -136,7 +159,8 @@ def _access(sitter: Sitter, vertices: Float32[Array, "n 3"]) -> Float32[Array, n
     return share
 
 
-def _mouth_fade(sitter: Sitter) -> Float32[Array, n]:
+def _inside_mouth(sitter: Sitter) -> tuple[Int32[Array, k], Float32[Array, n]]:
+    """The vertices inside the mouth and the share of light [n] that their depth leaves."""
     inner = np.isin(sitter.labels, (Label.MOUTH, Label.TEETH, Label.TONGUE))
     fade = np.ones(len(sitter.follows), np.float32)
     vertices = sitter.dressed(sitter.head.neutral)
@@ -144,7 +168,7 @@ def _mouth_fade(sitter: Sitter) -> Float32[Array, n]:
     if len(inside):
         depth = vertices[inside, 2].max() - vertices[inside, 2]
         fade[inside] = np.exp(-np.maximum(depth - 0.4, 0) / _MOUTH_FADE)
-    return fade
+    return inside.astype(np.int32), fade
 
 
 def _sphere(count: int) -> Float32[Array, "k 3"]:
