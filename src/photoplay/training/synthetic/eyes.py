@@ -113,19 +113,21 @@ def paint_tears(sheet: Sheet, skin: Array) -> Array:
     return texture(np.broadcast_to(pink, sheet.position.shape).astype(np.float32))
 
 
-def lash_strands(rng: np.random.Generator, size: int, colour: Array, density: float) -> Array:
+def lash_strands(rng: np.random.Generator, sheet: Sheet, colour: Array, density: float) -> Array:
     """Texture of the twelve lash strips: each a row of the sheet, strands rising from the lid with ragged tips."""
-    scale = 4
+    scale, size = 4, sheet.size
+    middle = float(np.median(sheet.position[..., 1]))
     alpha = np.zeros((size, size * scale), np.uint8)
     rows = 6
     for row in range(rows):
         for half in range(2):
             x0, x1 = half * 0.5 * size * scale, (half + 0.5) * size * scale
             bottom, top = (row + 1) * size / rows, row * size / rows
-            for x in rng.uniform(x0, x1, round(26 * density)):
-                tip = bottom - (bottom - top) * rng.uniform(0.35, 0.8)
+            lower = sheet.position[int((row + 0.5) * size / rows), int((half + 0.5) * size / 2), 1] < middle
+            for x in rng.uniform(x0, x1, round((9 if lower else 24) * density)):
+                tip = bottom - (bottom - top) * rng.uniform(0.3, 0.6 if lower else 0.85)
                 sway = rng.normal(0, 6)
                 line = np.array([[x, bottom], [x + 0.4 * sway, 0.5 * (bottom + tip)], [x + sway, tip]])
-                cv2.polylines(alpha, [np.round(line * 16).astype(np.int32)], False, 255, 3, cv2.LINE_AA, 4)
+                cv2.polylines(alpha, [np.round(line * 16).astype(np.int32)], False, 255, 2, cv2.LINE_AA, 4)
     alpha = cv2.resize(alpha, (size, size), interpolation=cv2.INTER_AREA)
     return texture(np.broadcast_to(colour, (size, size, 3)).astype(np.float32), np.clip(alpha / 255 * 2.2, 0, 1))

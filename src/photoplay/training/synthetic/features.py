@@ -99,10 +99,17 @@ def lines_layer(rng: np.random.Generator, points: Array, age: float) -> UInt8[Ar
             stroke(canvas, line[6:], round(min(60 + 110 * old, 255) * rng.uniform(0.4, 1)), 2)
         stroke(canvas, curve(to_canvas(points[list(crease)]), 30), 190, 2)
         ala, mouth = to_canvas(points[[nose]])[0], to_canvas(points[[corner]])[0]
-        fold = np.array([ala + [way * 8, -10], (ala + mouth) / 2 + [way * 26, -6], mouth + [way * 24, 4], mouth + [way * 20, 34]])
+        fold = np.array(
+            [ala + [way * 8, -10], (ala + mouth) / 2 + [way * 26, -6], mouth + [way * 24, 4], mouth + [way * 20, 34]]
+        )
         stroke(canvas, curve(fold, 30)[: int(rng.integers(20, 31))], round(min(40 + 190 * old, 255)), 3)
         if old > 0.5:
-            stroke(canvas, curve(np.array([mouth + [way * 3, 6], mouth + [way * 9, 26], mouth + [way * 8, 48]])), round(110 * old), 2)
+            stroke(
+                canvas,
+                curve(np.array([mouth + [way * 3, 6], mouth + [way * 9, 26], mouth + [way * 8, 48]])),
+                round(110 * old),
+                2,
+            )
             stroke(canvas, np.array([brow + [way * 7, -16], brow + [way * 10, 14]]), round(120 * old), 2)
     return cv2.GaussianBlur(canvas, (0, 0), 1.5)
 
@@ -126,7 +133,12 @@ def beard_field(position: Float32[Array, "*n 3"]) -> Float32[Array, "*n"]:
 
 
 def paint_features(
-    rng: np.random.Generator, colour: Array, sheet: Sheet, points: Array, skin: Complexion, traits: dict[str, float | Array]
+    rng: np.random.Generator,
+    colour: Array,
+    sheet: Sheet,
+    points: Array,
+    skin: Complexion,
+    traits: dict[str, float | Array],
 ) -> Array:
     """Puts brows, lids, lips, wrinkles and beard shadow on the painted face.
 
@@ -156,7 +168,9 @@ def paint_features(
     return mix(colour, hair * rng.uniform(0.5, 0.9), 0.92 * brows)
 
 
-def _lips(rng: np.random.Generator, colour: Array, sheet: Sheet, points: Array, skin: Complexion, makeup: float) -> Array:
+def _lips(
+    rng: np.random.Generator, colour: Array, sheet: Sheet, points: Array, skin: Complexion, makeup: float
+) -> Array:
     """Vermilion: redder and a little darker than skin, creased from top to bottom, wet inside."""
     place, lip = sheet.position, from_canvas(lip_layer(points), sheet)
     front = step(7.5, 8.5, place[..., 2])
@@ -165,7 +179,9 @@ def _lips(rng: np.random.Generator, colour: Array, sheet: Sheet, points: Array, 
     red = red + np.array([0.05, 0.0, 0.006], np.float32) * (1 - light)
     strength = float(rng.uniform(0.6, 0.95))
     if makeup > 0.3:
-        stick = linear([(150, 30, 44), (176, 60, 72), (120, 28, 50), (196, 96, 92), (158, 84, 70)][int(rng.integers(5))])  # type: ignore[arg-type]
+        stick = linear(
+            [(150, 30, 44), (176, 60, 72), (120, 28, 50), (196, 96, 92), (158, 84, 70)][int(rng.integers(5))]
+        )  # type: ignore[arg-type]
         red, strength = mix(red, stick, 0.8 * makeup), 0.95
     crease = cloud(rng, place, np.array([0.11, 0.9, 0.9])) + 0.7 * cloud(rng, place, np.array([0.06, 0.5, 0.5]))
     tone = red * np.exp(0.16 * crease - 0.05)[..., None]

@@ -30,10 +30,11 @@ def draw_look(rng: np.random.Generator, vertices: Float32[Array, "v 3"], head: H
     points = head.points
     face, back = head.sheets["face"], head.sheets["back"]
     painted, behind = skin.paint_skin(rng, (face, back), complexion, points)
-    style = hair.draw_hair(rng, monk, age)
-    traits = _draw_traits(rng, style.colour)
+    feminine = float(rng.random())
+    style = hair.draw_hair(rng, monk, age, feminine)
+    traits = _draw_traits(rng, style, feminine)
     painted = features.paint_features(rng, painted, face, points, complexion, traits)
-    cover = [hair.scalp(sheet.position) for sheet in (face, back)]
+    cover = [hair.scalp(sheet.position, style.receding) for sheet in (face, back)]
     painted = mix(painted, style.colour * 0.6, cover[0] * style.density)
     behind = mix(behind, style.colour * 0.6, cover[1] * style.density)
     behind = mix(
@@ -50,7 +51,7 @@ def draw_look(rng: np.random.Generator, vertices: Float32[Array, "v 3"], head: H
         _own(head, vertices, "teeth", eyes.paint_teeth(rng, head.sheets["teeth"], age), Label.TEETH, WET),
         _own(head, vertices, "mouth", eyes.paint_mouth(rng, head.sheets["mouth"], monk), None, WET),
     ]
-    lashes = eyes.lash_strands(rng, head.sheets["lashes"].size, np.full(3, 0.012, np.float32), rng.uniform(0.5, 1.2))
+    lashes = eyes.lash_strands(rng, head.sheets["lashes"], np.full(3, 0.012, np.float32), rng.uniform(0.5, 1.2))
     parts.append(_own(head, vertices, "lashes", lashes, Label.LASH, Material(0.0), both_sides=True))
     parts.extend(hair.hair_parts(rng, vertices, head, style))
     clothes, clothes_facts = wear.draw_clothes(rng, vertices, head)
@@ -61,6 +62,8 @@ def draw_look(rng: np.random.Generator, vertices: Float32[Array, "v 3"], head: H
         "iris": eyes.IRISES[kind][0],
         "hair style": style.name,
         "hair colour": style.shade,
+        "beard": "beard" if style.beard else "stubble" if traits["stubble"] else "none",
+        "make-up": "yes" if traits["makeup"] else "no",
         **clothes_facts,
     }
     return Look(tuple(parts), facts)
@@ -81,15 +84,14 @@ def _own(
     return Part(name, vertices, source.triangles, source.uv, sheet, kinds, material, None, both_sides)
 
 
-def _draw_traits(rng: np.random.Generator, hair_colour: Array) -> dict[str, float | Array]:
+def _draw_traits(rng: np.random.Generator, style: hair.HairStyle, feminine: float) -> dict[str, float | Array]:
     """Brow and lash style, beard shadow and make-up of one person."""
-    feminine = float(rng.random())
     bearded = feminine < 0.5 and rng.random() < 0.6
     return {
         "feminine": feminine,
-        "stubble": float(rng.beta(1.5, 2)) if bearded else 0.0,
+        "stubble": 1.0 if style.beard else float(rng.beta(1.5, 2)) if bearded else 0.0,
         "makeup": float(rng.uniform(0.2, 1)) if feminine > 0.5 and rng.random() < 0.6 else 0.0,
-        "hair": hair_colour * 0.8,
+        "hair": style.colour * 0.8,
     }
 
 
