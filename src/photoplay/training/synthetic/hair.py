@@ -112,8 +112,8 @@ def strands(rng: np.random.Generator, across: int, along: int) -> Array:
 
 def _crown_strands(rng: np.random.Generator, style: HairStyle) -> Array:
     """Strand noise [SIZE, SIZE] that runs out from the crown and turns with the sweep."""
-    across, along = 1600, 256
-    noise = strands(rng, across, along)
+    across, along = 900, 256
+    noise = cv2.blur(strands(rng, across, along), (2, 1)) * np.float32(1.25)
     if style.name == "curls":
         noise = 0.6 * cv2.resize(rng.standard_normal((along // 3, across // 8)).astype(np.float32), (across, along))
         noise += 0.6 * cv2.resize(rng.standard_normal((along // 8, across // 20)).astype(np.float32), (across, along))
@@ -191,7 +191,7 @@ def _cap(
     return Part("hair", placed, faces, uv[faces], texture(colour, alpha), labels, HAIR, index, True)
 
 
-def _anchor(head: HeadTopology, points: Array) -> Array:
+def scalp_vertices(head: HeadTopology, points: Array) -> Array:
     """The scalp vertex nearest to each point: hair hangs from the skull, not from the neck."""
     skull = np.flatnonzero(above_hairline(head.vertices) > 0.5)[::7]
     away = ((points[:, None, :] - head.vertices[skull][None]) ** 2).sum(axis=-1)
@@ -215,10 +215,10 @@ def _curtains(
         z = 0.6 + (8.6 + thickness * 0.8 - 1.2 * t + wave) * np.cos(angle) * np.where(np.cos(angle) > 0, 0.75, 1.0)
         y = 6.8 - (length + 6.8) * t * (1 - 0.1 * np.maximum(np.cos(angle), 0)) + 0 * angle
         rest = np.stack(np.broadcast_arrays(x, y, z), axis=-1).reshape(-1, 3).astype(np.float32)
-        follows = _anchor(head, rest)
+        follows = scalp_vertices(head, rest)
         points = rest + (vertices - head.vertices)[follows].mean(axis=0)
         grid = np.stack(np.meshgrid(np.linspace(0, 1, columns), 1 - t[:, 0]), axis=-1).reshape(-1, 2).astype(np.float32)
-        faces = _grid_faces(rows, columns)
+        faces = grid_faces(rows, columns)
         noise = strands(rng, SIZE, SIZE // 2)
         ends = np.linspace(1, 0, SIZE // 2, dtype=np.float32)[:, None]
         sides = np.minimum(np.linspace(0, 1, SIZE), np.linspace(1, 0, SIZE))[None].astype(np.float32)
@@ -242,7 +242,7 @@ def _curtains(
     return parts
 
 
-def _grid_faces(rows: int, columns: int) -> Array:
+def grid_faces(rows: int, columns: int) -> Array:
     """Triangles [t, 3] of a grid of ``rows`` x ``columns`` points."""
     first = (np.arange(rows - 1)[:, None] * columns + np.arange(columns - 1)).ravel()
     quads = np.stack([first, first + 1, first + columns + 1, first + columns], axis=1)
@@ -261,10 +261,10 @@ def _bun(rng: np.random.Generator, vertices: Array, head: HeadTopology, style: H
     ball = np.stack([np.sin(v) * np.cos(u), 0.85 * np.cos(v), np.sin(v) * np.sin(u)], axis=-1) * radius[..., None]
     points = (ball.reshape(-1, 3) + centre).astype(np.float32)
     grid = np.stack([u / (2 * np.pi), 1 - v / np.pi], axis=-1).reshape(-1, 2).astype(np.float32)
-    faces = _grid_faces(rows, columns)
+    faces = grid_faces(rows, columns)
     colour = style.colour * np.exp(0.5 * strands(rng, 256, 256).T)[..., None]
     labels = np.full(len(faces), int(Label.HAIR), np.uint8)
-    return Part("bun", points, faces, grid[faces], texture(colour), labels, HAIR, _anchor(head, points), True)
+    return Part("bun", points, faces, grid[faces], texture(colour), labels, HAIR, scalp_vertices(head, points), True)
 
 
 def _beard(rng: np.random.Generator, vertices: Array, head: HeadTopology, style: HairStyle, share: float) -> Part:

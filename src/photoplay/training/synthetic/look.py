@@ -53,7 +53,15 @@ def draw_look(rng: np.random.Generator, vertices: Float32[Array, "v 3"], head: H
     ]
     lashes = eyes.lash_strands(rng, head.sheets["lashes"], np.full(3, 0.012, np.float32), rng.uniform(0.5, 1.2))
     parts.append(_own(head, vertices, "lashes", lashes, Label.LASH, Material(0.0), both_sides=True))
-    parts.extend(hair.hair_parts(rng, vertices, head, style))
+    covered = str(rng.choice(["none", "hat", "scarf"], p=[0.90, 0.05, 0.05]))
+    if covered == "none":
+        parts.extend(hair.hair_parts(rng, vertices, head, style))
+    else:
+        parts.extend(wear.draw_scarf(rng, vertices, head, covered == "hat"))
+    glasses, rims = wear.draw_glasses(rng, vertices, head)
+    parts.extend(glasses)
+    if feminine > 0.5 and rng.random() < 0.4 and covered != "scarf":
+        parts.extend(wear.draw_earrings(rng, vertices, head))
     clothes, clothes_facts = wear.draw_clothes(rng, vertices, head)
     parts.extend(clothes)
     facts: dict[str, str | float] = {
@@ -64,6 +72,8 @@ def draw_look(rng: np.random.Generator, vertices: Float32[Array, "v 3"], head: H
         "hair colour": style.shade,
         "beard": "beard" if style.beard else "stubble" if traits["stubble"] else "none",
         "make-up": "yes" if traits["makeup"] else "no",
+        "glasses": rims,
+        "headgear": covered,
         **clothes_facts,
     }
     return Look(tuple(parts), facts)
