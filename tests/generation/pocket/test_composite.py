@@ -54,22 +54,24 @@ def test_no_residual_leaves_every_byte(crops, rest):
     change = face_change(crop, crop, grainy((SIZE, SIZE), 2), labels, crop_points(rest, crops.rest), EVERY)
     assert not change.any()
     canvas = photo.copy()
-    paste(canvas, anchor_of(photo, 90), 0, change, crop, crops.rest)
+    paste(canvas, anchor_of(photo, 90), 0, 255 - photo, change, crop, crops.rest)
     assert (canvas == photo).all()
 
 
-def test_sure_pixels_that_do_not_move_keep_their_bytes(crops, rest):
+def test_pixels_that_do_not_move_keep_their_bytes_where_they_are_sure_or_the_photos(crops, rest):
     photo = grainy((512, 512, 3))
     crop = to_crop(photo, crops.rest, SIZE, "colour")
     change = np.full((SIZE, SIZE, 4), 60, np.float32)
     anchor = anchor_of(photo, way=0.5)
     anchor.flow[0, :, 230:, 0] = 3
     canvas = photo.copy()
-    paste(canvas, anchor, 0, change, crop, crops.rest)
+    paste(canvas, anchor, 0, 255 - photo, change, crop, crops.rest)
     assert (canvas[:, :230] == photo[:, :230]).all()
     assert (canvas[:150, 230:] != photo[:150, 230:]).any()
     unsure = anchor_of(photo, 255 - int(DOUBT), way=0.0)
-    paste(canvas, unsure, 0, change, crop, crops.rest)
+    paste(canvas, unsure, 0, photo, change, crop, crops.rest)
+    assert (canvas[:, :230] == photo[:, :230]).all()
+    paste(canvas, unsure, 0, 255 - photo, change, crop, crops.rest)
     assert (canvas[:150, :230] != photo[:150, :230]).any()
 
 
@@ -80,7 +82,7 @@ def test_a_hole_becomes_what_was_made_and_the_border_does_not_change(rest):
     far = crop_points(rest, np.array([[1, 0, 5000], [0, 1, 5000]], np.float32))
     change = face_change(made, photo, full(0), full(Label.SKIN), far, EVERY)
     canvas = photo.copy()
-    paste(canvas, anchor_of(photo, 0), 0, change, photo, identity)
+    paste(canvas, anchor_of(photo, 0), 0, photo, change, photo, identity)
     assert np.abs(canvas[20:-20, 20:-20].astype(int) - 120).max() <= 1
     assert (canvas[0] == photo[0]).all()
     assert (canvas[:, -1] == photo[:, -1]).all()
@@ -125,7 +127,7 @@ def test_a_change_lands_where_its_crop_lies(crops):
     change[60:67, 50:57, :3] = 100
     black = np.zeros((512, 512, 3), np.uint8)
     canvas = black.copy()
-    paste(canvas, anchor_of(black), 0, change, np.zeros((SIZE, SIZE, 3), np.uint8), crops.rest)
+    paste(canvas, anchor_of(black), 0, black, change, np.zeros((SIZE, SIZE, 3), np.uint8), crops.rest)
     spot = canvas[..., 0].astype(float)
     y, x = (np.average(axis, weights=spot.ravel()) for axis in np.indices(spot.shape).reshape(2, -1))
     landed = crops.rest[:, :2] @ np.array([x, y]) + crops.rest[:, 2]

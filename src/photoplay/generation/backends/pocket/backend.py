@@ -147,7 +147,7 @@ class PocketBackend:
             for k in range(window.num_frames):
                 weight = film.weight(view, anchor, k, start + k)
                 change = film.change(view, window, made[k], k, start + k) * weight
-                paste(canvas[k], anchor, k, change, window.anchor[k], view.matrices[start + k])
+                paste(canvas[k], anchor, k, film.photo, change, window.anchor[k], view.matrices[start + k])
         else:
             made = window.anchor
         return Memory(_frames_of(window, slice(-OVERLAP, None)), made[-OVERLAP:])

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float16, Float32, UInt8
 
 from photoplay.generation.backends.pocket import composite_kernels
 from photoplay.generation.backends.pocket.crops import Crop, scale_of
@@ -38,6 +38,11 @@ WORTH = (2.0, 10.0)
 """Change in grey levels from which the anchor's fine detail is doubted where the anchor is unsure."""
 STILL, MOVED, DOUBT = 0.6, 1.5, 40.0
 """Pixels of motion under which sure pixels stay as they are, and from which they do not; doubt in levels of confidence."""
+
+UNLIKE, UNLIKE_WIDTH = (1.0, 6.0), 1.5
+"""Difference to the photo in grey levels, over a few pixels, that makes an unsure pixel that does not move worth it."""
+INWARDS = (0.2, 0.9)
+"""Share of a pixel's surroundings that must change with it, for nothing and for all of its change."""
 
 Change: TypeAlias = Float32[Array, "s s 4"]
 
@@ -120,11 +125,15 @@ def paste(
     canvas: Rgb,
     anchor: Anchor,
     index: int,
+    photo: Rgb,
     change: Change,
     anchor_crop: UInt8[Array, "s s 3"],
     matrix: Crop,
 ) -> None:
-    """Adds ``change`` to ``canvas`` in place: frame ``index`` of ``anchor``, seen through the crop ``matrix``."""
+    """Adds ``change`` to ``canvas`` in place: frame ``index`` of ``anchor``, seen through the crop ``matrix``.
+
+    Where nothing moved and the anchor is sure, or shows just what the framed ``photo`` shows there, no byte changes.
+    """
     if not change.any():
         return
     x0, y0, x1, y1 = _footprint(matrix, len(change), canvas.shape[:2])
@@ -139,11 +148,8 @@ def paste(
     coarse = cv2.warpAffine(
         anchor_crop.astype(np.float32), to_region, region, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
-    flow = anchor.flow[index][box].astype(np.float32)
-    settings = np.array([STILL, MOVED, DOUBT], np.float32)
-    composite_kernels.add_change(
-        canvas[box], anchor.rgb[index][box], anchor.confidence[index][box], flow, added, coarse, settings
-    )
+    gate = _gate(anchor.rgb[index][box], anchor.confidence[index][box], anchor.flow[index][box], photo[box])
+    composite_kernels.add_change(canvas[box], anchor.rgb[index][box], gate, added, coarse)
 
 
 def covered(matrix: Crop, size: int, other: Crop, other_size: int) -> Float32[Array, "s s"]:
@@ -153,6 +159,17 @@ def covered(matrix: Crop, size: int, other: Crop, other_size: int) -> Float32[Ar
         border_fade(size), joined[:2].astype(np.float32), (other_size, other_size), flags=cv2.INTER_LINEAR
     )
     return np.asarray(inside, np.float32)
+
+
+def _gate(
+    rgb: Rgb, confidence: UInt8[Array, "h w"], flow: Float16[Array, "h w 2"], photo: Rgb
+) -> Float32[Array, "h w"]:
+    """How far a pixel may change, 0..1: 0 where the photo's own stands; it falls off inwards, to the anchor's pixels."""
+    way = flow.astype(np.float32)
+    unlike = _blur(cv2.absdiff(rgb, photo).max(axis=2).astype(np.float32), UNLIKE_WIDTH)
+    doubt = smoothstep(0, DOUBT, 255 - confidence.astype(np.float32)) * smoothstep(*UNLIKE, unlike)
+    gate = np.maximum(smoothstep(STILL, MOVED, cv2.magnitude(way[..., 0], way[..., 1])), doubt)
+    return np.asarray(gate * smoothstep(*INWARDS, _blur(gate, UNLIKE_WIDTH)), np.float32)
 
 
 def _shade(residual: Float32[Array, "s s 3"], skin: Float32[Array, "s s"]) -> Float32[Array, "s s 3"]:
