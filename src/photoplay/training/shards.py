@@ -47,7 +47,7 @@ def load_example(path: Path) -> Example:
         with np.load(path, allow_pickle=False) as stored:
             window = CropWindow(**{name.name: stored[name.name] for name in fields(CropWindow)})
             return Example(window, stored["target"], json.loads(str(stored["facts"])))
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise _damaged() from error
 
 
@@ -61,7 +61,7 @@ def read_facts(path: Path) -> dict[str, str | float]:
         with np.load(path, allow_pickle=False) as stored:
             facts: dict[str, str | float] = json.loads(str(stored["facts"]))
             return facts
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise _damaged() from error
 
 
