@@ -11,7 +11,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, Int32, UInt8
+from jaxtyping import Float, Float32, Int32, UInt8
 
 from photoplay.training.synthetic.head import Eyeball, HeadModel
 from photoplay.types import Array
@@ -21,6 +21,8 @@ UNROLLED_RADIUS = 9.0  # cm: a canvas centimetre is a skin centimetre at this di
 CANVAS_SCALE = 30.0  # pixels per centimetre
 CANVAS_LEFT, CANVAS_TOP = -18.0, 13.0  # cm
 CANVAS_WIDTH, CANVAS_HEIGHT = 36.0, 23.0  # cm
+
+NO_MAP = np.empty(0, np.float32)  # cv2.remap: both coordinates are in the first map
 
 MATERIALS = {
     "face": ("M_Face",),
@@ -111,7 +113,7 @@ class HeadTopology:
         return cls.of(HeadModel.load(folder))
 
 
-def to_canvas(points: Float32[Array, "*n 3"]) -> Float32[Array, "*n 2"]:
+def to_canvas(points: Float[Array, "*n 3"]) -> Float32[Array, "*n 2"]:
     """Canvas pixels (x, y) of points in cm: the head unrolled round its axis, the face's front in the middle."""
     angle = np.arctan2(points[..., 0], points[..., 2] - AXIS_Z)
     x = (angle * UNROLLED_RADIUS - CANVAS_LEFT) * CANVAS_SCALE
@@ -125,9 +127,19 @@ def empty_canvas() -> Array:
     return np.zeros((round(CANVAS_HEIGHT * CANVAS_SCALE), round(CANVAS_WIDTH * CANVAS_SCALE)), np.uint8)
 
 
+def stroke(canvas: Array, line: Float[Array, "n 2"], value: float, width: int = 1) -> None:
+    """Draws an antialiased line through pixels (x, y)."""
+    cv2.polylines(canvas, [np.round(line * 16).astype(np.int32)], False, (value,), width, cv2.LINE_AA, 4)
+
+
+def fill(canvas: Array, outline: Float[Array, "n 2"], value: float) -> None:
+    """Fills a polygon of pixels (x, y), antialiased."""
+    cv2.fillPoly(canvas, [np.round(outline * 16).astype(np.int32)], (value,), cv2.LINE_AA, 4)
+
+
 def from_canvas(canvas: Array, sheet: Sheet) -> Float32[Array, "s s"]:
     """A canvas layer as the sheet sees it: uint8 becomes 0..1, float32 stays."""
-    taken = cv2.remap(canvas, sheet.spot, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
+    taken = cv2.remap(canvas, sheet.spot, NO_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(0,))
     scale = 1 / 255 if canvas.dtype == np.uint8 else 1.0
     layer: Array = taken.astype(np.float32) * np.float32(scale)
     return layer
@@ -138,7 +150,7 @@ def _bake(vertices: Array, triangles: Array, uv: Array, labels: Array, size: int
     owner = np.full((size, size), -1, np.int32)
     pixels = np.stack([uv[..., 0] * size - 0.5, (1 - uv[..., 1]) * size - 0.5], axis=-1)
     for index, corners in enumerate(np.round(pixels * 16).astype(np.int32)):
-        cv2.fillConvexPoly(owner, corners, index, cv2.LINE_8, 4)
+        cv2.fillConvexPoly(owner, corners, (index,), cv2.LINE_8, 4)
     if len(triangles) and (owner < 0).any():
         _, nearest = cv2.distanceTransformWithLabels(
             (owner < 0).astype(np.uint8), cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL

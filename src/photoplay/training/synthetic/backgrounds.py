@@ -42,13 +42,17 @@ def _colour(rng: np.random.Generator, low: float = 30, high: float = 230, chroma
 def _noise(rng: np.random.Generator, height: int, width: int, cells: int) -> Array:
     """Smooth noise [h, w, 1], about -1..1, with ``cells`` lumps across."""
     grid = rng.standard_normal((max(cells * height // width, 2), cells)).astype(np.float32)
-    return cv2.resize(grid, (width, height), interpolation=cv2.INTER_CUBIC)[..., None]
+    lumps: Array = cv2.resize(grid, (width, height), interpolation=cv2.INTER_CUBIC)[..., None]
+    return lumps
 
 
 def _gradient(rng: np.random.Generator, height: int, width: int) -> Array:
     corners = np.stack([_colour(rng, chroma=0.3) * rng.uniform(0.5, 1.2) for _ in range(4)]).reshape(2, 2, 3)
     base = _colour(rng, 40, 240, 0.6)
-    return cv2.resize((0.6 * base + 0.4 * corners).astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+    blend: Array = cv2.resize(
+        (0.6 * base + 0.4 * corners).astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR
+    )
+    return blend
 
 
 def _wall(rng: np.random.Generator, height: int, width: int) -> Array:
@@ -57,7 +61,8 @@ def _wall(rng: np.random.Generator, height: int, width: int) -> Array:
     centre = rng.uniform(0.2, 0.8, 2) * (height, width)
     pool = np.exp(-((y - centre[0]) ** 2 + (x - centre[1]) ** 2) / (rng.uniform(0.3, 0.9) * width) ** 2)[..., None]
     plaster = 1 + 0.06 * _noise(rng, height, width, 12) + 0.03 * _noise(rng, height, width, 60)
-    return (_colour(rng, 20, 240, 0.5) * (0.35 + 0.75 * pool) * plaster).astype(np.float32)
+    wall: Array = (_colour(rng, 20, 240, 0.5) * (0.35 + 0.75 * pool) * plaster).astype(np.float32)
+    return wall
 
 
 def _room(rng: np.random.Generator, height: int, width: int) -> Array:
@@ -104,7 +109,8 @@ def _foliage(rng: np.random.Generator, height: int, width: int) -> Array:
     green = linear(np.array([rng.uniform(40, 120), rng.uniform(80, 140), rng.uniform(20, 70)], np.float32))
     picture = green * np.exp(0.9 * np.asarray(light))
     sky = np.clip(np.asarray(light) - 1.0, 0, 1) * np.array([0.8, 0.9, 1.0], np.float32)
-    return (picture + sky).astype(np.float32)
+    leaves: Array = (picture + sky).astype(np.float32)
+    return leaves
 
 
 def _brick(rng: np.random.Generator, height: int, width: int) -> Array:

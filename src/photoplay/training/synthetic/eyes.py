@@ -5,12 +5,12 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from photoplay.training.synthetic.atlas import HeadTopology, Sheet
+from photoplay.training.synthetic.atlas import HeadTopology, Sheet, stroke
 from photoplay.training.synthetic.head import IRIS_ANGLE, Eyeball
 from photoplay.training.synthetic.paint import cloud, linear, mix, step, texture
 from photoplay.types import Array
 
-# (name, share, pupil-side sRGB, rim-side sRGB); shares after published population figures: four of five people have brown eyes
+# name, share, pupil-side sRGB, rim-side sRGB; about four of five people have brown eyes
 IRISES = (
     ("dark brown", 0.42, (52, 30, 16), (38, 22, 14)),
     ("brown", 0.28, (96, 58, 28), (62, 38, 22)),
@@ -59,7 +59,7 @@ def _eyeball(
     ray = sheet.position - ball.centre
     ray /= np.maximum(np.linalg.norm(ray, axis=-1, keepdims=True), 1e-6)
     angle = np.degrees(np.arccos(np.clip(ray @ axis, -1, 1)))
-    right = np.cross(np.array([0, 1, 0], np.float32), axis)
+    right: Array = np.cross(np.array([0, 1, 0], np.float32), axis)
     turn = np.arctan2(ray @ np.cross(axis, right), ray @ right)
     around = np.stack([np.cos(turn), np.sin(turn), angle / 60], axis=-1).astype(np.float32)
 
@@ -127,7 +127,7 @@ def lash_strands(rng: np.random.Generator, sheet: Sheet, colour: Array, density:
             for x in rng.uniform(x0, x1, round((9 if lower else 24) * density)):
                 tip = bottom - (bottom - top) * rng.uniform(0.3, 0.6 if lower else 0.85)
                 sway = rng.normal(0, 6)
-                line = np.array([[x, bottom], [x + 0.4 * sway, 0.5 * (bottom + tip)], [x + sway, tip]])
-                cv2.polylines(alpha, [np.round(line * 16).astype(np.int32)], False, 255, 2, cv2.LINE_AA, 4)
-    alpha = cv2.resize(alpha, (size, size), interpolation=cv2.INTER_AREA)
-    return texture(np.broadcast_to(colour, (size, size, 3)).astype(np.float32), np.clip(alpha / 255 * 2.2, 0, 1))
+                line = np.array([[x, bottom], [x + 0.4 * sway, 0.5 * (bottom + tip)], [x + sway, tip]], np.float32)
+                stroke(alpha, line, 255, 2)
+    thin = cv2.resize(alpha, (size, size), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+    return texture(np.broadcast_to(colour, (size, size, 3)).astype(np.float32), thin * 2.2)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float, Float32, UInt8
 
 from photoplay import topology
-from photoplay.training.synthetic.atlas import CANVAS_SCALE, Sheet, empty_canvas, from_canvas, to_canvas
+from photoplay.training.synthetic.atlas import CANVAS_SCALE, Sheet, empty_canvas, fill, from_canvas, stroke, to_canvas
 from photoplay.training.synthetic.paint import blob, cloud, linear, mix, step
 from photoplay.training.synthetic.skin import Complexion
 from photoplay.types import Array
@@ -20,13 +20,9 @@ EYES = (
     (topology.RIGHT_EYE_UPPER, topology.RIGHT_EYE_LOWER),
 )
 LIPS = (*topology.LIPS_OUTER_UPPER, *topology.LIPS_OUTER_LOWER[-2:0:-1])
+LIPSTICKS = ((150, 30, 44), (176, 60, 72), (120, 28, 50), (196, 96, 92), (158, 84, 70))
 BEARD_LINE = ((0, 20, 27, 38, 50, 60, 66, 75), (-2.1, -2.3, -3.2, -2.6, -0.6, 2.0, 1.0, -3.0))
 BEARD_END = ((0, 30, 60, 75), (-9.3, -8.8, -6.0, -4.0))
-
-
-def stroke(canvas: Array, line: Array, value: int, width: int = 1) -> None:
-    """Draws an antialiased line through canvas points [n, 2]."""
-    cv2.polylines(canvas, [np.round(line * 16).astype(np.int32)], False, value, width, cv2.LINE_AA, 4)
 
 
 def curve(points: Array, count: int = 24) -> Array:
@@ -62,7 +58,7 @@ def brow_layer(rng: np.random.Generator, points: Array, feminine: float) -> UInt
             tip = root + heading * reach + along[k] * 0.12 * reach
             stroke(canvas, np.array([root, (root + tip) / 2 + rng.normal(0, 0.3, 2), tip]), int(rng.uniform(110, 255)))
         outline = np.concatenate([middle + half * taper[:, None], (middle - half * taper[:, None])[::-1]])
-        cv2.fillPoly(under, [np.round(outline * 16).astype(np.int32)], round(120 * min(density, 1)), cv2.LINE_AA, 4)
+        fill(under, outline.astype(np.float32), round(120 * min(density, 1)))
     return cv2.max(canvas, cv2.GaussianBlur(under, (0, 0), 4.0))
 
 
@@ -71,14 +67,14 @@ def lip_layer(points: Array) -> UInt8[Array, "h w"]:
     canvas = empty_canvas()
     upper = curve(to_canvas(points[list(topology.LIPS_OUTER_UPPER)]), 48)
     lower = curve(to_canvas(points[list(topology.LIPS_OUTER_LOWER)]), 48)
-    cv2.fillPoly(canvas, [np.round(np.concatenate([upper, lower[::-1]]) * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
+    fill(canvas, np.concatenate([upper, lower[::-1]]), 255)
     return cv2.GaussianBlur(canvas, (0, 0), 2.4)
 
 
 def lines_layer(rng: np.random.Generator, points: Array, age: float) -> UInt8[Array, "h w"]:
     """Wrinkles by age, 0 none to 255 deep: forehead, frown, crow's feet, under the eyes, nasolabial, mouth corners."""
     canvas = empty_canvas()
-    old = float(step(22, 85, np.array(age))) * float(rng.uniform(0.6, 1.3))
+    old = float(step(22, 85, age)) * float(rng.uniform(0.6, 1.3))
     forehead, brow = to_canvas(points[[10]])[0], to_canvas(points[[9]])[0]
     for row in range(int(rng.integers(2, 5))):
         y = brow[1] + (forehead[1] - brow[1]) * (0.35 + 0.17 * row)
@@ -99,18 +95,13 @@ def lines_layer(rng: np.random.Generator, points: Array, age: float) -> UInt8[Ar
             stroke(canvas, line[6:], round(min(60 + 110 * old, 255) * rng.uniform(0.4, 1)), 2)
         stroke(canvas, curve(to_canvas(points[list(crease)]), 30), 190, 2)
         ala, mouth = to_canvas(points[[nose]])[0], to_canvas(points[[corner]])[0]
-        fold = np.array(
-            [ala + [way * 8, -10], (ala + mouth) / 2 + [way * 26, -6], mouth + [way * 24, 4], mouth + [way * 20, 34]]
-        )
+        fold = np.stack([ala, (ala + mouth) / 2, mouth, mouth])
+        fold = fold + np.array([[8 * way, -10], [26 * way, -6], [24 * way, 4], [20 * way, 34]])
         stroke(canvas, curve(fold, 30)[: int(rng.integers(20, 31))], round(min(40 + 190 * old, 255)), 3)
         if old > 0.5:
-            stroke(
-                canvas,
-                curve(np.array([mouth + [way * 3, 6], mouth + [way * 9, 26], mouth + [way * 8, 48]])),
-                round(110 * old),
-                2,
-            )
-            stroke(canvas, np.array([brow + [way * 7, -16], brow + [way * 10, 14]]), round(120 * old), 2)
+            corner_fold = mouth + np.array([[3 * way, 6], [9 * way, 26], [8 * way, 48]], np.float32)
+            stroke(canvas, curve(corner_fold), round(110 * old), 2)
+            stroke(canvas, brow + np.array([[7 * way, -16], [10 * way, 14]], np.float32), round(120 * old), 2)
     return cv2.GaussianBlur(canvas, (0, 0), 1.5)
 
 
@@ -123,12 +114,12 @@ def lid_layer(points: Array, upper_width: float) -> UInt8[Array, "h w"]:
     return cv2.GaussianBlur(canvas, (0, 0), 1.1)
 
 
-def beard_field(position: Float32[Array, "*n 3"]) -> Float32[Array, "*n"]:
+def beard_field(position: Float[Array, "*n 3"]) -> Float32[Array, "*n"]:
     """0..1: how well a beard grows here."""
     angle = np.degrees(np.abs(np.arctan2(position[..., 0], position[..., 2] - 1.5)))
     top, end = np.interp(angle, *BEARD_LINE), np.interp(angle, *BEARD_END)
     y = position[..., 1]
-    field: Array = step(0.5, -0.5, y - top) * step(-0.7, 0.9, y - end) * step(75, 62, angle)
+    field: Array = np.asarray(step(0.5, -0.5, y - top) * step(-0.7, 0.9, y - end) * step(75, 62, angle))
     return field
 
 
@@ -179,9 +170,7 @@ def _lips(
     red = red + np.array([0.05, 0.0, 0.006], np.float32) * (1 - light)
     strength = float(rng.uniform(0.6, 0.95))
     if makeup > 0.3:
-        stick = linear(
-            [(150, 30, 44), (176, 60, 72), (120, 28, 50), (196, 96, 92), (158, 84, 70)][int(rng.integers(5))]
-        )  # type: ignore[arg-type]
+        stick = linear(LIPSTICKS[int(rng.integers(5))])
         red, strength = mix(red, stick, 0.8 * makeup), 0.95
     crease = cloud(rng, place, np.array([0.11, 0.9, 0.9])) + 0.7 * cloud(rng, place, np.array([0.06, 0.5, 0.5]))
     tone = red * np.exp(0.16 * crease - 0.05)[..., None]

@@ -41,8 +41,8 @@ HAIR = Material(0.22, 12.0, 0.2)
 
 @dataclass(frozen=True)
 class HairStyle:
-    """A head of hair: ``name`` of the style, ``shade``, its linear ``colour`` [3], ``density`` 0..1 on the scalp, ``receding``
-    cm of forehead gained, ``sweep`` radians that strands turn round the crown, ``beard`` cm of beard (0: none)."""
+    """A head of hair: ``name`` of the style, ``shade``, its linear ``colour`` [3], ``density`` 0..1 on the scalp,
+    ``receding`` cm of forehead gained, ``sweep`` radians that strands turn round the crown, ``beard`` cm of beard (0: none)."""
 
     name: str
     shade: str
@@ -59,7 +59,7 @@ def draw_hair(rng: np.random.Generator, monk: int, age: float, feminine: float) 
     shares[3:] *= np.clip((7 - monk) / 3, 0.02, 1.5)
     shade = str(rng.choice(list(SHADES), p=shares / shares.sum()))
     colour = linear(SHADES[shade][1]) * rng.uniform(0.75, 1.3)
-    grey = float(step(42, 82, np.array(age + rng.normal(0, 9))))
+    grey = float(step(42, 82, age + float(rng.normal(0, 9))))
     if grey > 0.3:
         shade = "white" if grey > 0.85 else "grey"
     colour = colour + (linear((168, 165, 160)) * rng.uniform(0.5, 1.0) - colour) * grey
@@ -67,7 +67,7 @@ def draw_hair(rng: np.random.Generator, monk: int, age: float, feminine: float) 
     lean = 2 * feminine - 1
     odds *= np.exp(np.array([-2.5, -2.0, -0.6, 0.0, 0.3, 1.5, 2.0]) * lean)
     name = str(rng.choice(list(STYLES), p=odds / odds.sum()))
-    receding = float(rng.uniform(0, 0.6) + (1 - feminine) * rng.beta(1.2, 3) * 3 * step(25, 70, np.array(age)))
+    receding = float(rng.uniform(0, 0.6) + (1 - feminine) * rng.beta(1.2, 3) * 3 * step(25, 70, age))
     beard = float(rng.choice([0.25, 0.6, 1.4])) if feminine < 0.5 and rng.random() < 0.35 else 0.0
     density = {"bald": 0.12, "buzz": 0.85}.get(name, 0.95)
     return HairStyle(name, shade, colour.astype(np.float32), density, receding, float(rng.normal(0, 0.5)), beard)
@@ -80,8 +80,8 @@ def above_hairline(position: Array, receding: float = 0.0) -> Array:
     line = line + receding * np.interp(angle, (0, 28, 48, 60), (0.7, 1.3, 0.8, 0.0))
     x, y, z = np.abs(position[..., 0]), position[..., 1], position[..., 2]
     ear = step(7.35, 7.7, x) * step(5.2, 4.7, y) * step(-4.5, -4.0, y) * step(5.5, 5.0, z) * step(-3.6, -3.0, z)
-    height: Array = y - line - 9 * ear
-    return height.astype(np.float32)
+    height: Array = np.asarray(y - line - 9 * ear, np.float32)
+    return height
 
 
 def scalp(position: Array, receding: float) -> Array:
@@ -160,7 +160,7 @@ def _painted(uv: Array, faces: Array, level: Array, low: float) -> Array:
     field = np.full((SIZE, SIZE), low, np.float32)
     spots = np.round(np.stack([uv[:, 0], 1 - uv[:, 1]], axis=1) * SIZE * 8).astype(np.int32)
     for corners, value in zip(spots[faces], level[faces].mean(axis=1), strict=True):
-        cv2.fillConvexPoly(field, corners, float(value), cv2.LINE_8, 3)
+        cv2.fillConvexPoly(field, corners, (float(value),), cv2.LINE_8, 3)
     return cv2.GaussianBlur(field, (0, 0), 2.5)
 
 
@@ -275,7 +275,7 @@ def _beard(rng: np.random.Generator, vertices: Array, head: HeadTopology, style:
     grows = beard_field(place) * np.where(place[:, 2] > 0, 1, 0) * step(0.95, 1.35, mouth)
     index, faces = _shell(head, grows > 0.05)
     base, level = vertices[index], grows[index]
-    out = base - np.array([0, -2.5, 3.0], np.float32)
+    out: Array = base - np.array([0, -2.5, 3.0], np.float32)
     out = out / np.linalg.norm(out, axis=1, keepdims=True) + np.array([0, -0.35, 0], np.float32)
     placed = (
         base + out * (style.beard * share * step(0.2, 1.0, level) * step(0.5, -4.0, place[index, 1]) + 0.04)[:, None]

@@ -19,13 +19,18 @@ WET = Material(gloss=0.5, sharpness=40.0, soft=0.3)
 INNER_MOUTH_DEPTH = 0.9  # cm under the lips
 
 
+def draw_facts(rng: np.random.Generator) -> tuple[int, float]:
+    """Skin tone (Monk scale 1..10) and age (20..85 years), both even."""
+    return int(rng.integers(1, 11)), float(rng.uniform(20, 85))
+
+
 def draw_look(rng: np.random.Generator, vertices: Float32[Array, "v 3"], head: HeadTopology) -> Look:
     """Dresses a head.
 
     ``vertices`` [v, 3] float32 cm is this person's neutral shape in the order of ``head``; skin tone is even over the
     Monk scale and age even over 20..85.
     """
-    monk, age = int(rng.integers(1, 11)), float(rng.uniform(20, 85))
+    monk, age = draw_facts(rng)
     complexion = skin.draw_complexion(rng, monk, age)
     points = head.points
     face, back = head.sheets["face"], head.sheets["back"]
@@ -79,6 +84,13 @@ def draw_look(rng: np.random.Generator, vertices: Float32[Array, "v 3"], head: H
     return Look(tuple(parts), facts)
 
 
+def _under_cloth(head: HeadTopology, name: str) -> Array:
+    """Rows of a sheet's triangles that the clothes never let be seen: the ends of the shoulders."""
+    middle = head.vertices[head.sheets[name].triangles].mean(axis=1)
+    ends: Array = (middle[:, 1] < -11) & (np.hypot(middle[:, 0] / 8.3, middle[:, 2] / 12) > 1)
+    return ends
+
+
 def _own(
     head: HeadTopology,
     vertices: Array,
@@ -91,7 +103,8 @@ def _own(
     """One of the head's own surfaces, re-textured."""
     source = head.sheets[name]
     kinds = source.labels if labels is None else np.full(len(source.triangles), int(labels), np.uint8)
-    return Part(name, vertices, source.triangles, source.uv, sheet, kinds, material, None, both_sides)
+    rows = ~_under_cloth(head, name)
+    return Part(name, vertices, source.triangles[rows], source.uv[rows], sheet, kinds[rows], material, None, both_sides)
 
 
 def _draw_traits(rng: np.random.Generator, style: hair.HairStyle, feminine: float) -> dict[str, float | Array]:
@@ -118,4 +131,4 @@ def spread_report(facts: list[dict[str, str | float]]) -> str:
     return "\n".join(rows)
 
 
-__all__ = ["HeadTopology", "draw_look", "spread_report"]
+__all__ = ["HeadTopology", "draw_facts", "draw_look", "spread_report"]

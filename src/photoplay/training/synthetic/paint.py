@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float, Float32
 
 from photoplay.types import Array
 
@@ -24,10 +24,10 @@ def hex_linear(code: str) -> Float32[Array, 3]:
     return linear(np.array([int(code[k : k + 2], 16) for k in (0, 2, 4)], np.float32))
 
 
-def step(edge0: float, edge1: float, value: Array) -> Array:
+def step(edge0: float, edge1: float, value: Array | float) -> Array:
     """Smooth 0..1 ramp from ``edge0`` to ``edge1`` (which may be the smaller one)."""
-    t = np.clip((value - edge0) / (edge1 - edge0), 0, 1)
-    ramp: Array = (t * t * (3 - 2 * t)).astype(np.float32)
+    t = np.clip((np.asarray(value) - edge0) / (edge1 - edge0), 0, 1)
+    ramp: Array = np.asarray(t * t * (3 - 2 * t), np.float32)
     return ramp
 
 
@@ -51,7 +51,7 @@ def _lattice() -> Array:
     return np.random.default_rng(6).standard_normal(LATTICE**3).astype(np.float32)
 
 
-def cloud(rng: np.random.Generator, position: Float32[Array, "*n 3"], scale: float | Array) -> Float32[Array, "*n"]:
+def cloud(rng: np.random.Generator, position: Float[Array, "*n 3"], scale: float | Array) -> Float32[Array, "*n"]:
     """Smooth noise of place, about -1..1: ``scale`` is the size of a lump in cm (one, or per axis)."""
     places = position.reshape(-1, 3) / np.asarray(scale, np.float32) + rng.uniform(0, LATTICE, 3).astype(np.float32)
     base = np.floor(places).astype(np.int32)

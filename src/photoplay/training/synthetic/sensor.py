@@ -45,15 +45,15 @@ def draw_camera(rng: np.random.Generator) -> Camera:
     style = str(rng.choice([row[0] for row in STYLES], p=[row[1] for row in STYLES]))
     poor = rng.random() < 0.25
     return Camera(
-        exposure=float(np.exp(rng.normal(0.0, 0.22))),
+        exposure=float(np.exp(rng.normal(0.05, 0.18))),
         balance=(1 + warm, 1 + green, 1 - warm),
         contrast=float(rng.uniform(0.9, 1.3)),
         saturation=float(rng.uniform(0.75, 1.15)),
         vignette=float(rng.uniform(0, 0.35)) if rng.random() < 0.5 else 0.0,
         blur=float(rng.uniform(0.6, 1.4)) if poor else float(rng.uniform(0, 0.5)),
         sharpen=float(rng.uniform(0, 0.7)) if rng.random() < 0.5 else 0.0,
-        shot=float(rng.uniform(0.01, 0.05)) if poor else float(rng.uniform(0, 0.012)),
-        read=float(rng.uniform(0.002, 0.012)) if poor else float(rng.uniform(0, 0.002)),
+        shot=float(rng.uniform(0.01, 0.035)) if poor else float(rng.uniform(0, 0.012)),
+        read=float(rng.uniform(0.001, 0.006)) if poor else float(rng.uniform(0, 0.002)),
         quality=int(rng.integers(45, 85)) if poor else int(rng.integers(80, 99)),
         style=style,
     )

@@ -36,33 +36,32 @@ def draw_complexion(rng: np.random.Generator, monk: int, age: float) -> Complexi
     light = float(tone.mean())
     # photographed skin is redder than the swatches, and the darkest is never grey
     brown = linear((92, 58, 42)) * (0.35 + 2.2 * light)
-    tone = mix(tone, brown, float(step(0.16, 0.02, np.array(light))) * 0.75)
+    tone = mix(tone, brown, float(step(0.16, 0.02, light)) * 0.75)
     blush = np.array([1.0, 0.87 - 0.08 * light, 0.82 - 0.12 * light], np.float32) / 0.92
-    base = tone * (0.62 + 0.45 * (1 - light) ** 2) * blush * rng.normal(1, 0.03, 3).astype(np.float32)
-    freckles = float(rng.uniform(0.3, 1)) if monk <= 5 and rng.random() < 0.2 else 0.0
-    return Complexion(
-        base.astype(np.float32),
-        monk,
-        age,
-        *(float(x) for x in rng.uniform(0.3, 1.0, 2)),
-        freckles,
-        float(rng.beta(2, 2)),
+    base = (
+        tone
+        * (0.60 + 1.0 * (1 - light) ** 6 + 0.25 * (1 - light) ** 2)
+        * blush
+        * rng.normal(1, 0.03, 3).astype(np.float32)
     )
+    freckles = float(rng.uniform(0.3, 1)) if monk <= 5 and rng.random() < 0.2 else 0.0
+    redness, mottle = float(rng.uniform(0.3, 1.0)), float(rng.uniform(0.3, 1.0))
+    return Complexion(base.astype(np.float32), monk, age, redness, mottle, freckles, float(rng.beta(2, 2)))
 
 
 def paint_skin(rng: np.random.Generator, sheets: tuple[Sheet, ...], skin: Complexion, landmarks: Array) -> list[Array]:
-    """Linear colour [s, s, 3] of each sheet, continuous from sheet to sheet. ``landmarks`` [478, 3] of the reference head."""
+    """Linear colour [s, s, 3] of each sheet, the same at the same place; ``landmarks`` [478, 3] of the reference head."""
     seed = int(rng.integers(1 << 31))
     return [_tone(np.random.default_rng(seed), sheet, skin, landmarks) for sheet in sheets]
 
 
 def _tone(rng: np.random.Generator, sheet: Sheet, skin: Complexion, points: Array) -> Array:
     place = sheet.position
-    both = place * np.array([1, 1, 1], np.float32)
+    both = place.copy()
     both[..., 0] = np.abs(both[..., 0])
     cheek, nose, ear = points[280], points[4], np.array([7.6, 1.0, 3.0], np.float32)
     blood = 0.55 * blob(both, cheek, 2.4) + 0.6 * blob(place, nose, 1.5) + 0.6 * blob(both, ear, 2.2)
-    blood += 0.25 * blob(place, points[152], 1.8) + 0.35 * blob(both, points[359] * [1, 1, 1], 0.8)
+    blood += 0.25 * blob(place, points[152], 1.8) + 0.35 * blob(both, points[359], 0.8)
     blood = skin.redness * blood * (1 + 0.3 * cloud(rng, place, 1.2)) + 0.10 * skin.mottle * cloud(rng, place, 0.7)
     melanin = 0.05 * cloud(rng, place, 3.0) + skin.mottle * (
         0.05 * cloud(rng, place, 0.5) + 0.04 * cloud(rng, place, 0.22)

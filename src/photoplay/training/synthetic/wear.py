@@ -36,7 +36,8 @@ def cloth_texture(rng: np.random.Generator, pattern: str, size: int = 256) -> Ar
     cloth = base + (other - base) * share[..., None]
     weave = rng.standard_normal((size, size, 1)).astype(np.float32) * (0.22 if pattern == "heather" else 0.07)
     folds = cv2.resize(rng.standard_normal((5, 16)).astype(np.float32), (size, size), interpolation=cv2.INTER_CUBIC)
-    return (cloth * np.exp(weave + 0.12 * folds[..., None])).astype(np.float32)
+    woven: Array = (cloth * np.exp(weave + 0.12 * folds[..., None])).astype(np.float32)
+    return woven
 
 
 def _part(
@@ -72,7 +73,7 @@ def draw_clothes(
     y = y + 0.15 * np.sin(9 * turn + 7 * t)
     points = np.stack(np.broadcast_arrays(x, y, z), axis=-1)
     grid = np.stack(np.broadcast_arrays(2 * np.abs(turn / (2 * np.pi) - 0.5), 1 - t), axis=-1)
-    faces, foot = grid_faces(rows, columns), _neck_foot(points.reshape(-1, 3), vertices, head)
+    faces, foot = grid_faces(rows, columns), _neck_foot(points.reshape(-1, 3), head)
     parts = [_part("clothes", points, faces, grid, sheet, Label.BODY, CLOTH, foot)]
     if collar in ("turtleneck", "shirt", "jacket"):
         parts.append(_collar(rng, collar, middle, half, top, sheet, foot))
@@ -102,10 +103,9 @@ def _collar(
     return _part("collar", points, grid_faces(rows, columns), grid, sheet, Label.BODY, CLOTH, follows)
 
 
-def _neck_foot(points: Array, vertices: Array, head: HeadTopology) -> Array:
+def _neck_foot(points: Array, head: HeadTopology) -> Array:
     """One low head vertex for all points: cloth stands on the shoulders and does not stretch with the neck."""
     low = int(np.argmin(head.vertices[:, 1]))
-    del vertices
     return np.full(len(points), low, np.int32)
 
 
@@ -120,12 +120,13 @@ def draw_glasses(rng: np.random.Generator, vertices: Array, head: HeadTopology) 
         ((20, 18, 20), (80, 46, 26), (150, 150, 156), (172, 138, 70))[int(rng.integers(2)) + (0 if thick else 2)]
     )
     power, tall = float(rng.uniform(2.0, 4.5)), float(rng.uniform(1.9, 2.4))
-    rims, lines = [], []
+    temples: list[Array] = []
+    lines: list[Array] = []
+    wide = float(rng.uniform(2.55, 2.75))
     bridge_z = float(points[168][2]) + 0.35
     for inner, outer in ((362, 263), (133, 33)):
         centre = (points[inner] + points[outer]) / 2 + np.array([0, -0.25, 0])
         u = np.linspace(0, 2 * np.pi, 37)
-        wide = float(rng.uniform(2.55, 2.75)) if not lines else wide
         way = np.sign(centre[0])
         x = centre[0] + way * 0.1 + wide * np.sign(np.cos(u)) * np.abs(np.cos(u)) ** (2 / power)
         y = centre[1] + tall * np.sign(np.sin(u)) * np.abs(np.sin(u)) ** (2 / power)
@@ -135,13 +136,12 @@ def draw_glasses(rng: np.random.Generator, vertices: Array, head: HeadTopology) 
             [centre[0] + way * (wide + 0.1), centre[1] + tall * 0.5, bridge_z - 0.16 * (abs(centre[0]) / 2 + 1.3) ** 2]
         )
         ear = np.array([np.sign(hinge[0]) * max(abs(float(hinge[0])) + 0.7, 7.3), float(points[33][1]) - 0.4, 1.5])
-        rims.append(np.linspace(hinge, ear, 9))
+        temples.append(np.linspace(hinge, ear, 9))
     nose = np.linspace(lines[1][0], lines[0][18], 7)
     nose[:, 1] += 0.35 * np.sin(np.linspace(0, np.pi, 7)) + 0.3
     metal = Material(0.6, 40.0, 0.0)
-    anchor = np.array([168], np.int32)
-    bone = int(head.model.landmark_vertices[anchor[0], 0])
-    return [_tube(line, width, colour, bone, metal) for line in (*lines, *rims, nose)], "thick" if thick else "thin"
+    bone = int(head.model.landmark_vertices[168, 0])
+    return [_tube(line, width, colour, bone, metal) for line in (*lines, *temples, nose)], "thick" if thick else "thin"
 
 
 def _tube(line: Array, width: float, colour: Array, follows: int, material: Material) -> Part:
@@ -180,11 +180,11 @@ def draw_scarf(rng: np.random.Generator, vertices: Array, head: HeadTopology, ha
     faces = compact.reshape(-1, 3).astype(np.int32)
     parts = [_part("hat" if hat else "scarf", placed, faces, grid, sheet, Label.HAIR, CLOTH, index.astype(np.int32))]
     if not hat:
-        parts.append(_drape(rng, vertices, head, sheet))
+        parts.append(_drape(vertices, head, sheet))
     return parts
 
 
-def _drape(rng: np.random.Generator, vertices: Array, head: HeadTopology, sheet: Array) -> Part:
+def _drape(vertices: Array, head: HeadTopology, sheet: Array) -> Part:
     """The scarf below the chin: from the cheeks down to the shoulders, all round."""
     rows, columns = 16, 61
     turn = np.linspace(0, 2 * np.pi, columns)[None, :]
@@ -198,7 +198,6 @@ def _drape(rng: np.random.Generator, vertices: Array, head: HeadTopology, sheet:
     points = np.stack(np.broadcast_arrays(x, y, z), axis=-1)
     grid = np.stack(np.broadcast_arrays(2 * np.abs(turn / (2 * np.pi) - 0.5), 1 - t), axis=-1)
     follows = scalp_vertices(head, points.reshape(-1, 3).astype(np.float32))
-    del rng
     return _part("scarf", points, grid_faces(rows, columns), grid, sheet, Label.HAIR, CLOTH, follows)
 
 
