@@ -47,8 +47,9 @@ class HeadCrops:
     def of(cls, landmarks: LandmarkTrack, rest: Landmarks, size: int) -> HeadCrops:
         """Finds the crops of ``size`` x ``size`` pixels.
 
-        ``landmarks`` of consecutive frames and ``rest`` are in frame space. Place, roll and scale come from the skull alone, so that neither an
-        opening jaw nor a turning head zooms; the side is chosen once, so that the face stays inside in every frame.
+        ``landmarks`` (of consecutive frames) and ``rest`` are in frame space. Place, roll and scale come from the skull
+        alone, so that neither an opening jaw nor a turning head zooms; the side is chosen once, so that the face stays
+        inside in every frame.
         """
         poses = [_pose(rest, now) for now in landmarks]
         still = np.concatenate(
