@@ -20,7 +20,16 @@ import numpy as np
 from jaxtyping import Float32, Int32, UInt8
 
 from photoplay.errors import InputError
-from photoplay.topology import ARKIT_INDEX, ARKIT_NAMES, LIPS_OUTER_LOWER, LIPS_OUTER_UPPER
+from photoplay.topology import (
+    ARKIT_INDEX,
+    ARKIT_NAMES,
+    LEFT_EYE_LOWER,
+    LEFT_EYE_UPPER,
+    LIPS_OUTER_LOWER,
+    LIPS_OUTER_UPPER,
+    RIGHT_EYE_LOWER,
+    RIGHT_EYE_UPPER,
+)
 from photoplay.types import Array, Label
 
 MESH_FILE, LANDMARK_FILE = "ict_facekit_light.npz", "mp478_ict_blendshapes.npz"
@@ -30,6 +39,9 @@ IRIS_ANGLE = 22.5  # degrees from the cornea's tip to the iris's rim, seen from 
 _RIGHT_LID_RING = (130, 247, 30, 29, 27, 28, 56, 190, 243, 112, 26, 22, 23, 24, 110, 25)
 _LEFT_LID_RING = (359, 467, 260, 259, 257, 258, 286, 414, 463, 341, 256, 252, 253, 254, 339, 255)
 _LID_FOLLOWS = 28.0  # degrees of gaze at which the eyeLook shapes are full
+_OVERLAP = 0.04  # cm by which shut lids pass each other
+_BLINKS = (ARKIT_INDEX["eyeBlinkLeft"], ARKIT_INDEX["eyeBlinkRight"])
+_UPPER_LIDS, _LOWER_LIDS = (LEFT_EYE_UPPER, RIGHT_EYE_UPPER), (LEFT_EYE_LOWER, RIGHT_EYE_LOWER)
 _LID_GAP = 0.035  # cm between a lid's inside and the eyeball
 
 
@@ -122,7 +134,10 @@ class HeadModel:
         eyeballs: what would lie inside is pushed out to their surface.
         """
         used = np.flatnonzero(blendshapes)
-        vertices: Array = self.neutral + np.tensordot(blendshapes[used], self.expressions[used], 1).astype(np.float32)
+        amounts = blendshapes.astype(np.float32, copy=True)
+        lids = list(_BLINKS)
+        amounts[lids] *= 1 + (self.blink_gain - 1) * amounts[lids]
+        vertices: Array = self.neutral + np.tensordot(amounts[used], self.expressions[used], 1).astype(np.float32)
         turn = _gaze_matrix(*gaze)
         for eye in self.eyes:
             vertices[eye.vertices] = (vertices[eye.vertices] - eye.centre) @ turn.T + eye.centre
@@ -232,6 +247,28 @@ class HeadModel:
                 )
             )
         return tuple(found)
+
+    @cached_property
+    def blink_gain(self) -> Float32[Array, 2]:
+        """What eyeBlink (left, right) must be multiplied by so that this person's lids meet at 1: identities widen eyes, the
+        shapes were made for the average."""
+        gains = []
+        for shape, upper, lower in zip(_BLINKS, _UPPER_LIDS, _LOWER_LIDS, strict=True):
+            rest, shut = (
+                self.landmarks478_at(v, (*upper, *lower))
+                for v in (self.neutral, self.neutral + self.expressions[shape])
+            )
+            count = len(upper)
+            gap, left = rest[:count, 1] - rest[count:, 1], shut[:count, 1] - shut[count:, 1]
+            closed = np.maximum(gap - left, 1e-3)
+            gains.append(float(np.clip(((gap + _OVERLAP) / closed)[3:-3].mean(), 1.0, 1.3)))
+        return np.array(gains, np.float32)
+
+    def landmarks478_at(self, vertices: Float32[Array, "v 3"], which: tuple[int, ...]) -> Float32[Array, "k 3"]:
+        """Some of the landmarks, irises as in the file."""
+        rows = list(which)
+        points: Array = (vertices[self.landmark_vertices[rows]] * self.landmark_weights[rows, :, None]).sum(1)
+        return points
 
     def _around(self, centre: Float32[Array, 3], radius: float) -> Int32[Array, n]:
         skin = np.unique(self.triangles[self.triangles_of("M_Face", "M_EyeOcclusion", "M_LacrimalFluid")])

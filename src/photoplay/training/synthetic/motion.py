@@ -71,9 +71,9 @@ def draw_movement(rng: np.random.Generator, num_frames: int) -> Movement:
     shapes = np.zeros((num_frames, 52), np.float32)
     if rng.random() < 0.55:
         _talk(rng, shapes)
-    for _ in range(int(rng.integers(0, 3))):
+    for _ in range(int(rng.integers(0, 3 + num_frames // 12))):
         _mien(rng, shapes)
-    if rng.random() < 0.6:
+    for _ in range(int(rng.binomial(1 + num_frames // 14, 0.6))):
         _blink(rng, shapes)
     calm = rng.uniform(0, 1) if rng.random() < 0.5 else 0.0
     shapes = np.maximum(shapes + base, calm * source)
@@ -168,7 +168,7 @@ def _turns(
 ) -> tuple[Float32[Array, "n 3"], Float32[Array, "n 3"], Float32[Array, "n 2"]]:
     wide = 1.0 if rng.random() < 0.75 else 2.2
     rest = rng.normal(0, 1, 3) * (9.0, 4.5, 3.5)
-    head = _wander(rng, num_frames, np.array([8.0, 5.0, 4.0]) * wide, (8, 22)) + rest
+    head = _wander(rng, num_frames, np.array([8.0, 5.0, 4.0]) * wide, (13, 28)) + rest
     shift = _wander(rng, num_frames, np.array([0.6, 0.4, 0.6]) * wide, (10, 24))
     gaze = _wander(rng, num_frames, np.array([8.0, 5.0]), (5, 20)) + rng.normal(0, 1, 2) * (4.0, 3.0)
     quiet = rng.random() < 0.6  # eyes that keep looking at the camera while the head turns

@@ -171,7 +171,10 @@ def _light(  # type: ignore[no-untyped-def]
         spot[4] += colours[lamp, 1] * max(cosine + wrap1, zero) / ((one + wrap1) * (one + wrap1)) * seen
         spot[5] += colours[lamp, 2] * max(cosine + wrap2, zero) / ((one + wrap2) * (one + wrap2)) * seen
         if gloss > zero and cosine > zero and seen > zero:
-            hx, hy, hz = lx + px * away, ly + py * away, lz + pz * away
+            # windows and screens stand lower than lamps: a catch-light sits near the pupil and lids do not hide it
+            lower = np.float32(0.8) if sharpness > np.float32(100.0) else zero
+            view = (one + lower) * away
+            hx, hy, hz = lx + px * view, ly + py * view, lz + pz * view
             mirror = (nx * hx + ny * hy + nz * hz) / np.sqrt(hx * hx + hy * hy + hz * hz + np.float32(1e-9))
             if mirror > np.float32(0.3):
                 shine = gloss * mirror**sharpness * seen
