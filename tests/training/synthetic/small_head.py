@@ -69,7 +69,8 @@ def write_head(folder: Path) -> None:
     deltas = np.zeros((len(EXPRESSIONS), len(v), 3), np.int16)
     deltas[:, :50, 1] = -500
     np.savez(
-        folder / "ict_facekit_light.npz", v=v, f=f, vt=np.concatenate(uv).astype(np.float32), ft=f, mat=np.concatenate(material),
+        folder / "ict_facekit_light.npz", v=v, f=f, vt=np.concatenate(uv).astype(np.float32),
+        ft=f, mat=np.concatenate(material),
         matn=np.array(MATERIALS), ex_q=deltas, ex_scale=np.float32(2e-4), exn=np.array(EXPRESSIONS),
         id_q=np.full((2, len(v), 3), 20, np.int16), id_scale=np.float32(1e-4),
     )  # fmt: skip

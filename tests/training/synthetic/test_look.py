@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -50,6 +51,19 @@ def test_every_look_is_dressed_and_finite(head, looks):
         assert (cloth.texture[..., 3] == 1).all()
 
 
+def test_surfaces_face_outwards(head, looks):
+    """Cloth and hair are lit from outside: most triangles are counter-clockwise seen from there."""
+    for look in looks:
+        for part in look.parts:
+            if part.name not in ("clothes", "collar", "curtain", "bun", "scarf", "hair"):
+                continue
+            a, b, c = (part.vertices[part.triangles[:, k]] for k in range(3))
+            middle = (a + b + c) / 3
+            centre = part.vertices.mean(axis=0) if part.name == "bun" else np.array([0, middle[:, 1].min(), 0])
+            facing = (np.cross(b - a, c - a) * (middle - centre) * [1, part.name == "bun", 1]).sum(axis=1)
+            assert (facing > 0).mean() > 0.6, part.name
+
+
 def test_the_same_seed_gives_the_same_person(head, looks):
     again = draw_look(np.random.default_rng(3), head.vertices, head)
     assert again.facts == looks[3].facts
@@ -75,7 +89,7 @@ def test_darker_tones_are_darker():
         return float(np.mean(drawn))
 
     tones = [luminance(monk) for monk in (1, 4, 5, 6, 7, 8, 9)]
-    assert all(a > b for a, b in zip(tones, tones[1:], strict=False))
+    assert all(a > b for a, b in pairwise(tones))
 
 
 def test_skin_has_no_seam_between_sheets(head):

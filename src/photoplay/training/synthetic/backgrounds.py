@@ -36,7 +36,7 @@ def draw_background(rng: np.random.Generator, height: int, width: int) -> Float3
 def _colour(rng: np.random.Generator, low: float = 30, high: float = 230, chroma: float = 0.5) -> Array:
     """A random linear colour [3], ``chroma`` 0 (grey) .. 1."""
     grey = rng.uniform(low, high)
-    return linear(np.clip(grey + chroma * rng.normal(0, 45, 3), 5, 250).astype(np.float32))
+    return linear(np.clip(grey + chroma * rng.normal(0, 32, 3), 5, 250).astype(np.float32))
 
 
 def _noise(rng: np.random.Generator, height: int, width: int, cells: int) -> Array:
@@ -88,7 +88,7 @@ def _bokeh(rng: np.random.Generator, height: int, width: int) -> Array:
     for _ in range(int(rng.integers(15, 60))):
         spot = np.zeros_like(picture)
         centre = (int(rng.uniform(0, width)), int(rng.uniform(0, height)))
-        tone = linear(np.array([rng.uniform(180, 255), rng.uniform(120, 230), rng.uniform(60, 220)], np.float32))
+        tone = linear(np.array([rng.uniform(200, 255), rng.uniform(150, 230), rng.uniform(80, 200)], np.float32))
         cv2.circle(
             spot,
             centre,
@@ -155,7 +155,7 @@ def _shelf(rng: np.random.Generator, height: int, width: int) -> Array:
         while x < width:
             wide, high = int(rng.uniform(4, 14)), int(rng.uniform(0.55, 0.92) * deep)
             foot = max(top + deep - 4, 0)
-            picture[max(foot - high, 0) : foot, x : x + wide] = _colour(rng, 20, 210, 0.9)
+            picture[max(foot - high, 0) : foot, x : x + wide] = _colour(rng, 20, 190, 0.45)
             x += wide + int(rng.random() < 0.1) * 12
         picture[max(top + deep - 4, 0) : max(top + deep, 0)] = board
     return picture

@@ -42,7 +42,7 @@ HAIR = Material(0.22, 12.0, 0.2)
 @dataclass(frozen=True)
 class HairStyle:
     """A head of hair: ``name`` of the style, ``shade``, its linear ``colour`` [3], ``density`` 0..1 on the scalp,
-    ``receding`` cm of forehead gained, ``sweep`` radians that strands turn round the crown, ``beard`` cm of beard (0: none)."""
+    ``receding`` cm of forehead gained, ``sweep`` radians that strands turn round the crown, ``beard`` cm (0: none)."""
 
     name: str
     shade: str
@@ -100,8 +100,8 @@ def crown_uv(points: Array) -> Array:
 
 
 def strands(rng: np.random.Generator, across: int, along: int) -> Array:
-    """Noise [along, across] about -1..1, drawn out along the second-to-last axis and periodic across it: single hairs,
-    locks of a few millimetres and broad tufts."""
+    """Noise [along, across] about -1..1, drawn out along the first axis and periodic across it: single hairs, locks of a
+    few millimetres and broad tufts."""
     noise = np.zeros((along, across), np.float32)
     for width, pieces, weight in ((1, 8, 0.55), (3, 7, 0.35), (9, 5, 0.35), (30, 4, 0.3)):
         coarse = rng.standard_normal((pieces, across // width + 1)).astype(np.float32)
@@ -207,7 +207,7 @@ def _curtains(
     begin, length = float(rng.uniform(55, 68)), float(rng.uniform(7, 20))
     parts = []
     for layer in range(2):
-        angle = np.radians(np.linspace(begin, 360 - begin, columns))[None, :]
+        angle = np.radians(np.linspace(360 - begin, begin, columns))[None, :]
         t = np.linspace(0, 1, rows)[:, None]
         wide = 7.6 + thickness * (0.75 + 0.3 * layer) + 0.5 * np.sin(np.pi * t)
         wave = 0.3 * np.sin(7 * angle + 5 * t + rng.uniform(0, 6)) * t

@@ -187,7 +187,7 @@ def draw_scarf(rng: np.random.Generator, vertices: Array, head: HeadTopology, ha
 def _drape(vertices: Array, head: HeadTopology, sheet: Array) -> Part:
     """The scarf below the chin: from the cheeks down to the shoulders, all round."""
     rows, columns = 16, 61
-    turn = np.linspace(0, 2 * np.pi, columns)[None, :]
+    turn = np.linspace(2 * np.pi, 0, columns)[None, :]
     t = np.linspace(0, 1, rows)[:, None]
     chin = head.landmarks(vertices)[152]
     front = np.maximum(np.cos(turn), 0)
