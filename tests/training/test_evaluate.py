@@ -41,7 +41,7 @@ def test_ssim_is_one_for_the_same_and_agrees_with_scikit_image():
 
     rng = np.random.default_rng(0)
     true = np.repeat(rng.integers(0, 256, (1, 40, 40, 1), np.uint8), 3, -1)
-    made = np.clip(true + rng.integers(-40, 41, true.shape[:3] + (1,)), 0, 255).astype(np.uint8)
+    made = np.clip(true + rng.integers(-40, 41, (*true.shape[:3], 1)), 0, 255).astype(np.uint8)
     assert ssim_map(true, true).min() == pytest.approx(1, abs=1e-5)
     ours = ssim_map(made, true)[0, 8:-8, 8:-8].mean()
     theirs = structural_similarity(

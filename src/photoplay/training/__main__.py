@@ -21,6 +21,16 @@ DataFolder = Annotated[Path | None, typer.Option("--data", help="The dataset's f
 Minutes = Annotated[float | None, typer.Option("--minutes", help="Minutes of training, instead of the recipe's.")]
 
 
+@app.command(add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def build(context: typer.Context) -> None:
+    """Builds a dataset, or goes on with one."""
+    from photoplay.training.build import main as build_dataset
+
+    command = typer.Typer(add_completion=False)
+    command.command()(build_dataset)
+    command(context.args, prog_name="python -m photoplay.training build", standalone_mode=False)
+
+
 @app.command()
 def features(
     data: Annotated[Path, typer.Option("--data", help="The dataset's folder.")],

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import torch
 from jaxtyping import Float, Float16, Float32
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from photoplay.errors import InputError
@@ -57,22 +59,31 @@ class Batch:
 
 @dataclass(frozen=True)
 class TorchBatch:
-    """A :class:`Batch` as float32 tensors on the training device."""
+    """A :class:`Batch` as tensors: float16 on its way, float32 on the training device."""
 
-    latents: Float[torch.Tensor, "b 3 f p p"]
-    cond: Float[torch.Tensor, "b c f p p"]
-    previous: Float[torch.Tensor, "b 4 f p p"]
-    reference: Float[torch.Tensor, "b r s s"]
-    weight: Float[torch.Tensor, "b 1 f p p"]
+    latents: Float[Tensor, "b 3 f p p"]
+    cond: Float[Tensor, "b c f p p"]
+    previous: Float[Tensor, "b 4 f p p"]
+    reference: Float[Tensor, "b r s s"]
+    weight: Float[Tensor, "b 1 f p p"]
+
+    def pin_memory(self) -> TorchBatch:
+        """In memory that a GPU reads directly; torch's loader asks for it."""
+        return TorchBatch(**{name: tensor.pin_memory() for name, tensor in vars(self).items()})
+
+    def on(self, device: str) -> TorchBatch:
+        """Moved to the device and widened there."""
+        return TorchBatch(**{name: tensor.to(device, non_blocking=True).float() for name, tensor in vars(self).items()})
+
+
+def tensors(batch: Batch) -> TorchBatch:
+    """The same numbers as float16 tensors, which processes hand over without copying."""
+    return TorchBatch(**{name: torch.from_numpy(plane) for name, plane in vars(batch).items()})
 
 
 def to_torch(batch: Batch, device: str) -> TorchBatch:
-    """Moves a batch to the device and widens it there."""
-    moved = {
-        name: torch.from_numpy(getattr(batch, name)).to(device, non_blocking=True).float()
-        for name in ("latents", "cond", "previous", "reference", "weight")
-    }
-    return TorchBatch(**moved)
+    """A batch as float32 tensors on the device."""
+    return tensors(batch).on(device)
 
 
 class Library:
@@ -94,6 +105,13 @@ class Library:
     def refresh(self) -> None:
         """Lists the folder again."""
         self.paths = tuple(list_examples(self._folder, self._split))
+
+    def preload(self, threads: int) -> None:
+        """Reads all examples that there is room for; what is read later is not kept."""
+        with ThreadPoolExecutor(threads) as pool:
+            for ahead in range(0, len(self.paths), 16 * threads):
+                list(pool.map(self.get, self.paths[ahead : ahead + 16 * threads]))
+        self._room = 0.0
 
     def get(self, path: Path) -> Example:
         """One example, read from disk at most once while there is room."""
@@ -128,19 +146,29 @@ class Batches(Dataset[Batch]):
         frames = min(self._config.frames, *(example.window.num_frames for example in chosen))
         return stack([cut(example, patch, frames, self._config, rng) for example in chosen])
 
-    def stream(self, start: int) -> Iterator[Batch]:
-        """Batches from step ``start`` on without end, made ahead by one thread or by ``workers`` processes."""
+    def stream(self, start: int) -> Generator[TorchBatch]:
+        """Batches from step ``start`` on without end, made ahead by one thread or by ``workers`` processes.
+
+        Processes share the examples that are read before they start, all that there is room for.
+        """
         if self._config.workers:
-            loader = DataLoader(
-                self, None, sampler=range(start, 2**31), num_workers=self._config.workers,
-                prefetch_factor=2, worker_init_fn=_quiet_worker, pin_memory=torch.cuda.is_available(), collate_fn=None,
-            )  # fmt: skip
-            yield from loader
+            self._library.preload(self._config.workers)
+            together: Any = tensors  # one batch at a time: nothing is collated, which the stubs do not know
+            yield from DataLoader(
+                self,
+                batch_size=None,
+                sampler=range(start, 2**31),
+                num_workers=self._config.workers,
+                collate_fn=together,
+                prefetch_factor=2,
+                worker_init_fn=_quiet_worker,
+                pin_memory=torch.cuda.is_available(),
+            )
         with ThreadPoolExecutor(1) as pool:
             ahead = pool.submit(self.__getitem__, start)
             for step in count(start + 1):
                 batch, ahead = ahead.result(), pool.submit(self.__getitem__, step)
-                yield batch
+                yield tensors(batch)
 
 
 def _quiet_worker(_number: int) -> None:
@@ -209,10 +237,14 @@ def as_batch(
         "previous": previous,
         "weight": region_weight(window.labels, window.confidence)[:, None],
     }
-    halves = {
-        name: np.ascontiguousarray(plane.transpose(1, 0, 2, 3)[None], np.float16) for name, plane in planes.items()
-    }
-    return Batch(reference=reference[None].astype(np.float16), **halves)
+    halves = {name: _half(plane.transpose(1, 0, 2, 3)) for name, plane in planes.items()}
+    return Batch(reference=_half(reference), **halves)
+
+
+def _half(planes: Array) -> Array:
+    """``planes`` [...] as float16 [1, ...]: torch narrows several times faster than NumPy."""
+    half: Array = torch.from_numpy(planes).half().contiguous().numpy()[None]
+    return half
 
 
 def region_weight(labels: Array, confidence: Array) -> Array:

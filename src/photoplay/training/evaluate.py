@@ -142,7 +142,7 @@ def region(example: Example, name: str) -> Bool[Array, "f h w"]:
     masks = np.zeros((example.window.num_frames, size, size), np.uint8)
     for mask, landmarks in zip(masks, example.window.landmarks, strict=True):
         for part in parts:
-            cv2.fillConvexPoly(mask, _hull(landmarks, part, widen), 1)
+            cv2.fillConvexPoly(mask, _hull(landmarks, part, widen), (1,))
     return masks.astype(bool)
 
 
@@ -157,7 +157,7 @@ def _ssim(made: Array, true: Array) -> Array:
     a, b = made.astype(np.float32), true.astype(np.float32)
     mean_a, mean_b = _blur(a), _blur(b)
     var_a, var_b = _blur(a * a) - mean_a**2, _blur(b * b) - mean_b**2
-    both = _blur(a * b) - mean_a * mean_b
+    both: Array = _blur(a * b) - mean_a * mean_b
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
     similarity: Array = (
         (2 * mean_a * mean_b + c1) * (2 * both + c2) / ((mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2))

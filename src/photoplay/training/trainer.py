@@ -18,7 +18,7 @@ from photoplay.generation.backends.pocket import config as networks
 from photoplay.generation.backends.pocket.config import PocketConfig
 from photoplay.generation.backends.pocket.model import fastest_dtype
 from photoplay.generation.backends.pocket.network import PocketNet
-from photoplay.training.batches import Batches, Library, TorchBatch, to_torch
+from photoplay.training.batches import Batches, Library, TorchBatch
 from photoplay.training.checkpoints import load_checkpoint, save_checkpoint
 from photoplay.training.config import OptimConfig, Recipe
 from photoplay.training.ema import Ema
@@ -105,8 +105,11 @@ class Trainer:
         self.step_number += 1
         return {**{name: term.detach() for name, term in terms.items()}, "norm": norm.detach()}
 
-    def train(self, tell: Tell) -> None:
-        """Runs until the recipe's time or steps are over or somebody presses Ctrl-C; ends with a checkpoint and samples."""
+    def train(self, tell: Tell, pause_seconds: float = float("inf")) -> None:
+        """Runs until the recipe's time or steps are over, or ``pause_seconds`` have passed, or somebody presses Ctrl-C.
+
+        Ends with a checkpoint and samples; a paused or interrupted run is resumed from there.
+        """
         self.run.mkdir(parents=True, exist_ok=True)
         data = self.recipe.data
         if self.rank == 0:
@@ -117,8 +120,8 @@ class Trainer:
         before, began = self.seconds, time.monotonic()
         saved = shown = began
         try:
-            while self.done_share < 1:
-                log.add(self.step(to_torch(next(stream), self.device)))
+            while self.done_share < 1 and self.seconds - before < pause_seconds:
+                log.add(self.step(next(stream).on(self.device)))
                 now = time.monotonic()
                 self.seconds = self._agreed(before + now - began)
                 if self.step_number % LOG_STEPS == 0:
@@ -180,8 +183,8 @@ class Trainer:
     @torch.no_grad()
     def _hand_weights(self) -> None:
         if self.worker is not self.network:
-            mine, its = list(self.network.parameters()), list(self.worker.parameters())
-            torch._foreach_copy_(its, mine)
+            for mine, its in zip(self.network.parameters(), self.worker.parameters(), strict=True):
+                its.copy_(mine)
 
     def _agreed(self, seconds: float) -> float:
         """The same time in all processes, so that they stop at the same step."""
