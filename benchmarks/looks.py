@@ -2,9 +2,10 @@
 
     .venv/bin/python -m benchmarks.looks FOLDER [--weights FILE] [--blind] [--templates A,B] [--subjects A,B]
 
-Eight templates and four subjects; for each the widest mouth, the most closed lids and the farthest turn. Count the frames
-with an ugly mouth, lid, cheek or edge in both rows. ``--blind`` draws for each template which row is on top and writes the
-answer into FOLDER/key.json. Sheets with ``wan22_*`` are for looking only, never for publishing (see SOURCES.md).
+Eight templates and four subjects; for each the largest change of the mouth, the most closed lids and the farthest turn.
+Count the frames with an ugly mouth, lid, cheek or edge in both rows. ``--blind`` draws for each template which row is on
+top and writes the answer into FOLDER/key.json. Sheets with ``wan22_*`` are for looking only, never for publishing (see
+SOURCES.md).
 """
 
 from __future__ import annotations
@@ -46,8 +47,9 @@ ROOM = 0.18
 
 
 def telling(track: MotionTrack) -> list[tuple[int, str]]:
-    """Three frames and what happens in each: the largest opening, closing and turn, else more of what happens most."""
-    lips = np.linalg.norm((track.landmarks[:, 13] - track.landmarks[:, 14])[:, :2], axis=1)
+    """Three frames and what happens in each: the largest change of mouth, lids and turn, else more of what happens most."""
+    rest = np.linalg.norm((track.rest_landmarks[13] - track.rest_landmarks[14])[:2])
+    lips = np.abs(np.linalg.norm((track.landmarks[:, 13] - track.landmarks[:, 14])[:, :2], axis=1) - rest)
     width = np.linalg.norm((track.rest_landmarks[61] - track.rest_landmarks[291])[:2])
     blink = track.blendshapes[:, [ARKIT_INDEX["eyeBlinkLeft"], ARKIT_INDEX["eyeBlinkRight"]]].max(axis=1)
     signals: dict[str, Array] = {

@@ -38,6 +38,7 @@ from photoplay.finishing.smoothing import smooth
 from photoplay.generation.backends import get_backend
 from photoplay.generation.backends.pocket.backend import Generator, PocketBackend
 from photoplay.generation.backends.pocket.conditioning import CropWindow
+from photoplay.generation.backends.pocket.crops import HeadCrops, crop_frames
 from photoplay.generation.backends.protocol import Backend
 from photoplay.perception.faces import FaceReader
 from photoplay.perception.scene import perceive
@@ -91,6 +92,7 @@ def models(asked: argparse.Namespace) -> dict[str, Method]:
         for steps in STEPS:
             label = f"pocket, {steps} step" + "s" * (steps > 1)
             found.setdefault(label, films_of(PocketBackend(model, steps, asked.size)))
+        found["perfect model (ceiling)"] = lambda take, _: ceiling(take, asked.size)
         found["pocket, no guide"] = films_of(PocketBackend(model.without(guide=True), asked.steps, asked.size))
         found["pocket, no reference"] = films_of(PocketBackend(model.without(reference=True), asked.steps, asked.size))
     return found
@@ -115,6 +117,27 @@ def compare(methods: dict[str, Method], chosen: list[Take], identity_step: int) 
             films.append(Film(name, take.name, who, flicker(take, made) / real, 1000 * spent / len(made)))
         print(f"{take.name}: {len(take.truth)} frames {take.plan.width}x{take.plan.height}", file=sys.stderr)
     return scores, films
+
+
+@dataclass(frozen=True)
+class Oracle:
+    """A model that knows the truth: what is lost with it is lost by crops and composite alone."""
+
+    crops: RgbStack
+
+    @classmethod
+    def of(cls, take: Take, size: int) -> Oracle:
+        landmarks, rest = (take.plan.to_frame(points) for points in (take.track.landmarks, take.track.rest_landmarks))
+        return cls(crop_frames(take.truth, HeadCrops.of(landmarks, rest, size).matrices, size))
+
+    def generate(self, window: CropWindow, known: RgbStack | None, seed: int, start: int, steps: int) -> RgbStack:  # noqa: ARG002
+        return self.crops[start : start + window.num_frames]
+
+
+def ceiling(take: Take, size: int) -> RgbStack:
+    """What a perfect model would make."""
+    backend = PocketBackend(Oracle.of(take, size), 1, size)
+    return np.concatenate([frames.rgb for frames in backend.generate(take.scene, [take.track], take.plan)])
 
 
 @dataclass
