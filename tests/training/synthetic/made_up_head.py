@@ -1,4 +1,4 @@
-"""A head folder in the layout of ``HeadModel.load``, drawn from formulas: the face mesh on an ellipsoid, two balls, teeth."""
+"""A head folder in the layout of ``HeadModel.load``, drawn from formulas: the face mesh on an ellipsoid, balls, teeth."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def face_points() -> np.ndarray:
     ):
         for row, up in ((upper, 1), (lower, -1)):
             arc = _arc((3.1, 3.6), (1.4, 0.5), 9, up)
-            pin(row, arc if side < 0 else arc)
+            pin(row, arc)
             flat[list(row), 0] = side * (3.1 - (arc[:, 0] - 3.1))
     for rows, size in (((top.LIPS_OUTER_UPPER, top.LIPS_OUTER_LOWER), (2.6, 1.0)),
                        ((top.LIPS_INNER_UPPER, top.LIPS_INNER_LOWER), (2.0, 0.08))):  # fmt: skip

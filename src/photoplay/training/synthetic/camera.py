@@ -21,8 +21,8 @@ _FACE_CENTRE = np.array([0.0, 1.0, 8.0], np.float32)
 
 @dataclass(frozen=True)
 class Camera:
-    """A pinhole camera: ``focal`` in pixels, ``size`` of the square image, ``centre`` [3] where the head's middle stands in camera
-    space (cm; photo axes) and ``view`` the pose of an upright, straight head as this camera sees it."""
+    """A pinhole camera: ``focal`` in pixels, ``size`` of the square image, ``centre`` [3] where the head's middle stands in
+    camera space (cm; photo axes) and ``view`` the pose of an upright, straight head as this camera sees it."""
 
     focal: float
     size: int
@@ -32,8 +32,8 @@ class Camera:
     def place(
         self, vertices: Float32[Array, "n 3"], pose: HeadPose, shift: Float32[Array, 3], turns: Float32[Array, n]
     ) -> Float32[Array, "n 3"]:
-        """Head space to camera space. ``turns`` [n] is how far each vertex follows the head (0 torso, 1 head), ``shift`` (cm,
-        photo axes) how far the head has moved."""
+        """Head space to camera space. ``turns`` [n] is how far each vertex follows the head (0 torso, 1 head), ``shift``
+        (cm, photo axes) how far the head has moved."""
         still = (vertices - _PIVOT) * _TO_PHOTO
         turned = still @ pose.matrix().T + shift
         posed = still + (turned - still) * turns[:, None]
@@ -49,7 +49,8 @@ class Camera:
         """Pixel x, pixel y (whole numbers are pixel centres, of an image ``samples`` times the size) and 1 / depth."""
         inverse = 1 / np.maximum(points[:, 2:], 1e-3)
         flat = (points[:, :2] * inverse * self.focal + self.size / 2) * samples - 0.5
-        return np.concatenate([flat, inverse], 1).astype(np.float32)
+        projected: Array = np.concatenate([flat, inverse], 1).astype(np.float32)
+        return projected
 
     def landmarks(self, points: Float32[Array, "478 3"]) -> Float32[Array, "478 3"]:
         """Landmarks in camera space as photo-space pixels: z in the same unit, relative to the face's centre."""

@@ -1,7 +1,7 @@
 """A parametric head: identities, ARKit expressions, gaze and the 478 landmarks on its surface.
 
-The folder holds two files: ``ict_facekit_light.npz`` (vertices ``v``, quads ``f``, texture coordinates ``vt``/``ft``, materials
-``mat``/``matn``, expression deltas ``ex_q * ex_scale`` named ``exn``, identity modes ``id_q * id_scale``) and
+The folder holds two files: ``ict_facekit_light.npz`` (vertices ``v``, quads ``f``, texture coordinates ``vt``/``ft``,
+materials ``mat``/``matn``, expression deltas ``ex_q * ex_scale`` named ``exn``, identity modes ``id_q * id_scale``) and
 ``mp478_ict_blendshapes.npz`` (``vi``/``bc``: the landmarks as barycentric points). The ICT FaceKit (Li et al., "Learning
 Formation of Physically-Based Face Attributes", CVPR 2020) in this layout is the model this was built on.
 
@@ -86,7 +86,8 @@ class HeadModel:
     def load(cls, folder: Path) -> HeadModel:
         """Reads the two files in ``folder``.
 
-        Raises InputError ``head_missing`` where a file is not there and ``head_broken`` where one does not hold what it must.
+        Raises InputError ``head_missing`` where a file is not there and ``head_broken`` where one does not hold what it
+        must.
         """
         mesh, marks = _read(Path(folder) / MESH_FILE, _MESH_KEYS), _read(Path(folder) / LANDMARK_FILE, ("vi", "bc"))
         count = len(mesh["v"])
@@ -145,10 +146,10 @@ class HeadModel:
         return vertices
 
     def landmarks478(self, vertices: Float32[Array, "v 3"]) -> Float32[Array, "478 3"]:
-        """The 478 MediaPipe points (in the space of ``vertices``); the iris points lie on the eyeballs and turn with them.
+        """The 478 MediaPipe points (in the space of ``vertices``); iris points lie on the eyeballs and turn with them.
 
-        They are taken from the shape of the eyeball (tip of the cornea, then a circle of 22.5 degrees: image right, up, image
-        left, down), not from the file: painted irises stand there.
+        They are taken from the shape of the eyeball (tip of the cornea, then a circle of 22.5 degrees: image right, up,
+        image left, down), not from the file: painted irises stand there.
         """
         points: Array = (vertices[self.landmark_vertices] * self.landmark_weights[..., None]).sum(1)
         for eye, start in zip(self.eyes, (468, 473), strict=False):
@@ -207,7 +208,8 @@ class HeadModel:
         u, v = self.uv[soft].mean(1).T
         top = (u > 0.46) & (v < 0.46)
         below = (u > 0.77) & (u < 0.93) & (v >= 0.44) & (v < 0.74)
-        return soft[top | below]
+        tongue: Array = soft[top | below]
+        return tongue
 
     @cached_property
     def hidden(self) -> Int32[Array, n]:
@@ -215,7 +217,8 @@ class HeadModel:
         eyes = np.stack([eye.centre for eye in self.eyes]) if self.eyes else np.zeros((0, 3), np.float32)
         middle = self.neutral[self.triangles[self._inner]].mean(1)
         near = (np.linalg.norm(middle[:, None] - eyes, axis=-1) < 2.2).any(1)
-        return self._inner[near]
+        sockets: Array = self._inner[near]
+        return sockets
 
     @cached_property
     def eyes(self) -> tuple[Eyeball, ...]:
@@ -307,7 +310,7 @@ def _push_out(vertices: Float32[Array, "v 3"], eye: Eyeball, axis: Float32[Array
 
 def _iris_points(rays: Float32[Array, "n 3"], axis: Float32[Array, 3]) -> Int32[Array, 5]:
     """The rays nearest to the axis and to the iris's rim at image right, up, image left and down."""
-    across = np.cross(np.array([0, 1, 0], np.float32), axis)
+    across: Array = np.cross(np.array([0, 1, 0], np.float32), axis)
     across /= np.linalg.norm(across)
     up = np.cross(axis, across)
     rim = [c * across + s * up for c, s in ((1, 0), (0, 1), (-1, 0), (0, -1))]
@@ -350,12 +353,14 @@ def _patches(triangles: Int32[Array, "t 3"]) -> Int32[Array, t]:
             np.minimum.at(root, local[:, corner], lowest)
         root = root[root]
         if (root == before).all():
-            return root[local[:, 0]].astype(np.int32)
+            patch: Array = root[local[:, 0]].astype(np.int32)
+            return patch
 
 
 def _split(quads: Int32[Array, "q 4"]) -> Int32[Array, "t 3"]:
     """Quads as two triangles; a fourth corner of -1 means that it is a triangle already."""
-    return np.concatenate([quads[:, [0, 1, 2]], quads[quads[:, 3] >= 0][:, [0, 2, 3]]]).astype(np.int32)
+    triangles: Array = np.concatenate([quads[:, [0, 1, 2]], quads[quads[:, 3] >= 0][:, [0, 2, 3]]]).astype(np.int32)
+    return triangles
 
 
 def _arkit_order(mesh: dict[str, Array]) -> Float32[Array, "52 v 3"]:

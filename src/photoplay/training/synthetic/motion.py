@@ -64,8 +64,8 @@ class Movement:
 
 
 def draw_movement(rng: np.random.Generator, num_frames: int) -> Movement:
-    """A source pose near rest and ``num_frames`` frames out of the middle of something: mouths open and lids close more often
-    than in life, so that the frames hold what the photo does not show."""
+    """A source pose near rest and ``num_frames`` frames out of the middle of something: mouths open and lids close more
+    often than in life, so that the frames hold what the photo does not show."""
     base, source = _base(rng), np.zeros(52, np.float32)
     _add_source_mien(rng, source)
     shapes = np.zeros((num_frames, 52), np.float32)
@@ -194,7 +194,7 @@ def _wander(rng: np.random.Generator, num_frames: int, spread: Array, steps: tup
 
 
 def _plausible(shapes: Float32[Array, 52]) -> Float32[Array, 52]:
-    """Takes back what a face cannot do at once: lids that are shut look nowhere and do not widen, a pucker does not stretch."""
+    """Takes back what a face cannot do at once: shut lids look nowhere and do not widen, a pucker does not stretch."""
     for side in ("Left", "Right"):
         shut = shapes[ARKIT_INDEX[f"eyeBlink{side}"]]
         for name in ("eyeLookUp", "eyeLookDown", "eyeWide", "eyeSquint"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 from jaxtyping import Float32, Int32
 
 from photoplay.training.synthetic import raster_kernels

@@ -10,7 +10,7 @@ from numba import njit
 from photoplay.types import Array
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)
 def _texel(uv, t, a, b, c, offset, height, width):  # type: ignore[no-untyped-def]  # numba infers the types
     u = a * uv[t, 0, 0] + b * uv[t, 1, 0] + c * uv[t, 2, 0]
     v = a * uv[t, 0, 1] + b * uv[t, 1, 1] + c * uv[t, 2, 1]
@@ -19,14 +19,14 @@ def _texel(uv, t, a, b, c, offset, height, width):  # type: ignore[no-untyped-de
     return offset + row * width + column
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)
 def draw(  # type: ignore[no-untyped-def]
     screen, triangles, both_sides, holes, uv, alpha, size
 ) -> tuple[Array, Array]:
     """Which triangle each pixel shows, and its inverse depth (0 where there is none).
 
-    screen [v, 3] float32 pixel x, pixel y, inverse depth; triangles [t, 3]; both_sides [t] bool; holes [t, 3] int32 offset, height
-    and width of the triangle's texture in ``alpha`` [n] (offset -1: no holes); uv [t, 3, 2]; size (height, width).
+    screen [v, 3] float32 pixel x, pixel y, inverse depth; triangles [t, 3]; both_sides [t] bool; holes [t, 3] int32 offset,
+    height and width of the triangle's texture in ``alpha`` [n] (offset -1: no holes); uv [t, 3, 2]; size (height, width).
     """
     height, width = size
     shown = np.full((height, width), -1, np.int32)
@@ -63,7 +63,7 @@ def draw(  # type: ignore[no-untyped-def]
     return shown, nearest
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)
 def vertex_normals(vertices, triangles) -> Array:  # type: ignore[no-untyped-def]
     """Unit normals [v, 3] float32: the triangles' own, weighted by area."""
     normals = np.zeros(vertices.shape, np.float32)

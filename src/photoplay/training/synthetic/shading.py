@@ -1,9 +1,10 @@
 """Light: lamps with soft shadows, an ambient of spherical harmonics, what corners keep from it, highlights.
 
-A surface of colour ``k`` sends ``k (a A(n) + sum_i s_i c_i max(n·l_i + w, 0) / (1 + w)^2) + sum_i s_i c_i g (n·h_i)^e``: ``A`` the
-ambient (9 real spherical harmonics for each colour), ``a`` the share of it that reaches the spot (ambient occlusion, made once
-for a person by looking at the head from many sides), ``s_i`` shadow, ``c_i`` the lamp's colour, ``w`` the wrap of soft skin
-(greater for red), ``g`` gloss, ``h_i`` halfway between lamp and eye, ``e`` sharpness (Blinn 1977). Directions are in camera space.
+A surface of colour ``k`` sends ``k (a A(n) + sum_i s_i c_i max(n·l_i + w, 0) / (1 + w)^2) + sum_i s_i c_i g (n·h_i)^e``:
+``A`` the ambient (9 real spherical harmonics for each colour), ``a`` the share of it that reaches the spot (ambient
+occlusion, made once for a person by looking at the head from many sides), ``s_i`` shadow, ``c_i`` the lamp's colour,
+``w`` the wrap of soft skin (greater for red), ``g`` gloss, ``h_i`` halfway between lamp and eye, ``e`` sharpness (Blinn
+1977). Directions are in camera space.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from numba import njit
 from photoplay.types import Array
 
 
-@njit(cache=True, nogil=True, fastmath=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True, fastmath=True)
 def _sample(texels, offset, height, width, u, v, out):  # type: ignore[no-untyped-def]
     """Bilinear colour of a texture, edges repeated."""
     x = min(max(u * width - np.float32(0.5), np.float32(0.0)), np.float32(width - 1))
@@ -23,7 +23,7 @@ def _sample(texels, offset, height, width, u, v, out):  # type: ignore[no-untype
         out[c] = upper * (one - fy) + lower * fy
 
 
-@njit(cache=True, nogil=True, fastmath=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True, fastmath=True)
 def _lit_share(depth, matrix, px, py, pz, softness):  # type: ignore[no-untyped-def]
     """Share of a 3x3 neighbourhood in the light's depth map (inverse depth: greater is nearer to it) that sees the light."""
     height, width = depth.shape
@@ -52,7 +52,7 @@ def _lit_share(depth, matrix, px, py, pz, softness):  # type: ignore[no-untyped-
     return lit / np.float32(9.0)
 
 
-@njit(cache=True, nogil=True, fastmath=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True, fastmath=True)
 def shade(  # type: ignore[no-untyped-def]
     shown, screen, points, normals, access, ambient, triangles, uv, texture_of, textures, texels, materials, labels, lamps,
     colours, shadow, shadow_matrix, background
@@ -97,7 +97,7 @@ def shade(  # type: ignore[no-untyped-def]
     return image, label
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)
 def _most(kinds):  # type: ignore[no-untyped-def]
     """The most frequent of four, the first of equals."""
     best, votes = kinds[0], 0
@@ -110,7 +110,7 @@ def _most(kinds):  # type: ignore[no-untyped-def]
     return best
 
 
-@njit(cache=True, nogil=True, fastmath=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True, fastmath=True)
 def _weights(screen, triangles, t, x, y, b):  # type: ignore[no-untyped-def]
     """Perspective-correct weights of the corners at a pixel into ``b``; 1 if the front is seen, -1 if the back."""
     i, j, k = triangles[t, 0], triangles[t, 1], triangles[t, 2]
@@ -126,7 +126,7 @@ def _weights(screen, triangles, t, x, y, b):  # type: ignore[no-untyped-def]
     return np.float32(-1.0) if area > 0 else np.float32(1.0)
 
 
-@njit(cache=True, nogil=True, fastmath=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True, fastmath=True)
 def _light(  # type: ignore[no-untyped-def]
     t, facing, b, points, normals, access, ambient, triangles, uv, texture, texels, material, lamps, colours, shadow,
     shadow_matrix, spot, out

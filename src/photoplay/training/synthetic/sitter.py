@@ -17,7 +17,7 @@ from photoplay.types import Array
 class Sitter:
     """Everything of one person that does not change from frame to frame; ``n`` vertices, the head's own first.
 
-    triangles  [t, 3], uv [t, 3, 2], both_sides [t] bool, labels [t], texture_of [t] index into ``textures`` and ``materials``
+    triangles  [t, 3], uv [t, 3, 2], both_sides [t] bool, labels [t], texture_of [t] row of ``textures``, ``materials``
     textures   [p, 3] int32 offset, height, width in ``texels`` [k, 3] (linear) and ``alpha`` [k]
     holes      [t, 3] the triangle's row of ``textures``, offset -1 where its texture is opaque
     materials  [p, 4] gloss, sharpness, soft, glow
