@@ -277,7 +277,8 @@ class HeadModel:
         skin = np.unique(self.triangles[self.triangles_of("M_Face", "M_EyeOcclusion", "M_LacrimalFluid")])
         reach = np.linalg.norm(self.neutral[skin] - centre, axis=1)
         front = self.neutral[skin, 2] > centre[2]
-        return skin[(reach < 1.7 * radius) & front].astype(np.int32)
+        around: Array = skin[(reach < 1.7 * radius) & front].astype(np.int32)
+        return around
 
 
 def lids_follow(blendshapes: Float32[Array, 52], gaze: tuple[float, float]) -> Float32[Array, 52]:
