@@ -138,8 +138,7 @@ def paint_features(
     hair, feminine, makeup = np.asarray(traits["hair"]), float(traits["feminine"]), float(traits["makeup"])
     place = sheet.position
     lines = from_canvas(lines_layer(rng, points, skin.age), sheet)
-    above = from_canvas(np.roll(lines_layer(np.random.default_rng(0), points, 20.0), 3, axis=0), sheet)
-    colour = colour * (1 - 0.42 * lines + 0.02 * above)[..., None]
+    colour = colour * (1 - 0.42 * lines)[..., None]
     colour = colour * np.stack([1 + 0.06 * lines, 1 - 0.05 * lines, 1 - 0.05 * lines], axis=-1)
     lids = sum(blob(place, points[list(ring)].mean(axis=0), np.array([1.7, 0.55, 1.6])) for ring in CREASES)
     colour = colour * (1 - np.asarray(lids)[..., None] * np.array([0.10, 0.2, 0.18], np.float32))
@@ -172,7 +171,10 @@ def _lips(
     if makeup > 0.3:
         stick = linear(LIPSTICKS[int(rng.integers(5))])
         red, strength = mix(red, stick, 0.8 * makeup), 0.95
-    crease = cloud(rng, place, np.array([0.11, 0.9, 0.9])) + 0.7 * cloud(rng, place, np.array([0.06, 0.5, 0.5]))
+    crease, on = np.zeros_like(lip), lip > 0
+    crease[on] = cloud(rng, place[on], np.array([0.11, 0.9, 0.9])) + 0.7 * cloud(
+        rng, place[on], np.array([0.06, 0.5, 0.5])
+    )
     tone = red * np.exp(0.16 * crease - 0.05)[..., None]
     upper = step(points[13][1] - 0.25, points[13][1] + 0.25, place[..., 1])
     tone = tone * (1 - 0.14 * upper)[..., None]
