@@ -44,6 +44,15 @@ HELD_OUT_SHARE = 0.05
 SPLITS = ("train", "held-out")
 SINGLE = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 _AHEAD = 4  # jobs a process that are handed out before they are needed
+_NO_LOOK = (
+    "psnr",
+    "skin_error",
+    "skin_shift",
+    "number",
+    "source",
+    "licence",
+    "split",
+)  # facts that say nothing of a person
 Kind = Literal["synthetic", "still", "clip"]
 
 
@@ -258,7 +267,7 @@ def _write_report(config: BuildConfig, built: Built) -> None:
             for path in list_examples(config.out, split):
                 fact = read_facts(path)
                 facts.append(fact)
-                index.write(json.dumps({"file": f"{split}/{path.name}", **fact}) + "\n")
+                index.write(json.dumps({"example": f"{split}/{path.name}", **fact}) + "\n")
     size = sum(path.stat().st_size for split in SPLITS for path in list_examples(config.out, split))
     counts = Counter((str(fact["source"]), str(fact["split"])) for fact in facts)
     rate = 60 * built.made / max(built.seconds, 1e-9)

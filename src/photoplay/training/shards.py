@@ -44,7 +44,7 @@ def load_example(path: Path) -> Example:
         InputError: ``example_damaged``: the file is not one of ours, or not whole.
     """
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             window = CropWindow(**{name.name: stored[name.name] for name in fields(CropWindow)})
             return Example(window, stored["target"], json.loads(str(stored["facts"])))
     except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
@@ -58,7 +58,7 @@ def read_facts(path: Path) -> dict[str, str | float]:
         InputError: ``example_damaged``.
     """
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             facts: dict[str, str | float] = json.loads(str(stored["facts"]))
             return facts
     except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
