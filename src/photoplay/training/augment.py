@@ -80,7 +80,7 @@ def _curves(rng: np.random.Generator) -> UInt8[Array, "256 3"]:
     levels = np.linspace(0, 1, 256)[:, None] ** float(np.exp(rng.normal(0, 0.15)))
     levels = 0.45 + (levels - 0.45) * float(np.exp(rng.normal(0, 0.08)))
     tinted = levels * np.exp(rng.normal(0, 0.05, 3))
-    return np.clip(np.rint(255 * tinted), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(255 * tinted), 0, 255), np.uint8)
 
 
 def _saturation(rng: np.random.Generator) -> float:
