@@ -48,6 +48,8 @@ LANDMARK_NOISE = 0.004
 """Largest standard deviation of the detector's noise, in face heights."""
 ROOM = (1.9, 2.6)
 """Side of the frame in face heights."""
+COARSEST = 0.6
+"""Pixels of the coarsest frame to a crop's pixel."""
 _EXTRAS = ("jawOpen", "mouthPucker", "mouthFunnel", "mouthPressLeft", "mouthPressRight", "browInnerUp", "cheekPuff",
            "mouthShrugUpper", "mouthRollLower", "mouthUpperUpLeft", "mouthUpperUpRight", "mouthLowerDownLeft",
            "mouthLowerDownRight")  # fmt: skip
@@ -90,7 +92,7 @@ def frame_subject(scene: Scene, subject: int, size: int, rng: np.random.Generato
     height = face_height(landmarks)
     side = height * float(rng.uniform(*ROOM))
     fine = min(1.3, max(1.0, 1.45 * height / size))  # never much finer than the photo itself
-    pixels = round(side * size / (1.45 * height) * float(rng.uniform(0.9, fine)) / 2) * 2
+    pixels = round(side * size / (1.45 * height) * float(rng.uniform(COARSEST, fine)) / 2) * 2
     middle = landmarks[:468, :2].mean(axis=0) + height * rng.uniform(-0.12, 0.12, 2)
     x0, y0 = float(middle[0]) - side / 2, float(middle[1]) - side / 2
     box: Box = (x0, y0, x0 + side, y0 + side)
