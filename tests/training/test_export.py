@@ -7,7 +7,7 @@ import torch
 from typer.testing import CliRunner
 
 from photoplay.errors import InputError
-from photoplay.generation.backends.pocket.model import read_net
+from photoplay.generation.backends.pocket.torch_runner import read_net
 from photoplay.training.__main__ import app
 from photoplay.training.checkpoints import load_checkpoint
 from photoplay.training.config import Recipe

@@ -100,7 +100,7 @@ def export(
 
 
 def _table(data: Path, checkpoint: Path | None, weights: Path | None, limit: int, frames: int) -> str:
-    from photoplay.generation.backends.pocket.model import fastest_dtype, read_net
+    from photoplay.generation.backends.pocket.torch_runner import fastest_dtype, read_net
     from photoplay.training.checkpoints import load_checkpoint
     from photoplay.training.evaluate import evaluate as score
     from photoplay.training.evaluate import markdown

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from photoplay.errors import InputError
-from photoplay.generation.backends.pocket import model
 from photoplay.generation.backends.pocket.config import PocketConfig
 from photoplay.generation.backends.pocket.network import PocketNet
+from photoplay.generation.backends.pocket.torch_runner import read_net, save
 from photoplay.training.checkpoints import load_checkpoint
 from photoplay.training.config import Recipe
+from photoplay.training.graphs import write_graphs
 from photoplay.training.shards import list_examples
 
 
@@ -50,7 +51,8 @@ def export(checkpoint: Path, path: Path, table: str = "") -> Exported:
     state = load_checkpoint(checkpoint)
     network = averaged_network(state)
     path.parent.mkdir(parents=True, exist_ok=True)
-    model.save(path, network)
+    save(path, network)
+    write_graphs(read_net(path), path)
     written = path.read_bytes()
     exported = Exported(path, hashlib.sha256(written).hexdigest(), len(written))
     path.with_suffix(".md").write_text(card(exported, network, state, table))

@@ -19,9 +19,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from photoplay.generation.backends.pocket.network import Given, PocketNet, Tokens
+from photoplay.generation.backends.pocket.weights_file import EXTRA
 
-EXTRA = "graph."
-"""Prefix of the tensors that only the graphs use."""
 _CONSTANT = re.compile(r'offset="(\d+)" size="(\d+)"')
 
 
@@ -93,7 +92,8 @@ def _convert(model: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[str, list[by
     """A module as OpenVINO's XML and its constants in the order in which the XML names them."""
     with tempfile.TemporaryDirectory() as folder, torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch.jit.trace warns of every shape that it reads
-        converted = openvino.convert_model(model, example_input=inputs)
+        traced = torch.jit.trace(model, inputs, check_trace=False)  # type: ignore[no-untyped-call]
+        converted = openvino.convert_model(traced, example_input=inputs)
         openvino.save_model(converted, Path(folder) / "graph.xml", compress_to_fp16=True)
         graph = (Path(folder) / "graph.xml").read_text(encoding="utf-8")
         stored = (Path(folder) / "graph.bin").read_bytes()

@@ -16,8 +16,8 @@ from torch import Tensor
 from photoplay.errors import InputError
 from photoplay.generation.backends.pocket import config as networks
 from photoplay.generation.backends.pocket.config import PocketConfig
-from photoplay.generation.backends.pocket.model import fastest_dtype
 from photoplay.generation.backends.pocket.network import PocketNet
+from photoplay.generation.backends.pocket.torch_runner import fastest_dtype
 from photoplay.training.batches import Batches, Library, TorchBatch
 from photoplay.training.checkpoints import load_checkpoint, save_checkpoint
 from photoplay.training.config import OptimConfig, Recipe

@@ -1,5 +1,6 @@
 """Weights files and the making of a window."""
 
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +13,12 @@ from photoplay.errors import UnavailableError
 from photoplay.generation.backends.pocket import conditioning, model
 from photoplay.generation.backends.pocket.conditioning import CropWindow
 from photoplay.generation.backends.pocket.config import PocketConfig
-from photoplay.generation.backends.pocket.model import PocketModel, fastest_dtype, read_net, save
+from photoplay.generation.backends.pocket.model import PocketModel
 from photoplay.generation.backends.pocket.network import PocketNet
+from photoplay.generation.backends.pocket.openvino_runner import OpenVinoRunner
+from photoplay.generation.backends.pocket.torch_runner import TorchRunner, read_net, save
+from photoplay.generation.backends.pocket.weights_file import FORMAT
+from photoplay.training.graphs import write_graphs
 from photoplay.types import Array
 
 TINY = PocketConfig(
@@ -29,6 +34,11 @@ def net() -> PocketNet:
         if (weight := getattr(module, "weight", None)) is not None and not weight.any():
             torch.nn.init.normal_(weight, std=0.1)
     return made.requires_grad_(False)
+
+
+@pytest.fixture(scope="module")
+def pocket(net: PocketNet) -> PocketModel:
+    return PocketModel(TorchRunner(deepcopy(net), torch.float32), TINY)
 
 
 @pytest.fixture(autouse=True)
@@ -80,7 +90,7 @@ def test_bad_files_are_refused_in_words(net: PocketNet, tmp_path: Path) -> None:
     assert code(bad) == "weight_altered"
     save_file(tensors, bad)
     assert code(bad) == "pocket_version"
-    save_file(tensors, bad, {"format": model.FORMAT, "config": "{}"})
+    save_file(tensors, bad, {"format": FORMAT, "config": "{}"})
     assert code(bad) == "pocket_version"
     strange = PocketNet(replace(TINY, reference_planes=(*TINY.reference_planes[:-1], "depth_z")[:9]))
     strange.config = replace(TINY, cond_planes=("red", *TINY.cond_planes[1:]))
@@ -108,8 +118,8 @@ def test_an_untrained_network_leaves_the_anchor(tmp_path: Path) -> None:
     np.testing.assert_array_equal(made, _window().anchor)
 
 
-def test_same_arguments_same_frames_and_known_ones_stay(net: PocketNet) -> None:
-    pocket, window = PocketModel(net), _window()
+def test_same_arguments_same_frames_and_known_ones_stay(pocket: PocketModel) -> None:
+    window = _window()
     first = pocket.generate(window, None, seed=1, start=4, steps=2)
     np.testing.assert_array_equal(first, pocket.generate(window, None, seed=1, start=4, steps=2))
     assert (first != pocket.generate(window, None, seed=2, start=4, steps=2)).any()
@@ -119,8 +129,8 @@ def test_same_arguments_same_frames_and_known_ones_stay(net: PocketNet) -> None:
     assert (after[2:] != first[2:]).any()  # what is known tells something about what follows
 
 
-def test_ablations_hide_what_they_say(net: PocketNet) -> None:
-    pocket, window = PocketModel(net), _window()
+def test_ablations_hide_what_they_say(pocket: PocketModel) -> None:
+    window = _window()
     made = pocket.generate(window, None, seed=1, start=0, steps=1)
     other_photo = replace(window, reference=255 - window.reference)
     assert (made != pocket.generate(other_photo, None, seed=1, start=0, steps=1)).any()
@@ -132,34 +142,24 @@ def test_ablations_hide_what_they_say(net: PocketNet) -> None:
     assert (made != pocket.without(guide=True).generate(window, None, seed=1, start=0, steps=1)).any()
 
 
-def test_bfloat16_makes_the_same_film_within_40_db(net: PocketNet, tmp_path: Path) -> None:
-    save(tmp_path / "net.safetensors", net)
-    frames = [
-        PocketModel.load(tmp_path / "net.safetensors", dtype).generate(_window(), None, seed=1, start=0, steps=2)
-        for dtype in (torch.float32, torch.bfloat16)
-    ]
-    error = np.mean((frames[0].astype(float) - frames[1]) ** 2)
-    assert 10 * np.log10(255**2 / error) > 40
+def test_the_exported_graphs_make_the_same_film_within_40_db(
+    pocket: PocketModel, net: PocketNet, tmp_path: Path
+) -> None:
+    path = tmp_path / "net.safetensors"
+    save(path, net)
+    write_graphs(read_net(path), path)
+    graphs = PocketModel.load(path)
+    assert isinstance(graphs.runner, OpenVinoRunner)
+    for frames, size in ((5, 32), (1, 48)):  # graphs take any length and size
+        window = _window(frames, size)
+        ours, theirs = (one.generate(window, None, seed=1, start=0, steps=2) for one in (pocket, graphs))
+        error = np.mean((ours.astype(float) - theirs) ** 2)
+        assert (ours != window.anchor).any()
+        assert 10 * np.log10(255**2 / max(error, 1e-9)) > 40
+        np.testing.assert_array_equal(theirs, graphs.generate(window, None, seed=1, start=0, steps=2))
+    assert read_net(path).config == TINY  # the graphs' own constants do not disturb the network
 
 
-def test_a_crop_must_fit_the_network(net: PocketNet) -> None:
+def test_a_crop_must_fit_the_network(pocket: PocketModel) -> None:
     with pytest.raises(ValueError, match="divisible"):
-        PocketModel(net).generate(_window(size=40), None, seed=0, start=0, steps=1)
-
-
-def test_the_dtype_is_bfloat16_only_where_it_is_faster(monkeypatch: pytest.MonkeyPatch) -> None:
-    seconds = {torch.bfloat16: 1.0, torch.float32: 2.0}
-    monkeypatch.setattr(model, "_conv_seconds", seconds.__getitem__)
-
-    def probed(**able: bool) -> torch.dtype:
-        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
-        fastest_dtype.cache_clear()
-        return fastest_dtype()
-
-    try:
-        assert probed(avx512_bf16=True) == probed(amx_bf16=True) == torch.bfloat16
-        assert probed(avx2=True) == torch.float32
-        seconds[torch.bfloat16] = 3.0
-        assert probed(amx_bf16=True) == torch.float32
-    finally:
-        fastest_dtype.cache_clear()
+        pocket.generate(_window(size=40), None, seed=0, start=0, steps=1)

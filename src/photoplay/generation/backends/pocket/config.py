@@ -83,7 +83,7 @@ def _as(example: Any, value: Any, name: str) -> Any:
     return value
 
 
-SMALL = PocketConfig()
+SMALL = PocketConfig(channels=(32, 64, 160, 256), reference_channels=(32, 64, 128, 192), embedding=160)
 """Trained and run on CPUs."""
 WIDE = PocketConfig(
     channels=(96, 160, 288, 416), blocks=(1, 2, 2, 2), reference_channels=(48, 96, 192, 288), embedding=384

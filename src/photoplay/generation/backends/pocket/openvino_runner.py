@@ -16,9 +16,8 @@ from jaxtyping import Float32
 
 from photoplay.device import usable_cores
 from photoplay.errors import UnavailableError
+from photoplay.generation.backends.pocket.model import GRAPHS
 from photoplay.types import Array
-
-GRAPHS = ("read", "denoise")
 
 
 class OpenVinoRunner:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from math import sqrt
+from typing import Any, TypeVar
 
 import numpy as np
-from jaxtyping import Float, Float32
-from torch import Tensor
+from jaxtyping import Float32
 
 from photoplay.types import Array
 
-Latents = Float[Tensor, "b 3 f s s"]
+Latents = TypeVar("Latents", bound=Any)
+"""An array or tensor of any shape: only arithmetic is done on it."""
 
 
 def sigma_schedule(steps: int) -> tuple[float, ...]:
