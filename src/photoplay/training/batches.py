@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import torch
 from jaxtyping import Float, Float16, Float32
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
 from photoplay.errors import InputError
 from photoplay.generation.backends.pocket.conditioning import COND_PLANES, cond_planes, reference_planes, to_latents
@@ -68,7 +67,7 @@ class TorchBatch:
     weight: Float[Tensor, "b 1 f p p"]
 
     def pin_memory(self) -> TorchBatch:
-        """In memory that a GPU reads directly; torch's loader asks for it."""
+        """In memory that a GPU reads directly."""
         return TorchBatch(**{name: tensor.pin_memory() for name, tensor in vars(self).items()})
 
     def on(self, device: str) -> TorchBatch:
@@ -106,13 +105,6 @@ class Library:
         """Lists the folder again."""
         self.paths = tuple(list_examples(self._folder, self._split))
 
-    def preload(self, threads: int) -> None:
-        """Reads all examples that there is room for; what is read later is not kept."""
-        with ThreadPoolExecutor(threads) as pool:
-            for ahead in range(0, len(self.paths), 16 * threads):
-                list(pool.map(self.get, self.paths[ahead : ahead + 16 * threads]))
-        self._room = 0.0
-
     def get(self, path: Path) -> Example:
         """One example, read from disk at most once while there is room."""
         kept = self._kept.get(path)
@@ -126,7 +118,7 @@ class Library:
         return example
 
 
-class Batches(Dataset[Batch]):
+class Batches:
     """Batch ``step`` as a function of (seed, step, the files there are), so that a resumed run sees the same."""
 
     def __init__(self, library: Library, config: DataConfig, seed: int) -> None:
@@ -147,34 +139,20 @@ class Batches(Dataset[Batch]):
         return stack([cut(example, patch, frames, self._config, rng) for example in chosen])
 
     def stream(self, start: int) -> Generator[TorchBatch]:
-        """Batches from step ``start`` on without end, made ahead by one thread or by ``workers`` processes.
+        """Batches from step ``start`` on without end, in order, made ahead by ``workers`` threads.
 
-        Processes share the examples that are read before they start, all that there is room for.
+        Threads are enough, because cutting is nearly all NumPy, OpenCV and kernels that leave the interpreter free; and
+        they share the examples.
         """
-        if self._config.workers:
-            self._library.preload(self._config.workers)
-            together: Any = tensors  # one batch at a time: nothing is collated, which the stubs do not know
-            yield from DataLoader(
-                self,
-                batch_size=None,
-                sampler=range(start, 2**31),
-                num_workers=self._config.workers,
-                collate_fn=together,
-                prefetch_factor=2,
-                worker_init_fn=_quiet_worker,
-                pin_memory=torch.cuda.is_available(),
-            )
-        with ThreadPoolExecutor(1) as pool:
-            ahead = pool.submit(self.__getitem__, start)
-            for step in count(start + 1):
-                batch, ahead = ahead.result(), pool.submit(self.__getitem__, step)
-                yield tensors(batch)
+        with ThreadPoolExecutor(self._config.workers) as pool:
+            ahead = deque(pool.submit(self._made, start + k) for k in range(2 * self._config.workers))
+            for step in count(start + len(ahead)):
+                yield ahead.popleft().result()
+                ahead.append(pool.submit(self._made, step))
 
-
-def _quiet_worker(_number: int) -> None:
-    """One process a core: no threads within it."""
-    cv2.setNumThreads(1)
-    torch.set_num_threads(1)
+    def _made(self, step: int) -> TorchBatch:
+        batch = tensors(self[step])
+        return batch.pin_memory() if torch.cuda.is_available() else batch
 
 
 def stack(cuts: list[Batch]) -> Batch:

@@ -25,7 +25,7 @@ class DataConfig(_Strict):
     ``batch`` patches of ``patch`` x ``patch`` are cut around the mouth, around an eye, or anywhere; a share ``whole`` of the
     batches shows whole crops instead (as many as have the same number of pixels). ``previous``: how often the first frames
     are handed in as already made, with ``previous_noise`` (of the range -1..1) on them, because a film's are not the truth.
-    ``memory_gb`` bounds what is kept decoded; ``workers`` 0 is one thread beside the training.
+    ``memory_gb`` bounds what is kept decoded; ``workers`` threads cut batches beside the training.
     """
 
     folder: Path = Path("data/pocket")
@@ -42,7 +42,7 @@ class DataConfig(_Strict):
     augment: bool = True
     refresh_steps: Annotated[int, Field(ge=1)] = 100
     memory_gb: Positive = 8.0
-    workers: Annotated[int, Field(ge=0)] = 0
+    workers: Annotated[int, Field(ge=1)] = 1
 
     @model_validator(mode="after")
     def _centres(self) -> DataConfig:
