@@ -47,7 +47,7 @@ def test_lids_and_jaw_say_how_far_they_are_from_the_photo():
     rest = np.float32([0.3, 0.4, 0.1])
     shapes = blendshapes(np.float32([[0.3, 0.4, 0.1], [0.15, 0.0, 0.5], [0.6, 0.8, 0.0]]), rest)
     left, right, jaw = (ARKIT_INDEX[name] for name in ("eyeBlinkLeft", "eyeBlinkRight", "jawOpen"))
-    np.testing.assert_allclose(shapes[:, [left, right, jaw]], [[0, 0, 0], [0.5, 1, 0.4], [0, 0, 0]], atol=1e-6)
+    np.testing.assert_allclose(shapes[:, [left, right, jaw]], [[0, 0, 0], [0.15 / 0.17, 1, 0.4], [0, 0, 0]], atol=1e-6)
     assert not np.delete(shapes, [left, right, jaw], axis=1).any()
 
 
