@@ -32,7 +32,6 @@ from benchmarks.takes import Take, anchors, takes
 
 from photoplay.cli.portrait import portrait
 from photoplay.device import describe
-from photoplay.errors import UnavailableError
 from photoplay.finishing.encode import encode
 from photoplay.finishing.smoothing import smooth
 from photoplay.generation.backends import get_backend
@@ -130,7 +129,10 @@ class Oracle:
         landmarks, rest = (take.plan.to_frame(points) for points in (take.track.landmarks, take.track.rest_landmarks))
         return cls(crop_frames(take.truth, HeadCrops.of(landmarks, rest, size).matrices, size))
 
-    def generate(self, window: CropWindow, known: RgbStack | None, seed: int, start: int, steps: int) -> RgbStack:  # noqa: ARG002
+    def generate(
+        self, window: CropWindow, known: RgbStack | None, seed: int, start: int, num_inference_steps: int
+    ) -> RgbStack:
+        del known, seed, num_inference_steps
         return self.crops[start : start + window.num_frames]
 
 
@@ -147,9 +149,11 @@ class Timed:
     model: Generator
     seconds: float = field(default=0.0)
 
-    def generate(self, window: CropWindow, known: RgbStack | None, seed: int, start: int, steps: int) -> RgbStack:
+    def generate(
+        self, window: CropWindow, known: RgbStack | None, seed: int, start: int, num_inference_steps: int
+    ) -> RgbStack:
         began = time.perf_counter()
-        made = self.model.generate(window, known, seed, start, steps)
+        made = self.model.generate(window, known, seed, start, num_inference_steps)
         self.seconds += time.perf_counter() - began
         return made
 
@@ -207,11 +211,7 @@ def main() -> None:
     if asked.speed:
         publish(asked, speed(asked), "pocket-speed")
         return
-    methods = baselines()
-    try:
-        methods |= models(asked)
-    except UnavailableError as error:
-        print(f"Without the model: {error}", file=sys.stderr)
+    methods = baselines() | models(asked)
     chosen = takes(asked.only, sources=1 if asked.quick else 2)
     if not chosen:
         print("No clips: they lie in ../shared/data/video.")

@@ -1,141 +1,137 @@
-"""Times the pocket network alone: milliseconds a film frame and peak memory, by crop size, steps and number format.
+"""Times the pocket network alone, as OpenVINO and PyTorch run it: milliseconds a film frame, agreement and peak memory.
 
-    .venv/bin/python -m benchmarks.pocket_speed [--wide] [--quick] [--train]
+    .venv/bin/python -m benchmarks.pocket_speed [--weights FILE] [--quick] [--write]
 
-72 frames in windows of 24 that overlap by 8; every case runs in a process of its own, so that its peak memory is its own
-(torch included). The inputs are noise: the network's time does not depend on them, and what builds its planes is timed by
-``benchmarks.pocket --speed``. ``--train`` times learning instead: frames of 96 x 96 a second, forward, backward and AdamW.
-Run it on a quiet machine.
+72 frames in windows of 24 that overlap by 8; every case runs in a process of its own, so that its peak memory is its own.
+The inputs are noise: the network's time does not depend on them, and what builds its planes is timed by
+``benchmarks.pocket --speed``. Agreement is the PSNR of one window's frames (latents around a mid-grey anchor) against
+PyTorch in float32. Run it on a quiet machine.
 """
 
 from __future__ import annotations
 
 import argparse
+import datetime
 import json
 import os
 import subprocess
 import sys
+import tempfile
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from time import perf_counter
 
-import torch
-from benchmarks.stages import resident_peak
-from torch.utils.flop_counter import FlopCounterMode
+import numpy as np
+from benchmarks.stages import RESULTS, resident_peak
 
-from photoplay.device import usable_cores
-from photoplay.generation.backends.pocket.config import SMALL, WIDE, PocketConfig
-from photoplay.generation.backends.pocket.network import PocketNet
+from photoplay.device import read_device
+from photoplay.generation.backends.pocket.conditioning import LATENT_SCALE
+from photoplay.generation.backends.pocket.model import Runner, packaged
 from photoplay.generation.backends.pocket.sampler import sample_flow, sigma_schedule
+from photoplay.generation.backends.pocket.weights_file import read_config
 
 FRAMES, WINDOW, OVERLAP = 72, 24, 8
-SIZES, STEPS = (160, 192, 224), (1, 2, 4)
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-PATCH, CLIP, BATCH = 96, 8, 4
+RUNNERS = ("openvino", "openvino f32", "torch bf16", "torch f32")
 
 
 @dataclass(frozen=True)
 class Case:
-    """What is timed; ``train`` ignores size and steps."""
+    """What is timed."""
 
-    size: int
-    steps: int
-    dtype: str
-    wide: bool = False
-    train: bool = False
+    runner: str
+    weights: str
+    size: int = 192
+    steps: int = 2
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--wide", action="store_true", help="the network for GPU training")
-    parser.add_argument("--quick", action="store_true", help="192 pixels and one step only")
-    parser.add_argument("--train", action="store_true", help="learning instead of film making")
-    parser.add_argument("--case", help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--weights", type=Path, help="a weights file with its graphs; the packaged ones where none is given"
+    )
+    parser.add_argument("--quick", action="store_true", help="192 pixels and two steps only")
+    parser.add_argument("--write", action="store_true", help="write benchmarks/results/DATE-pocket-network.md")
+    parser.add_argument("--case", nargs=2, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.case:
-        print(json.dumps(_measure(Case(**json.loads(asked.case)))))
+        print(json.dumps(measure(Case(**json.loads(asked.case[0])), Path(asked.case[1]))))
         return
-    _describe(WIDE if asked.wide else SMALL)
-    sizes, steps = ((192,), (1,)) if asked.quick or asked.train else (SIZES, STEPS)
-    print(
-        "| size | steps | format | ms a frame | peak MB |"
-        if not asked.train
-        else "| format | frames a second | peak MB |"
-    )
-    print("|---|---|---|---|---|" if not asked.train else "|---|---|---|")
-    for case in (Case(s, n, dtype, asked.wide, asked.train) for s in sizes for n in steps for dtype in DTYPES):
-        command = [sys.executable, "-m", "benchmarks.pocket_speed", "--case", json.dumps(asdict(case))]
-        seconds, peak = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-        if case.train:
-            print(f"| {case.dtype} | {1 / seconds:.1f} | {peak / 1e6:.0f} |", flush=True)
-        else:
-            print(f"| {case.size} | {case.steps} | {case.dtype} | {seconds * 1e3:.0f} | {peak / 1e6:.0f} |", flush=True)
+    weights = str(asked.weights or packaged())
+    cases = [Case(runner, weights) for runner in reversed(RUNNERS)]
+    if not asked.quick:
+        cases += [Case("openvino", weights, size, steps) for size in (128, 192, 256) for steps in (1, 2, 4)]
+    lines = ["| runner | size | steps | ms a frame | peak MB | first window s | agreement dB |", "|---|" + "---:|" * 6]
+    truth = None
+    with tempfile.TemporaryDirectory() as folder:
+        for case in dict.fromkeys(cases):
+            command = [sys.executable, "-m", "benchmarks.pocket_speed", "--case", json.dumps(asdict(case)), folder]
+            told = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+            made = np.load(Path(folder) / "made.npy")
+            truth = made if truth is None else truth
+            alike = f"{agreement(made, truth):.0f}" if made.shape == truth.shape and case.steps == 2 else ""
+            cells = (f"{1000 * told['frame']:.1f}", f"{told['peak'] / 1e6:.0f}", f"{told['first']:.1f}", alike)
+            lines.append(f"| {case.runner} | {case.size} | {case.steps} | {' | '.join(cells)} |")
+            print(lines[-1], file=sys.stderr)
+    publish("\n".join(lines), asked.write)
 
 
-def _measure(case: Case) -> tuple[float, float]:
-    """Seconds a frame (best of two films, or of four batches learnt) and the process's peak memory in bytes."""
-    torch.set_num_threads(usable_cores())
-    net, runs = PocketNet(WIDE if case.wide else SMALL), []
-    learn = _learner(net, DTYPES[case.dtype]) if case.train else None
-    if learn is None:
-        net = net.to(DTYPES[case.dtype]).eval().requires_grad_(False)
-    for _ in range(4 if learn else 2):
+def publish(table: str, write: bool) -> None:
+    """Prints the table and, if asked, writes it with the command and the machine above it."""
+    print(table)
+    if write:
+        machine, today = read_device(), datetime.datetime.now(tz=datetime.UTC).date().isoformat()
+        heading = (
+            f"# The pocket network by runner, {today}\n\n`python -m benchmarks.pocket_speed`: {machine.processor}, "
+            f"{machine.cores} cores, {machine.system}, Python {machine.python}.\n\n"
+        )
+        (RESULTS / f"{today}-pocket-network.md").write_text(heading + table + "\n", encoding="utf-8")
+
+
+def measure(case: Case, folder: Path) -> dict[str, float]:
+    """Seconds a frame (the better of two films), of the first window, and the process's peak memory in bytes."""
+    runner, inputs = load(case), noise(case)
+    began = perf_counter()
+    np.save(folder / "made.npy", window(runner, inputs, case.steps))
+    first, films = perf_counter() - began, []
+    for _ in range(2):
         began = perf_counter()
-        if learn is None:
-            _film(net, case.size, case.steps)
-        else:
-            learn()
-        runs.append((perf_counter() - began) / (BATCH * CLIP if learn else FRAMES))
-    return min(runs), resident_peak(os.getpid())
+        for _ in range(0, FRAMES - OVERLAP, WINDOW - OVERLAP):
+            window(runner, inputs, case.steps)
+        films.append((perf_counter() - began) / FRAMES)
+    return {"frame": min(films), "first": first, "peak": resident_peak(os.getpid())}
 
 
-@torch.inference_mode()
-def _film(net: PocketNet, size: int, steps: int) -> None:
-    inputs = _inputs(1, WINDOW, size)
-    tokens = net.encode(inputs["reference"])
-    for _ in range(0, FRAMES - OVERLAP, WINDOW - OVERLAP):
-        given = net.prepare(inputs["cond"], inputs["previous"])
+def load(case: Case) -> Runner:
+    kind, _, precision = case.runner.partition(" ")
+    if kind == "openvino":
+        from photoplay.generation.backends.pocket.openvino_runner import OpenVinoRunner
 
-        def denoise(latents: torch.Tensor, sigma: float, given=given) -> torch.Tensor:
-            return net.denoise(latents, torch.tensor([sigma]), given, tokens)
+        return OpenVinoRunner(Path(case.weights), precision or None)
+    import torch
 
-        sample_flow(denoise, inputs["latents"], sigma_schedule(steps))
+    from photoplay.generation.backends.pocket.torch_runner import TorchRunner, read_net
 
-
-def _learner(net: PocketNet, dtype: torch.dtype):
-    """One step of learning on patches, weights in float32 and the work in ``dtype``."""
-    optimiser = torch.optim.AdamW(net.parameters(), 1e-4, fused=True)
-    inputs, reference = _inputs(BATCH, CLIP, PATCH), _inputs(BATCH, 1, 192)["reference"]
-
-    def learn() -> None:
-        with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
-            made = net(inputs["latents"], torch.ones(BATCH), inputs["cond"], inputs["previous"], net.encode(reference))
-        optimiser.zero_grad()
-        (made - 1).square().mean().backward()
-        optimiser.step()
-
-    return learn
+    return TorchRunner(read_net(Path(case.weights)), {"bf16": torch.bfloat16, "f32": torch.float32}[precision])
 
 
-def _inputs(batch: int, frames: int, size: int) -> dict[str, torch.Tensor]:
-    told = {"latents": 3, "cond": len(SMALL.cond_planes), "previous": len(SMALL.previous_planes)}
-    shapes = {name: (batch, planes, frames, size, size) for name, planes in told.items()}
-    shapes["reference"] = (batch, len(SMALL.reference_planes), size, size)
-    return {name: torch.randn(shape, generator=torch.Generator().manual_seed(0)) for name, shape in shapes.items()}
+def noise(case: Case) -> list[np.ndarray]:
+    """Latents, planes of the frames, of what is known, and of the photo."""
+    config, draw, size = read_config(Path(case.weights)), np.random.default_rng(0), case.size
+    planes = (3, len(config.cond_planes), len(config.previous_planes))
+    shapes = [*((1, count, WINDOW, size, size) for count in planes), (1, len(config.reference_planes), size, size)]
+    return [draw.standard_normal(shape, np.float32) for shape in shapes]
 
 
-@torch.inference_mode()
-def _describe(config: PocketConfig) -> None:
-    net, inputs = PocketNet(config), _inputs(1, 2, 192)
-    millions = sum(parameter.numel() for parameter in net.parameters()) / 1e6
-    with FlopCounterMode(display=False) as reading:
-        tokens = net.encode(inputs["reference"])
-    with FlopCounterMode(display=False) as preparing:
-        given = net.prepare(inputs["cond"], inputs["previous"])
-    with FlopCounterMode(display=False) as denoising:
-        net.denoise(inputs["latents"], torch.ones(1), given, tokens)
-    photo, window, step = (counted.get_total_flops() / 1e9 for counted in (reading, preparing, denoising))
-    print(f"{millions:.1f} M parameters; at 192 pixels {photo:.1f} GFLOP a film,", end=" ")
-    print(f"{window / 2:.1f} a frame and window, {step / 2:.1f} a frame and step; {usable_cores()} cores\n")
+def window(runner: Runner, inputs: list[np.ndarray], steps: int) -> np.ndarray:
+    latents, cond, previous, reference = inputs
+    told = runner.read(cond, previous, reference)
+    return sample_flow(lambda x, sigma: runner.denoise(x, sigma, told), latents, sigma_schedule(steps))
+
+
+def agreement(made: np.ndarray, truth: np.ndarray) -> float:
+    """PSNR in dB of the frames that two latents make of a mid-grey anchor."""
+    error = np.square((made - truth) * (127.5 * LATENT_SCALE)).mean()
+    return float(10 * np.log10(255**2 / max(error, 1e-9)))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from photoplay.types import StageEvent
 from tests.generation.actors import astronaut
 from tests.training import toys
 
-LISTED = "  - {{file: {0}, licence: public-domain, consent: historical, source: NASA}}\n"
+LISTED = "  - {{file: {0}, licence: public-domain, consent: historical, source: NASA, grade: A}}\n"
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_about_one_person_in_twenty_is_held_out_and_always_the_same(tmp_path):
 
 
 def test_held_out_files_never_reach_the_training_split(stills, tmp_path):
-    text = (stills / "sources.yaml").read_text().replace("source: NASA}", "source: NASA, split: held-out}")
+    text = (stills / "sources.yaml").read_text().replace("grade: A}", "grade: A, split: held-out}")
     (stills / "sources.yaml").write_text(text)
     config = BuildConfig(out=tmp_path, stills=stills, stills_each=3)
     assert {job.split for job in module._jobs(config, module.Counter())} == {"held-out"}

@@ -8,7 +8,7 @@ from photoplay.errors import InputError
 from photoplay.training import sources
 from photoplay.training.sources import Licensed, Refused, read_sources
 
-GOOD = "{file: a.png, licence: CC0-1.0, consent: historical, source: museum"
+GOOD = "{file: a.png, licence: CC0-1.0, consent: historical, source: museum, grade: A"
 
 
 def write(folder, *entries: str) -> None:
@@ -29,7 +29,7 @@ def test_a_listed_file_may_be_used_with_its_facts_and_an_unlisted_one_is_never_s
 @pytest.mark.parametrize(
     ("entry", "why"),
     [
-        (GOOD + ", grade: B}", "grade"),
+        (GOOD.replace("grade: A", "grade: B") + "}", "grade"),
         (GOOD.replace("CC0-1.0", "all rights reserved") + "}", "licence"),
         (GOOD.replace("a.png", "gone.png") + "}", "missing"),
     ],
@@ -56,6 +56,7 @@ def test_every_clip_of_the_shared_test_data_is_a_benchmark(shared_data):
     "entry",
     [
         GOOD + ", note: hello}",
+        GOOD.replace(", grade: A", "") + "}",
         GOOD.replace("historical", "none of your business") + "}",
         GOOD.replace("a.png", "../a.png") + "}",
         GOOD.replace("a.png", "/a.png") + "}",

@@ -44,15 +44,6 @@ HELD_OUT_SHARE = 0.05
 SPLITS = ("train", "held-out")
 SINGLE = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 _AHEAD = 4  # jobs a process that are handed out before they are needed
-_NO_LOOK = (
-    "psnr",
-    "skin_error",
-    "skin_shift",
-    "number",
-    "source",
-    "licence",
-    "split",
-)  # facts that say nothing of a person
 Kind = Literal["synthetic", "still", "clip"]
 
 

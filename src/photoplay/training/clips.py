@@ -34,9 +34,7 @@ class Take:
     fps: float
 
 
-def take(
-    clip: Frames, shots: Sequence[slice], count: int, reader: FaceReader, rng: np.random.Generator
-) -> Take | str:
+def take(clip: Frames, shots: Sequence[slice], count: int, reader: FaceReader, rng: np.random.Generator) -> Take | str:
     """``count`` frames from one of the clip's ``shots`` (the longer, the likelier), or the reason why there are none."""
     long = [shot for shot in shots if shot.stop - shot.start > count]
     if not long:

@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from photoplay.generation.backends.pocket.network import Given, PocketNet, Tokens
-from photoplay.generation.backends.pocket.weights_file import EXTRA
+from photoplay.generation.backends.pocket.weights_file import EXTRA, graph_paths
 
 _CONSTANT = re.compile(r'offset="(\d+)" size="(\d+)"')
 
@@ -48,7 +48,7 @@ class _Denoise(nn.Module):
 
 
 def write_graphs(net: PocketNet, weights: Path) -> tuple[Path, ...]:
-    """Writes ``read.xml`` and ``denoise.xml`` beside the fp16 ``weights`` of ``net``, and adds their constants to that file.
+    """Writes the graphs of the fp16 ``weights`` of ``net`` beside that file, and adds their constants to it.
 
     Returns the graphs' paths. ``net`` must hold the very numbers of the file (load it from there).
     """
@@ -63,12 +63,13 @@ def write_graphs(net: PocketNet, weights: Path) -> tuple[Path, ...]:
                 tensors[f"{EXTRA}{len(tensors)}"] = torch.frombuffer(bytearray(blob), dtype=torch.uint8)
                 have.add(blob)
     save_file(tensors, weights, metadata)
+    weights.chmod(0o644)
     places = _places(weights)
     paths = []
     for name, (graph, constants) in graphs.items():
         found = iter(constants)
         pointed = _CONSTANT.sub(lambda match, found=found: f'offset="{places[next(found)]}" size="{match[2]}"', graph)
-        paths.append(weights.with_name(f"{name}.xml"))
+        paths.append(graph_paths(weights)[name])
         paths[-1].write_text(pointed, encoding="utf-8")
     return tuple(paths)
 

@@ -93,7 +93,9 @@ class Objective(nn.Module):
         terms = {"pixels": _mean(level, weight * penalty(error, config))}
         loss = terms["pixels"]
         if config.gradient:
-            terms["gradient"] = gradient_term(error, weight, level)
+            terms["gradient"] = gradient_term(
+                error, weight, level.sqrt()
+            )  # an absolute error scales with 1/s, not 1/s^2
             loss = loss + config.gradient * terms["gradient"]
         if config.temporal and error.shape[2] > 1:
             change = error[:, :, 1:] - error[:, :, :-1]

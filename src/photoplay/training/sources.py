@@ -44,7 +44,7 @@ class Entry(BaseModel):
     licence: Line
     consent: Consent
     source: Line
-    grade: Literal["A", "B"] = "A"
+    grade: Literal["A", "B"]
     split: Literal["train", "held-out"] = "train"
 
     @field_validator("file")
@@ -114,7 +114,7 @@ def _listing(folder: Path) -> Listing:
         raise InputError(
             "sources_invalid",
             f"The list of sources ({LIST}) does not validate{_where(error)}.",
-            "Each file needs: file, licence, consent, source; and may have grade (A, B) and split (train, held-out).",
+            "Each file needs: file, licence, consent, source, grade (A, B); and may have split (train, held-out).",
         ) from error
 
 
