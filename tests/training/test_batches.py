@@ -9,7 +9,7 @@ from photoplay.errors import InputError
 from photoplay.generation.backends.pocket.conditioning import COND_PLANES, LATENT_SCALE, cond_planes, to_latents
 from photoplay.training.batches import GUIDE_FROM, Batches, Library, cut, place, region_weight, to_torch
 from photoplay.training.config import DataConfig
-from photoplay.training.shards import Example
+from photoplay.training.shards import Example, save_example
 from photoplay.types import Label
 from tests.training import toys
 
@@ -32,7 +32,7 @@ def coded() -> Example:
         confidence=target[..., 0],
         labels=((rows + columns) % 11)[None].repeat(toys.FRAMES, 0),
     )
-    return Example(window, target, {})
+    return Example(window, target, {"licence": "own"})
 
 
 def test_planes_truth_and_known_frames_are_cut_from_the_same_place(coded):
@@ -149,3 +149,12 @@ def test_tensors_hold_the_batch(coded):
     np.testing.assert_array_equal(moved.latents.numpy(), batch.latents.astype(np.float32))
     truth = to_latents(coded.target, coded.window.anchor)
     assert float(moved.latents.abs().max()) <= np.abs(truth).max() + 0.01
+
+
+def test_an_example_without_a_licence_is_not_trained_on(tmp_path):
+    folder = toys.dataset(tmp_path / "set")
+    path = next((folder / "train").glob("*.npz"))
+    save_example(path, replace(toys.example(0), facts={"source": "still"}))
+    with pytest.raises(InputError) as raised:
+        Library(folder, "train", 1.0).get(path)
+    assert raised.value.code == "example_unlicensed"

@@ -89,14 +89,24 @@ def test_held_out_files_never_reach_the_training_split(stills, tmp_path):
     assert {job.split for job in module._jobs(config, module.Counter())} == {"held-out"}
 
 
-def test_processes_make_what_one_does(tmp_path):
+def test_processes_make_what_one_does(stills, tmp_path):
+    for workers in (1, 2):
+        out = tmp_path / str(workers)
+        build(BuildConfig(out=out, stills=stills, stills_each=1, frames=2, size=96, workers=workers))
+    one, two = (load_example(next((tmp_path / name / "train").glob("*.npz"))) for name in ("1", "2"))
+    np.testing.assert_array_equal(one.target, two.target)
+    np.testing.assert_array_equal(one.window.anchor, two.window.anchor)
+
+
+def test_a_build_of_which_nothing_comes_says_so(tmp_path):
     """Two spawned processes on a folder whose head is missing: every job says so, none hangs."""
     config = BuildConfig(out=tmp_path, head=tmp_path / "nothing", synthetic=2, parts=1, workers=2, exact=1.0)
     alone = [make(config, job) for job in module._jobs(config, module.Counter())]
-    built = build(config)
-    assert built.made == 0
-    assert built.skipped == module.Counter(why for reasons in alone for why in reasons)
-    assert sum(built.skipped.values()) == 2
+    with pytest.raises(InputError) as raised:
+        build(config)
+    assert raised.value.code == "dataset_empty"
+    report = (tmp_path / "report.md").read_text()
+    assert all(f"{why}: 2" in report for reasons in alone for why in reasons)
 
 
 def test_a_stopped_build_leaves_whole_examples_only(tmp_path, monkeypatch):

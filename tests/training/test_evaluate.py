@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from photoplay.errors import InputError
+from photoplay.evaluation.regions import HULLS
 from photoplay.generation.backends.pocket.network import PocketNet
 from photoplay.training.evaluate import (
-    REGIONS,
     VARIANTS,
     Variant,
     evaluate,
@@ -53,7 +53,7 @@ def test_ssim_is_one_for_the_same_and_agrees_with_scikit_image():
 
 def test_the_regions_lie_inside_each_other():
     example = toys.example(0)
-    face, mouth, eyes = (region(example, name) for name in REGIONS)
+    face, mouth, eyes = (region(example, name) for name in HULLS)
     assert (mouth & face).sum() == mouth.sum() > 0
     assert (eyes & face).sum() == eyes.sum() > 0
     assert not (mouth & eyes).any()

@@ -49,7 +49,7 @@ def example(seed: int, size: int = SIZE) -> Example:
         for plane, value in ((anchor, (128,) * 3), (target, tone), (confidence, 0), (labels, int(Label.MOUTH))):
             cv2.fillConvexPoly(plane[k], hull, value)
     window = CropWindow(anchor, confidence, labels, landmarks, reference, rest)
-    return Example(window, target, {"source": "synthetic", "split": "train"})
+    return Example(window, target, {"source": "synthetic", "split": "train", "licence": "own"})
 
 
 def dataset(folder: Path, train: int = 2, held_out: int = 1) -> Path:

@@ -6,10 +6,11 @@ from math import ceil, floor
 
 import cv2
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Bool, UInt8
 
 from photoplay.evaluation.tracking import landmark_box
 from photoplay.topology import (
+    FACE_OVAL,
     LEFT_EYE_LOWER,
     LEFT_EYE_UPPER,
     LIPS_OUTER_LOWER,
@@ -21,6 +22,12 @@ from photoplay.types import Array, Box, Landmarks, Rgb
 
 LIPS = (*LIPS_OUTER_UPPER, *LIPS_OUTER_LOWER)
 EYES = (*RIGHT_EYE_UPPER, *RIGHT_EYE_LOWER, *LEFT_EYE_UPPER, *LEFT_EYE_LOWER)
+HULLS: dict[str, tuple[tuple[tuple[int, ...], ...], float]] = {
+    "face": ((FACE_OVAL,), 1.0),
+    "mouth": ((LIPS,), 1.2),
+    "eyes": (((*RIGHT_EYE_UPPER, *RIGHT_EYE_LOWER), (*LEFT_EYE_UPPER, *LEFT_EYE_LOWER)), 1.5),
+}
+"""Landmarks whose convex hulls make a region, and how far each hull is widened about its middle."""
 MOUTH_ROOM = (0.15, 0.2)
 """Beside and above the lips, in mouth widths: the corners' folds and the skin that the lips cover when they move."""
 EYE_ROOM = (0.25, 0.45)
@@ -51,6 +58,19 @@ def cut(picture: Rgb, box: Box) -> UInt8[Array, "ch cw 3"]:
     """The pixels of ``picture`` inside ``box``, as far as they lie in the picture. May be empty."""
     x0, y0, x1, y1 = max(0, floor(box[0])), max(0, floor(box[1])), max(0, ceil(box[2])), max(0, ceil(box[3]))
     return np.ascontiguousarray(picture[y0:y1, x0:x1])
+
+
+def hull_mask(landmarks: Landmarks, size: int, name: str) -> Bool[Array, "s s"]:
+    """The pixels of a region of :data:`HULLS` in a square picture."""
+    rings, wider = HULLS[name]
+    mask = np.zeros((size, size), np.uint8)
+    for ring in rings:
+        points = landmarks[list(ring), :2]
+        middle = points.mean(axis=0)
+        hull = cv2.convexHull(np.rint(middle + (points - middle) * wider).astype(np.int32))
+        cv2.fillConvexPoly(mask, hull, (1,))
+    marked: Array = mask > 0
+    return marked
 
 
 def gradient_energy(picture: Rgb) -> float:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -91,12 +93,15 @@ def export(
     out: Annotated[Path, typer.Option("--out", help="The weights file to write (.safetensors).")],
     data: Annotated[Path | None, typer.Option("--data", help="Adds the held-out table to the card.")] = None,
 ) -> None:
-    """Writes fp16 weights, prints their SHA-256, and puts the model card's facts beside them."""
+    """Writes fp16 weights with their graphs and the model card's facts, and prints every file's SHA-256."""
+    from photoplay.generation.backends.pocket.weights_file import graph_paths
     from photoplay.training.export import export as write
 
     table = _table(data, checkpoint, None, 24, 8) if data else ""
     exported = write(checkpoint, out, table)
-    Console(width=200).print(f"{exported.sha256}  {exported.size} bytes", highlight=False)
+    for path in (exported.path, *graph_paths(exported.path).values()):
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        Console(width=200).print(f"{digest}  {path.stat().st_size} bytes  {path.name}", highlight=False)
 
 
 def _table(data: Path, checkpoint: Path | None, weights: Path | None, limit: int, frames: int) -> str:
@@ -152,6 +157,7 @@ class _Shown:
 
 def main() -> None:
     """Runs the command line; errors of photoplay's own become one sentence and exit status 1."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a machine that goes away ends a run like Ctrl-C does
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     try:
         app()

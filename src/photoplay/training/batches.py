@@ -28,6 +28,7 @@ from photoplay.topology import (
 from photoplay.training.augment import augmented
 from photoplay.training.config import DataConfig
 from photoplay.training.shards import Example, list_examples, load_example
+from photoplay.training.sources import LICENCES
 from photoplay.types import Array, Label, LandmarkTrack
 
 GUIDE_FROM = COND_PLANES.index("label_0")
@@ -89,7 +90,7 @@ class Library:
     """The examples of one split, kept in memory as far as ``memory_gb`` goes; the folder may grow meanwhile.
 
     Raises:
-        InputError: ``dataset_empty``: the split has no example.
+        InputError: ``dataset_empty``: the split has no example; ``example_unlicensed``: one has no licence that allows it.
     """
 
     def __init__(self, folder: Path, split: str, memory_gb: float) -> None:
@@ -111,6 +112,12 @@ class Library:
         if kept is not None:
             return kept
         example = load_example(path)
+        if example.facts.get("licence") not in LICENCES:
+            raise InputError(
+                "example_unlicensed",
+                "A training example does not say under which licence it may be used.",
+                "Build the dataset with `python -m photoplay.training build`; it writes the licence into each example.",
+            )
         size = sum(array.nbytes for array in vars(example.window).values()) + example.target.nbytes
         if size <= self._room:
             self._room -= size

@@ -102,7 +102,8 @@ def build(config: BuildConfig, progress: Progress = silent) -> Built:
     Same configuration, same examples, in whatever order the processes finish. ``progress`` may raise to stop.
 
     Raises:
-        InputError: ``nothing_to_build``; or a folder's list of sources is missing or invalid.
+        InputError: ``nothing_to_build``; ``dataset_empty``: every example failed; or a folder's list of sources is missing
+            or invalid.
     """
     skipped: Counter[str] = Counter()
     started = time.perf_counter()
@@ -122,6 +123,10 @@ def build(config: BuildConfig, progress: Progress = silent) -> Built:
     kept = sum(job.parts for job in everything) - sum(job.parts for job in jobs)
     built = Built(made, kept, skipped, time.perf_counter() - started)
     _write_report(config, built)
+    if not made + kept:
+        raise InputError(
+            "dataset_empty", "Not one example could be made.", "The folder's report.md says why, by the reason."
+        )
     return built
 
 

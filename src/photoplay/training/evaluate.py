@@ -12,27 +12,14 @@ import torch
 from jaxtyping import Bool, Float32
 
 from photoplay.errors import InputError
+from photoplay.evaluation import metrics
+from photoplay.evaluation.regions import HULLS, hull_mask
 from photoplay.generation.backends.pocket.network import PocketNet
-from photoplay.topology import (
-    FACE_OVAL,
-    LEFT_EYE_LOWER,
-    LEFT_EYE_UPPER,
-    LIPS_OUTER_LOWER,
-    LIPS_OUTER_UPPER,
-    RIGHT_EYE_LOWER,
-    RIGHT_EYE_UPPER,
-)
 from photoplay.training.batches import GUIDE_FROM, TorchBatch
 from photoplay.training.samples import painted, whole
 from photoplay.training.shards import Example, list_examples, load_example
-from photoplay.types import Array, Landmarks, RgbStack
+from photoplay.types import Array, RgbStack
 
-REGIONS: dict[str, tuple[tuple[tuple[int, ...], ...], float]] = {
-    "face": ((FACE_OVAL,), 1.0),
-    "mouth": (((*LIPS_OUTER_UPPER, *LIPS_OUTER_LOWER),), 1.25),
-    "eyes": (((*RIGHT_EYE_UPPER, *RIGHT_EYE_LOWER), (*LEFT_EYE_UPPER, *LEFT_EYE_LOWER)), 1.5),
-}
-"""The landmarks whose convex hulls make a region, and how far each hull is widened about its middle."""
 PEAK_DB = 60.0  # where two pictures are the same
 
 
@@ -76,7 +63,7 @@ def evaluate(
     scores: dict[str, list[dict[str, tuple[float, float]]]] = {variant.name: [] for variant in variants}
     for example in _held_out(folder, limit):
         part, batch = whole(example, min(frames, example.window.num_frames), device)
-        masks = {name: region(part, name) for name in REGIONS}
+        masks = {name: region(part, name) for name in HULLS}
         for variant in variants:
             made = render(network, part, batch, variant)
             similarity = ssim_map(made, part.target)
@@ -86,8 +73,8 @@ def evaluate(
     return [
         Score(
             variant,
-            {name: float(np.mean([one[name][0] for one in scores[variant.name]])) for name in REGIONS},
-            {name: float(np.mean([one[name][1] for one in scores[variant.name]])) for name in REGIONS},
+            {name: float(np.mean([one[name][0] for one in scores[variant.name]])) for name in HULLS},
+            {name: float(np.mean([one[name][1] for one in scores[variant.name]])) for name in HULLS},
         )
         for variant in variants
     ]
@@ -108,26 +95,22 @@ def render(network: PocketNet, example: Example, batch: TorchBatch, variant: Var
 
 def markdown(scores: list[Score]) -> str:
     """The table as Markdown: PSNR dB / SSIM."""
-    lines = ["| | " + " | ".join(REGIONS) + " |", "|---|" + "---|" * len(REGIONS)]
+    lines = ["| | " + " | ".join(HULLS) + " |", "|---|" + "---|" * len(HULLS)]
     for score in scores:
-        cells = (f"{score.psnr[name]:.2f} / {score.ssim[name]:.4f}" for name in REGIONS)
+        cells = (f"{score.psnr[name]:.2f} / {score.ssim[name]:.4f}" for name in HULLS)
         lines.append(f"| {score.variant.name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
 def psnr(made: RgbStack, true: RgbStack, mask: Bool[Array, "f h w"]) -> float:
     """Peak signal-to-noise ratio in dB over the masked pixels of all frames, at most 60."""
-    error = np.square(made[mask].astype(np.float32) - true[mask]).mean() if mask.any() else 0.0
-    return float(min(PEAK_DB, 10 * np.log10(255**2 / max(error, 1e-9))))
+    return min(PEAK_DB, metrics.psnr(made[mask], true[mask])) if mask.any() else PEAK_DB
 
 
 def ssim_map(made: RgbStack, true: RgbStack) -> Float32[Array, "f h w"]:
-    """Structural similarity of luma at every pixel, with a Gaussian window of sigma 1.5 (Wang et al. 2004)."""
-    maps = [
-        _ssim(cv2.cvtColor(a, cv2.COLOR_RGB2GRAY), cv2.cvtColor(b, cv2.COLOR_RGB2GRAY))
-        for a, b in zip(made, true, strict=True)
-    ]
-    return np.stack(maps)
+    """Structural similarity of luma at every pixel of every frame; see :func:`photoplay.evaluation.metrics.ssim_map`."""
+    lumas = ([cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.float32) for frame in film] for film in (made, true))
+    return np.stack([metrics.ssim_map(a, b) for a, b in zip(*lumas, strict=True)])
 
 
 def masked(values: Float32[Array, "f h w"], mask: Bool[Array, "f h w"]) -> float:
@@ -137,37 +120,7 @@ def masked(values: Float32[Array, "f h w"], mask: Bool[Array, "f h w"]) -> float
 
 def region(example: Example, name: str) -> Bool[Array, "f h w"]:
     """Where a region lies in each frame, by the frame's landmarks."""
-    parts, widen = REGIONS[name]
-    size = example.window.size
-    masks = np.zeros((example.window.num_frames, size, size), np.uint8)
-    for mask, landmarks in zip(masks, example.window.landmarks, strict=True):
-        for part in parts:
-            cv2.fillConvexPoly(mask, _hull(landmarks, part, widen), (1,))
-    return masks.astype(bool)
-
-
-def _hull(landmarks: Landmarks, part: tuple[int, ...], widen: float) -> Array:
-    points = landmarks[list(part), :2]
-    middle = points.mean(axis=0)
-    hull: Array = cv2.convexHull(np.rint(middle + widen * (points - middle)).astype(np.int32))
-    return hull
-
-
-def _ssim(made: Array, true: Array) -> Array:
-    a, b = made.astype(np.float32), true.astype(np.float32)
-    mean_a, mean_b = _blur(a), _blur(b)
-    var_a, var_b = _blur(a * a) - mean_a**2, _blur(b * b) - mean_b**2
-    both: Array = _blur(a * b) - mean_a * mean_b
-    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-    similarity: Array = (
-        (2 * mean_a * mean_b + c1) * (2 * both + c2) / ((mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2))
-    )
-    return similarity.astype(np.float32)
-
-
-def _blur(values: Array) -> Array:
-    blurred: Array = cv2.GaussianBlur(values, (11, 11), 1.5)
-    return blurred
+    return np.stack([hull_mask(landmarks, example.window.size, name) for landmarks in example.window.landmarks])
 
 
 def _held_out(folder: Path, limit: int) -> Iterator[Example]:

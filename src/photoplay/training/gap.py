@@ -9,25 +9,11 @@ import numpy as np
 from jaxtyping import Bool
 
 from photoplay.evaluation.metrics import psnr
+from photoplay.evaluation.regions import HULLS, hull_mask
 from photoplay.generation.backends.pocket.conditioning import CropWindow
-from photoplay.topology import (
-    FACE_OVAL,
-    LEFT_EYE_LOWER,
-    LEFT_EYE_UPPER,
-    LIPS_OUTER_LOWER,
-    LIPS_OUTER_UPPER,
-    RIGHT_EYE_LOWER,
-    RIGHT_EYE_UPPER,
-)
 from photoplay.training.shards import Example
-from photoplay.types import Array, Label, Landmarks
+from photoplay.types import Array, Label
 
-REGIONS: dict[str, tuple[tuple[tuple[int, ...], ...], float]] = {
-    "mouth": (((*LIPS_OUTER_UPPER, *LIPS_OUTER_LOWER),), 1.15),
-    "eyes": (((*RIGHT_EYE_UPPER, *RIGHT_EYE_LOWER), (*LEFT_EYE_UPPER, *LEFT_EYE_LOWER)), 1.4),
-    "face": ((FACE_OVAL,), 1.0),
-}
-"""Landmarks around each region, and how much larger than their hull it is."""
 TRUSTED = 220
 _LEAST = 50  # pixels that a figure is taken from at least
 
@@ -37,8 +23,8 @@ def gap(example: Example) -> dict[str, float]:
     on skin that the anchor is sure of (grey levels), ``skin_shift``: how far the truth lies beside the anchor there (crop
     pixels). What cannot be measured is left out."""
     window, found = example.window, {}
-    for name in REGIONS:
-        masks = np.stack([_region(points, window.size, name) for points in window.landmarks])
+    for name in HULLS:
+        masks = np.stack([hull_mask(points, window.size, name) for points in window.landmarks])
         if masks.sum() >= _LEAST:
             found[f"psnr_{name}"] = psnr(window.anchor[masks], example.target[masks])
     skin = np.stack([trusted_skin(window, frame) for frame in range(window.num_frames)])
@@ -56,7 +42,7 @@ def gap(example: Example) -> dict[str, float]:
 def trusted_skin(window: CropWindow, frame: int) -> Bool[Array, "s s"]:
     """Skin of the face that the anchor is sure of."""
     mask: Array = (window.confidence[frame] > TRUSTED) & (window.labels[frame] == Label.SKIN)
-    return mask & _region(window.landmarks[frame], window.size, "face")
+    return mask & hull_mask(window.landmarks[frame], window.size, "face")
 
 
 def shift(a: Array, b: Array, where: Bool[Array, "h w"]) -> tuple[float, float]:
@@ -83,18 +69,6 @@ def table(facts: Sequence[dict[str, str | float]]) -> str:
             cells.append(f"{values.mean():.2f} (worst tenth {np.percentile(values, worst):.2f})")
         rows.append(f"| {source}: {len(mine)} | " + " | ".join(cells) + " |")
     return "\n".join(rows)
-
-
-def _region(landmarks: Landmarks, size: int, name: str) -> Bool[Array, "s s"]:
-    rings, larger = REGIONS[name]
-    mask = np.zeros((size, size), np.uint8)
-    for ring in rings:
-        points = landmarks[list(ring), :2]
-        middle = points.mean(axis=0)
-        hull = cv2.convexHull((middle + (points - middle) * larger).astype(np.float32))
-        cv2.fillConvexPoly(mask, np.rint(hull).astype(np.int32), (1,))
-    marked: Array = mask > 0
-    return marked
 
 
 def _smooth(picture: Array) -> Array:

@@ -10,6 +10,8 @@ import json
 import re
 import tempfile
 import warnings
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import openvino
@@ -67,11 +69,15 @@ def write_graphs(net: PocketNet, weights: Path) -> tuple[Path, ...]:
     places = _places(weights)
     paths = []
     for name, (graph, constants) in graphs.items():
-        found = iter(constants)
-        pointed = _CONSTANT.sub(lambda match, found=found: f'offset="{places[next(found)]}" size="{match[2]}"', graph)
+        offsets = iter([places[blob] for blob in constants])
+        pointed = _CONSTANT.sub(partial(_pointed, offsets), graph)
         paths.append(graph_paths(weights)[name])
         paths[-1].write_text(pointed, encoding="utf-8")
     return tuple(paths)
+
+
+def _pointed(offsets: Iterator[int], match: re.Match[str]) -> str:
+    return f'offset="{next(offsets)}" size="{match[2]}"'
 
 
 def _traced(net: PocketNet) -> list[tuple[str, nn.Module, tuple[Tensor, ...]]]:

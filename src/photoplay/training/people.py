@@ -19,8 +19,8 @@ from photoplay.training.synthetic.head import HeadModel
 from photoplay.types import Array, Label, Landmarks, LandmarkTrack, Mask, Photo, RenderPlan, Scene, Subject
 
 FPS = 24.0
-FINENESS = (0.9, 1.9)
-"""Side of the rendered picture over the crop's: faces of 45 to 180 pixels in crops of 192, webcams and portraits."""
+FINENESS = (0.9, 2.6)
+"""Side of the rendered picture over the crop's: faces of 45 to 250 pixels in crops of 192, webcams and portraits."""
 LARGEST_ERROR = 0.15
 """Mean error of found landmarks, in inter-ocular distances, beyond which the reader did not understand the picture."""
 EVERY_SECOND, FROM_THE_FILM = 0.25, 0.4

@@ -106,7 +106,7 @@ class Trainer:
         return {**{name: term.detach() for name, term in terms.items()}, "norm": norm.detach()}
 
     def train(self, tell: Tell, pause_seconds: float = float("inf")) -> None:
-        """Runs until the recipe's time or steps are over, or ``pause_seconds`` have passed, or somebody presses Ctrl-C.
+        """Runs until the recipe's time or steps are over, or ``pause_seconds`` have passed, or it is told to stop (Ctrl-C).
 
         Ends with a checkpoint and samples; a paused or interrupted run is resumed from there.
         """

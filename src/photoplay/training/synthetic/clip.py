@@ -64,7 +64,7 @@ def render_clip(head: HeadModel, seed: int, num_frames: int = 8, size: int = 320
         points = camera.place(vertices, pose, shift, sitter.turns)
         light, kinds = shade(sitter, points, access.at(_lip_gap(person, vertices)), lights, camera, background)
         seen = camera.pose(pose)
-        pictures.append(sensor.expose(film, light, grain))
+        pictures.append(sensor.expose(film, light, grain, noise=not pictures))  # the photo alone is noisy
         marks.append(camera.landmarks(person.landmarks478(points[: len(person.neutral)])))
         labels.append(kinds)
         poses.append((seen.yaw, seen.pitch, seen.roll))

@@ -59,8 +59,11 @@ def draw_camera(rng: np.random.Generator) -> Camera:
     )
 
 
-def expose(camera: Camera, linear: Float32[Array, "h w 3"], rng: np.random.Generator) -> Rgb:
-    """One frame: linear light [h, w, 3] (1 is white) to uint8 sRGB, with fresh noise; everything else is the camera's."""
+def expose(camera: Camera, linear: Float32[Array, "h w 3"], rng: np.random.Generator, noise: bool = True) -> Rgb:
+    """One frame: linear light [h, w, 3] (1 is white) to uint8 sRGB, with fresh noise; everything else is the camera's.
+
+    Without ``noise`` there is no grain and no compression: nobody can learn to predict either.
+    """
     height, width = linear.shape[:2]
     light = linear * (np.array(camera.balance, np.float32) * np.float32(camera.exposure))
     if camera.blur > 0.2:
@@ -71,16 +74,18 @@ def expose(camera: Camera, linear: Float32[Array, "h w 3"], rng: np.random.Gener
         light = light * (1 - camera.vignette * (x * x + y * y) / 2)[..., None]
     if camera.style == "painted":
         light = cv2.bilateralFilter(light, 7, 0.12, 4)
-    if camera.shot or camera.read:
+    if noise and (camera.shot or camera.read):
         spread = np.sqrt(np.maximum(light, 0) * np.float32(camera.shot**2) + np.float32(camera.read**2))
         light = light + spread * rng.standard_normal(light.shape, dtype=np.float32)
     srgb = _develop(camera, light)
-    if camera.style == "old":
+    if noise and camera.style == "old":
         grain = rng.standard_normal((height, width, 1), dtype=np.float32)
         srgb = srgb + 0.035 * cv2.GaussianBlur(grain, (0, 0), 0.7)[..., None]
     if camera.sharpen:
         srgb = srgb + np.float32(camera.sharpen) * (srgb - cv2.GaussianBlur(srgb, (0, 0), 1.1))
     pixels = (np.clip(srgb, 0, 1) * 255 + 0.5).astype(np.uint8)
+    if not noise:
+        return pixels
     _, data = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, camera.quality])
     decoded: Rgb = np.ascontiguousarray(cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1])
     return decoded
