@@ -117,7 +117,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--backend", default="pocket")
     parser.add_argument("--weights", type=Path, help="a safetensors file of a PocketModel")
-    parser.add_argument("--steps", type=int, default=2)
+    parser.add_argument("--steps", type=int, default=1)
     parser.add_argument("--size", type=int, default=192)
     parser.add_argument("--templates", default=",".join(TEMPLATES))
     parser.add_argument("--subjects", default=",".join(SUBJECTS))

@@ -1,6 +1,6 @@
 """Is the pocket model worth it? Real clips made again by anchor, classical inpainting and model, against the clip itself.
 
-    .venv/bin/python -m benchmarks.pocket [--weights FILE] [--steps 2] [--size 192] [--ablations] [--quick] [--write]
+    .venv/bin/python -m benchmarks.pocket [--weights FILE] [--steps 1] [--size 192] [--ablations] [--quick] [--write]
     .venv/bin/python -m benchmarks.pocket --speed [--weights FILE] [--write]
 
 Several frames of each clip in ``../shared/data/video`` serve as the photo; the clip's own tracked landmarks are the motion.
@@ -242,7 +242,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--backend", default="pocket", help="any installed backend")
     parser.add_argument("--weights", type=Path, help="a safetensors file of a PocketModel")
-    parser.add_argument("--steps", type=int, default=2, help="denoising steps")
+    parser.add_argument("--steps", type=int, default=1, help="denoising steps")
     parser.add_argument("--size", type=int, default=192, help="side of a head's crop, divisible by 16")
     parser.add_argument("--only", default="", help="only clips with this in their name")
     parser.add_argument("--ablations", action="store_true", help="steps, guide and reference in the same table")

@@ -26,7 +26,7 @@ def main() -> None:
     for track in prepared.tracks:
         moved = np.abs(track.landmarks - track.rest_landmarks).max()
         print(f"{track.name}: {track.num_frames} frames, the farthest landmark moves {moved:.1f} px")
-    for window in get_backend("anchor").generate(prepared.scene, prepared.tracks, prepared.plan):
+    for window in get_backend("pocket").generate(prepared.scene, prepared.tracks, prepared.plan):
         sure = (window.anchor.confidence > 200).mean() if window.anchor else 1.0
         print(
             f"frames {window.start} to {window.start + len(window.rgb) - 1}: {100 * sure:.0f} % the photo's own pixels"

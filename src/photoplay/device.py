@@ -25,6 +25,7 @@ _PACKAGES = (
     "cryptography",
     "pydantic",
     "pillow-heif",
+    "openvino",
     "torch",
     "diffusers",
 )

@@ -358,7 +358,7 @@ class Request:
     speed: float = 1.0
     priors: bool = True
     who: Literal["all", "main"] = "all"
-    backend: str = "anchor"
+    backend: str = "pocket"
     codec: Literal["h264", "av1"] = "h264"
 
 

@@ -30,6 +30,27 @@ WEIGHTS: dict[str, Weight] = {
         source="github.com/davisking/dlib-models, packaged by face-recognition-models 0.3.0",
         licence="CC0-1.0",
     ),
+    "pocket": Weight(
+        package="photoplay",
+        file="generation/backends/pocket/weights/pocket.safetensors",
+        sha256="29b2a53981707041af83523d18bb99b3801b541364082fdb40fcff77ec84b493",
+        source="trained by photoplay.training, see MODEL_CARD.md beside it",
+        licence="Apache-2.0",
+    ),
+    "pocket_read": Weight(
+        package="photoplay",
+        file="generation/backends/pocket/weights/pocket.read.xml",
+        sha256="fbe069334300653674d21189198db6fc54d2c70d6ed4ce584f66f65f8a66f46f",
+        source="trained by photoplay.training, see MODEL_CARD.md beside it",
+        licence="Apache-2.0",
+    ),
+    "pocket_denoise": Weight(
+        package="photoplay",
+        file="generation/backends/pocket/weights/pocket.denoise.xml",
+        sha256="2687c92b64ffe8f6c6ae3c2363b3df5d424e9cd2ab02985050a4931c8241e60a",
+        source="trained by photoplay.training, see MODEL_CARD.md beside it",
+        licence="Apache-2.0",
+    ),
 }
 
 

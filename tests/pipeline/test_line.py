@@ -61,6 +61,7 @@ def test_a_prompt_chooses_the_template(portrait_file: Path, tmp_path: Path) -> N
         ({"seconds": 0.0}, RequestError, "seconds_out_of_range"),
         ({"seconds": float("nan")}, RequestError, "seconds_out_of_range"),
         ({"fps": 240.0}, RequestError, "fps_out_of_range"),
+        ({"seed": -1}, RequestError, "seed_out_of_range"),
         ({"out": "film.exe"}, RequestError, "out_kind"),
     ],
 )

@@ -78,7 +78,7 @@ def animate(
     speed: Annotated[float, typer.Option(help="Tempo of the motion, 0.25 to 4.")] = 1.0,
     no_priors: Annotated[bool, typer.Option("--no-priors", help="No blinking, breathing or sway of its own.")] = False,
     who: Annotated[WhoChoice, typer.Option(help="Everybody in the photo, or the largest face only.")] = WhoChoice.ALL,
-    backend: Annotated[str, typer.Option(help="What makes the frames (see `photoplay backends`).")] = "anchor",
+    backend: Annotated[str, typer.Option(help="What makes the frames (see `photoplay backends`).")] = "pocket",
     consent: Annotated[
         ConsentChoice | None, typer.Option(help="Who says that the people may be animated.", show_default=False)
     ] = None,

@@ -52,7 +52,9 @@ def draw_preview(request: Request, out: Path, shots: int = 8) -> None:
             unsealed,
             out,
             admitted=admitted,
-            recipe=make_recipe(admitted, prepared.template.model_dump(mode="json"), prepared.plan, backend.name),
+            recipe=make_recipe(
+                admitted, prepared.template.model_dump(mode="json"), prepared.plan, backend.name, backend.version
+            ),
             report=Report({}, True, "A preview: not reviewed."),
             source_type=backend.capabilities.source_type,
         )

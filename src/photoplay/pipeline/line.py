@@ -55,6 +55,7 @@ SECONDS_RANGE = (1.0, 60.0)
 FPS_RANGE = (8.0, 60.0)
 INTENSITY_RANGE = (0.0, 2.0)
 SPEED_RANGE = (0.25, 4.0)
+SEED_RANGE = (0, 2**31 - 1)
 WINDOW_PIXELS = 11_000_000
 """Frames are made in windows of at most this many pixels: about 110 MB each with colour, flow, depth and labels."""
 RETRY_INTENSITIES = (1.0, 0.65)
@@ -109,13 +110,14 @@ def check_request(request: Request) -> None:
     """Refuses numbers that no film can have.
 
     Raises:
-        RequestError: a length, rate, intensity or speed is out of range.
+        RequestError: a length, rate, intensity, speed or seed is out of range.
     """
     for name, value, (low, high) in (
         ("seconds", request.seconds, SECONDS_RANGE),
         ("fps", request.fps, FPS_RANGE),
         ("intensity", request.intensity, INTENSITY_RANGE),
         ("speed", request.speed, SPEED_RANGE),
+        ("seed", request.seed, SEED_RANGE),
     ):
         if not low <= value <= high:
             raise RequestError(
@@ -295,7 +297,9 @@ def produce(
 
 def _seal(folder: Path, job: _Job, admitted: Admitted, prepared: Prepared, report: Report) -> Clip:
     backend = get_backend(job.request.backend)
-    recipe = make_recipe(admitted, prepared.template.model_dump(mode="json"), prepared.plan, backend.name)
+    recipe = make_recipe(
+        admitted, prepared.template.model_dump(mode="json"), prepared.plan, backend.name, backend.version
+    )
     notices = _once((*prepared.notices, *report.notices))
 
     def sealed(unsealed: Path, out: Path) -> Clip:

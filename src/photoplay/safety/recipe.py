@@ -13,7 +13,16 @@ from photoplay.types import Admitted, Photo, RenderPlan, Request
 from photoplay.version import __version__
 
 RECIPE_VERSION = 1
-PIXEL_MAKERS = ("av", "dlib-bin", "mediapipe", "numba", "numpy", "opencv-contrib-python-headless", "pillow")
+PIXEL_MAKERS = (
+    "av",
+    "dlib-bin",
+    "mediapipe",
+    "numba",
+    "numpy",
+    "opencv-contrib-python-headless",
+    "openvino",
+    "pillow",
+)
 """Packages whose version can change a pixel of the film."""
 
 _REPLAYED = (

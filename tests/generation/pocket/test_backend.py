@@ -26,8 +26,10 @@ class Painter:
         self.asked: list[tuple[CropWindow, RgbStack | None, int, int, int]] = []
         self.made: list[RgbStack] = []
 
-    def generate(self, window: CropWindow, known: RgbStack | None, seed: int, start: int, steps: int) -> RgbStack:
-        self.asked.append((window, known, seed, start, steps))
+    def generate(
+        self, window: CropWindow, known: RgbStack | None, seed: int, start: int, num_inference_steps: int
+    ) -> RgbStack:
+        self.asked.append((window, known, seed, start, num_inference_steps))
         strength = 0.7 + 0.3 * np.sin((start + np.arange(window.num_frames)) / 4)
         made = window.anchor + strength[:, None, None, None] * self.colour
         self.made.append(np.clip(np.rint(made), 0, 255).astype(np.uint8))
@@ -61,7 +63,9 @@ def joined(windows: list[Frames]) -> RgbStack:
 @pytest.fixture(scope="module")
 def talk() -> tuple[Painter, list[Frames]]:
     scene, model = astronaut(), Painter()
-    return model, list(PocketBackend(model, steps=3, size=SIZE).generate(scene, [talking(scene, 46)], film_plan(46)))
+    return model, list(
+        PocketBackend(model, num_inference_steps=3, size=SIZE).generate(scene, [talking(scene, 46)], film_plan(46))
+    )
 
 
 def test_it_is_a_backend_that_says_what_it_does():
@@ -73,7 +77,7 @@ def test_it_is_a_backend_that_says_what_it_does():
 
 def test_windows_overlap_and_the_model_is_told_what_it_made(talk):
     model, windows = talk
-    assert [(w.start, len(w.rgb)) for w in windows] == [(0, 24), (24, 16), (40, 6)]
+    assert [(w.start, len(w.rgb)) for w in windows] == [(0, 8), (8, 8), (16, 8), (24, 8), (32, 8), (40, 6)]
     assert [(asked[0].num_frames, asked[3]) for asked in model.asked] == [(24, 0), (24, 16), (14, 32)]
     assert model.asked[0][1] is None
     for k in (1, 2):

@@ -5,7 +5,6 @@ import pytest
 
 from photoplay.generation.backends.pocket.composite import (
     DOUBT,
-    SHADE,
     border_fade,
     covered,
     face_change,
@@ -93,14 +92,27 @@ def test_sure_skin_takes_the_light_but_keeps_its_detail(rest):
     made = np.clip(photo.astype(int) + 20 + 40 * (grainy(photo.shape, 5) > 127) - 20, 0, 255).astype(np.uint8)
     far = crop_points(rest, np.array([[1, 0, 5000], [0, 1, 5000]], np.float32))
     change = face_change(made, photo, full(255), full(Label.SKIN), far, EVERY)[20:-20, 20:-20]
-    assert change[..., :3].mean() == pytest.approx(SHADE * 20, abs=1)
+    assert change[..., :3].mean() == pytest.approx(20, abs=1)
     assert change[..., :3].std() < 4 < (made.astype(float) - photo).std()
     hair = face_change(made, photo, full(255), full(Label.HAIR), far, EVERY)
     assert not hair.any()
 
 
+def test_the_lash_line_stays_where_a_lid_is_painted(rest):
+    photo = np.full((SIZE, SIZE, 3), 150, np.uint8)
+    photo[63:66, 40:90] = 20
+    labels, unsure = full(Label.LID), full(0)
+    far = crop_points(rest, np.array([[1, 0, 5000], [0, 1, 5000]], np.float32))
+    smooth = np.full_like(photo, 170)
+    painted = photo + face_change(smooth, photo, unsure, labels, far, EVERY)[..., :3]
+    assert np.abs(painted[30:100, 45:85] - 170).max() < 1
+    labels[63:66, 40:90] = Label.LASH
+    kept = photo + face_change(smooth, photo, unsure, labels, far, EVERY)[..., :3]
+    assert kept[50, 64].mean() - kept[64, 64].mean() > 70
+
+
 @pytest.mark.parametrize("part", [Label.EYE, Label.LIP, Label.TEETH, Label.TONGUE])
-def test_sure_parts_are_repainted_whole(part, rest):
+def test_sure_parts_change_in_tone(part, rest):
     photo = grainy((SIZE, SIZE, 3)) // 2
     labels = full(Label.HAIR)
     labels[50:80, 40:90] = part

@@ -114,32 +114,34 @@ def test_without_packaged_weights_it_says_so(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_an_untrained_network_leaves_the_anchor(tmp_path: Path) -> None:
     save(tmp_path / "new.safetensors", PocketNet(TINY))
-    made = PocketModel.load(tmp_path / "new.safetensors").generate(_window(), None, seed=1, start=0, steps=2)
+    made = PocketModel.load(tmp_path / "new.safetensors").generate(
+        _window(), None, seed=1, start=0, num_inference_steps=2
+    )
     np.testing.assert_array_equal(made, _window().anchor)
 
 
 def test_same_arguments_same_frames_and_known_ones_stay(pocket: PocketModel) -> None:
     window = _window()
-    first = pocket.generate(window, None, seed=1, start=4, steps=2)
-    np.testing.assert_array_equal(first, pocket.generate(window, None, seed=1, start=4, steps=2))
-    assert (first != pocket.generate(window, None, seed=2, start=4, steps=2)).any()
+    first = pocket.generate(window, None, seed=1, start=4, num_inference_steps=2)
+    np.testing.assert_array_equal(first, pocket.generate(window, None, seed=1, start=4, num_inference_steps=2))
+    assert (first != pocket.generate(window, None, seed=2, start=4, num_inference_steps=2)).any()
     known = np.full((2, 32, 32, 3), 77, np.uint8)
-    after = pocket.generate(window, known, seed=1, start=4, steps=2)
+    after = pocket.generate(window, known, seed=1, start=4, num_inference_steps=2)
     np.testing.assert_array_equal(after[:2], known)
     assert (after[2:] != first[2:]).any()  # what is known tells something about what follows
 
 
 def test_ablations_hide_what_they_say(pocket: PocketModel) -> None:
     window = _window()
-    made = pocket.generate(window, None, seed=1, start=0, steps=1)
+    made = pocket.generate(window, None, seed=1, start=0, num_inference_steps=1)
     other_photo = replace(window, reference=255 - window.reference)
-    assert (made != pocket.generate(other_photo, None, seed=1, start=0, steps=1)).any()
+    assert (made != pocket.generate(other_photo, None, seed=1, start=0, num_inference_steps=1)).any()
     blind = pocket.without(reference=True)
     np.testing.assert_array_equal(
-        blind.generate(window, None, seed=1, start=0, steps=1),
-        blind.generate(other_photo, None, seed=1, start=0, steps=1),
+        blind.generate(window, None, seed=1, start=0, num_inference_steps=1),
+        blind.generate(other_photo, None, seed=1, start=0, num_inference_steps=1),
     )
-    assert (made != pocket.without(guide=True).generate(window, None, seed=1, start=0, steps=1)).any()
+    assert (made != pocket.without(guide=True).generate(window, None, seed=1, start=0, num_inference_steps=1)).any()
 
 
 def test_the_exported_graphs_make_the_same_film_within_40_db(
@@ -152,14 +154,14 @@ def test_the_exported_graphs_make_the_same_film_within_40_db(
     assert isinstance(graphs.runner, OpenVinoRunner)
     for frames, size in ((5, 32), (1, 48)):  # graphs take any length and size
         window = _window(frames, size)
-        ours, theirs = (one.generate(window, None, seed=1, start=0, steps=2) for one in (pocket, graphs))
+        ours, theirs = (one.generate(window, None, seed=1, start=0, num_inference_steps=2) for one in (pocket, graphs))
         error = np.mean((ours.astype(float) - theirs) ** 2)
         assert (ours != window.anchor).any()
         assert 10 * np.log10(255**2 / max(error, 1e-9)) > 40
-        np.testing.assert_array_equal(theirs, graphs.generate(window, None, seed=1, start=0, steps=2))
+        np.testing.assert_array_equal(theirs, graphs.generate(window, None, seed=1, start=0, num_inference_steps=2))
     assert read_net(path).config == TINY  # the graphs' own constants do not disturb the network
 
 
 def test_a_crop_must_fit_the_network(pocket: PocketModel) -> None:
     with pytest.raises(ValueError, match="divisible"):
-        pocket.generate(_window(size=40), None, seed=0, start=0, steps=1)
+        pocket.generate(_window(size=40), None, seed=0, start=0, num_inference_steps=1)

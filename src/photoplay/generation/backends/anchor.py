@@ -6,12 +6,14 @@ from collections.abc import Iterator, Sequence
 
 from photoplay.generation.anchors import render
 from photoplay.types import Capabilities, Frames, MotionTrack, Progress, RenderPlan, Scene, silent
+from photoplay.version import __version__
 
 
 class AnchorBackend:
     """Returns the anchor frames themselves, with the anchor alongside."""
 
     name = "anchor"
+    version = __version__
     capabilities = Capabilities(
         modes=("image-to-video", "pose-guided", "audio-driven"),
         max_long_side=1920,

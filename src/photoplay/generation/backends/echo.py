@@ -8,12 +8,14 @@ import numpy as np
 
 from photoplay.generation.source import frame_photo
 from photoplay.types import Capabilities, Frames, MotionTrack, Progress, RenderPlan, Scene, StageEvent, silent
+from photoplay.version import __version__
 
 
 class EchoBackend:
     """Returns the framed photo for every frame."""
 
     name = "echo"
+    version = __version__
     capabilities = Capabilities(
         modes=("image-to-video", "pose-guided", "audio-driven"),
         max_long_side=4096,

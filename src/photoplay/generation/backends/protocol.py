@@ -16,6 +16,11 @@ class Backend(Protocol):
     def name(self) -> str: ...
 
     @property
+    def version(self) -> str:
+        """What must be the same for the same frames: the code's version, and the weights' digest where there are any."""
+        ...
+
+    @property
     def capabilities(self) -> Capabilities: ...
 
     def generate(
@@ -23,6 +28,6 @@ class Backend(Protocol):
     ) -> Iterator[Frames]:
         """Yields consecutive windows of at most ``plan.window`` frames, ``plan.num_frames`` in all.
 
-        Same arguments, same frames. ``progress`` is called once a frame and may raise to cancel.
+        Same arguments, same frames. ``progress`` is called at least once a frame and may raise to cancel.
         """
         ...

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import reduce
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -20,7 +21,7 @@ from photoplay.generation.backends.pocket.composite import (
     owned,
     paste,
 )
-from photoplay.generation.backends.pocket.conditioning import CropWindow
+from photoplay.generation.backends.pocket.conditioning import CropWindow, Known
 from photoplay.generation.backends.pocket.crops import Crop, CropTrack, HeadCrops, crop_points, crop_window
 from photoplay.generation.mesh import face_height, smoothstep
 from photoplay.generation.source import frame_photo
@@ -40,6 +41,8 @@ from photoplay.types import (
     StageEvent,
     silent,
 )
+from photoplay.version import __version__
+from photoplay.weights import WEIGHTS
 
 WINDOW, OVERLAP = 24, 8
 """Frames that the model sees at once, and how many of them it has already made."""
@@ -55,7 +58,9 @@ COARSE = 256
 class Generator(Protocol):
     """What the backend asks of a model; see :class:`photoplay.generation.backends.pocket.model.PocketModel`."""
 
-    def generate(self, window: CropWindow, known: RgbStack | None, seed: int, start: int, steps: int) -> RgbStack:
+    def generate(
+        self, window: CropWindow, known: Known | None, seed: int, start: int, num_inference_steps: int
+    ) -> RgbStack:
         """The frames of ``window``, of which the first ones are ``known``; noise depends on ``seed`` and film index."""
         ...
 
@@ -75,8 +80,15 @@ class View:
     size: int
     coarse: bool = False
 
-    def window(self, anchor: Anchor, photo: Rgb, start: int) -> CropWindow:
-        """The frames of ``anchor``, of which the first is the film's frame ``start``."""
+    def window(self, anchors: Sequence[Anchor], photo: Rgb, start: int) -> CropWindow:
+        """The frames of ``anchors``, one after the other, of which the first is the film's frame ``start``."""
+        parts = []
+        for anchor in anchors:
+            parts.append(self._window(anchor, photo, start))
+            start += len(anchor.rgb)
+        return reduce(_joined, parts)
+
+    def _window(self, anchor: Anchor, photo: Rgb, start: int) -> CropWindow:
         frames = slice(start, start + len(anchor.rgb))
         return crop_window(
             anchor, self.landmarks[frames], self.rest, photo, self.matrices[frames], self.rest_matrix, self.size
@@ -94,8 +106,8 @@ class Memory:
 class PocketBackend:
     """Paints what no photo holds with a small video diffusion model. Any CPU, offline, the same film for the same seed.
 
-    ``model`` is loaded with the first film where none is given. ``steps`` are the denoising steps of a window, ``size``
-    the side of a head's crop, ``coarse`` adds a pass over the whole frame for what bodies uncover.
+    ``model`` is loaded with the first film where none is given. ``num_inference_steps`` are the denoising steps of a
+    window, ``size`` the side of a head's crop, ``coarse`` adds a pass over the whole frame for what bodies uncover.
     """
 
     name = "pocket"
@@ -108,11 +120,18 @@ class PocketBackend:
         description="Moves the photo's own pixels; a small model paints mouths, lids and what was hidden. Any CPU, offline.",
     )
 
-    def __init__(self, model: Generator | None = None, steps: int = 2, size: int = 192, coarse: bool = False) -> None:
+    def __init__(
+        self, model: Generator | None = None, num_inference_steps: int = 1, size: int = 192, coarse: bool = False
+    ) -> None:
         self._model = model
-        self._steps = steps
+        self._num_inference_steps = num_inference_steps
         self._size = size
         self._coarse = coarse
+
+    @property
+    def version(self) -> str:
+        """The code's version and the packaged weights' digest."""
+        return f"{__version__}, weights {WEIGHTS['pocket'].sha256[:16]}"
 
     def generate(
         self, scene: Scene, tracks: Sequence[MotionTrack], plan: RenderPlan, progress: Progress = silent
@@ -121,42 +140,52 @@ class PocketBackend:
         film = _Film.of(scene, tracks, plan, self._size, self._coarse)
         memories: list[Memory | None] = [None] * len(film.views)
         done = 0
-        for anchor in _windows(scene, tracks, plan, progress):
-            canvas = anchor.rgb.copy()
+        for anchors in _windows(scene, tracks, plan, progress):
+            canvases = [anchor.rgb.copy() for anchor in anchors]
             for k, view in enumerate(film.views):
-                memories[k] = self._repaint(film, view, anchor, canvas, done, memories[k])
-            for first in range(0, len(canvas), plan.window):
-                part = slice(first, first + plan.window)
-                shown = _part(anchor, part)
-                for _ in shown.rgb:
-                    done += 1
-                    progress(StageEvent("generate", done, plan.num_frames))
-                yield Frames(canvas[part], plan.fps, done - len(shown.rgb), shown)
+                progress(StageEvent("generate", done, plan.num_frames))
+                memories[k] = self._repaint(film, view, anchors, canvases, done, memories[k])
+            while anchors:  # what is handed on is not held here as well
+                anchor, canvas = anchors.pop(0), canvases.pop(0)
+                for first in range(0, len(canvas), plan.window):
+                    part = slice(first, first + plan.window)
+                    shown = _part(anchor, part)
+                    for _ in shown.rgb:
+                        done += 1
+                        progress(StageEvent("generate", done, plan.num_frames))
+                    yield Frames(canvas[part], plan.fps, done - len(shown.rgb), shown)
 
     def _repaint(
-        self, film: _Film, view: View, anchor: Anchor, canvas: RgbStack, start: int, memory: Memory | None
+        self,
+        film: _Film,
+        view: View,
+        anchors: Sequence[Anchor],
+        canvases: Sequence[RgbStack],
+        start: int,
+        memory: Memory | None,
     ) -> Memory:
-        """Makes one view of the frames of ``anchor`` from film frame ``start`` on, and puts it onto ``canvas``."""
-        window = view.window(anchor, film.photo, start)
-        if film.moves(view, anchor, start):
+        """Makes one view of the frames of ``anchors`` from film frame ``start`` on, and puts it onto ``canvases``."""
+        window = view.window(anchors, film.photo, start)
+        if any(film.moves(view, anchor, start + at) for anchor, at in zip(anchors, _starts(anchors), strict=True)):
             told, known = window, None
             if memory is not None:
                 told, known = _joined(memory.window, window), memory.made
             skip = told.num_frames - window.num_frames
-            made = self._loaded().generate(told, known, film.plan.seed, start - skip, self._steps)[skip:]
-            for k in range(window.num_frames):
-                weight = film.weight(view, anchor, k, start + k)
-                change = film.change(view, window, made[k], k, start + k) * weight
-                paste(canvas[k], anchor, k, film.photo, change, window.anchor[k], view.matrices[start + k])
+            made = self._loaded().generate(told, known, film.plan.seed, start - skip, self._num_inference_steps)[skip:]
+            for anchor, canvas, at in zip(anchors, canvases, _starts(anchors), strict=True):
+                for k in range(len(canvas)):
+                    n, frame = at + k, start + at + k  # in the window, in the film
+                    change = film.change(view, window, made[n], n, frame) * film.weight(view, anchor, k, frame)
+                    paste(canvas[k], anchor, k, film.photo, change, window.anchor[n], view.matrices[frame])
         else:
             made = window.anchor
         return Memory(_frames_of(window, slice(-OVERLAP, None)), made[-OVERLAP:])
 
     def _loaded(self) -> Generator:
         if self._model is None:
-            from photoplay.generation.backends.pocket.model import PocketModel
+            from photoplay.generation.backends.pocket.model import packaged_model
 
-            self._model = PocketModel.load()
+            self._model = packaged_model()
         return self._model
 
 
@@ -219,7 +248,9 @@ class _Film:
         return face_change(made, window.anchor[k], window.confidence[k], window.labels[k], window.landmarks[k], own)
 
 
-def _windows(scene: Scene, tracks: Sequence[MotionTrack], plan: RenderPlan, progress: Progress) -> Iterator[Anchor]:
+def _windows(
+    scene: Scene, tracks: Sequence[MotionTrack], plan: RenderPlan, progress: Progress
+) -> Iterator[list[Anchor]]:
     """Anchor frames as the model wants them: WINDOW at first, then as many new ones as an overlapping window has.
 
     ``progress`` hears of every anchor frame, so that it can stop there, but frames count when they are finished.
@@ -233,12 +264,11 @@ def _windows(scene: Scene, tracks: Sequence[MotionTrack], plan: RenderPlan, prog
     for anchor in render(scene, tracks, replace(plan, window=RENDERED), ask):
         held.append(anchor)
         if RENDERED * len(held) == wanted:
-            whole = _stacked(held)
-            held.clear()
-            yield whole
+            yield held
+            held = []
             wanted, finished = WINDOW - OVERLAP, finished + wanted
     if held:
-        yield _stacked(held)
+        yield held
 
 
 def _held(landmarks: LandmarkTrack, frames: int) -> LandmarkTrack:
@@ -260,8 +290,9 @@ def _whole_frame(plan: RenderPlan) -> Crop:
     return np.array([[scale, 0, shift[0]], [0, scale, shift[1]]], np.float32)
 
 
-def _stacked(parts: Sequence[Anchor]) -> Anchor:
-    return Anchor(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Anchor)))
+def _starts(parts: Sequence[Anchor]) -> list[int]:
+    """Where each part begins in all of them."""
+    return [sum(len(part.rgb) for part in parts[:number]) for number in range(len(parts))]
 
 
 def _part(anchor: Anchor, frames: slice) -> Anchor:

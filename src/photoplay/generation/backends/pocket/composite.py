@@ -20,7 +20,7 @@ from photoplay.generation.mesh import face_height, smoothstep
 from photoplay.types import Anchor, Array, Label, Landmarks, Rgb
 
 PARTS = (Label.EYE, Label.LID, Label.LASH, Label.LIP, Label.MOUTH, Label.TEETH, Label.TONGUE)
-"""What the model may repaint whole, however sure the anchor is."""
+"""What takes light and colour from the model as skin does, however the anchor drew it."""
 LID_BANDS = (
     (226, 247, 30, 29, 27, 28, 56, 190, 243, 112, 26, 22, 23, 24, 110, 25),
     (446, 467, 260, 259, 257, 258, 286, 414, 463, 341, 256, 252, 253, 254, 339, 255),
@@ -30,8 +30,10 @@ GROW, SOFT = 0.018, 0.010
 """How far the parts' mask reaches over its border, and its softness, in crop sides."""
 UNSURE = (0.06, 0.45)
 """Lack of confidence (0..1) at which the model begins to show, and from which it stands alone."""
-SHADE, SHADE_WIDTH = 0.9, 0.03
-"""Share of the change's low frequencies that sure skin takes, and what counts as low, in crop sides."""
+SHADE_WIDTH = 0.016
+"""What counts as low frequencies of the change, in crop sides: all that a sure face takes."""
+LASH_GROW, LASH_SOFT = 0.008, 0.005
+"""How far round the lash line the anchor's own drawing stays, and how softly that ends, in crop sides."""
 FADE = 0.07
 """Width of the fade to nothing along the crop's border, in crop sides."""
 WORTH = (2.0, 10.0)
@@ -77,18 +79,21 @@ def face_change(
 ) -> Change:
     """What is added to one frame's crop of a head (grey levels), and how far the anchor's detail is doubted there (0..1).
 
-    ``own`` is 1 where the pixel is this head's to paint. Unsure pixels and the parts take the whole change, sure skin only
-    its low frequencies: the light on it.
+    ``own`` is 1 where the pixel is this head's to paint. Unsure pixels take the whole change, the rest of the face its low
+    frequencies alone: the light on it. A few-step prediction is the mean of what may be, which is blurred wherever detail
+    cannot be known; so the lash line, too, keeps the anchor's edge.
     """
     size = len(labels)
     residual = made.astype(np.float32) - anchor
-    unsure = _unsure(confidence)
-    mask = np.maximum(unsure, part_mask(labels, landmarks))
-    skin = (labels == Label.SKIN).astype(np.float32) * (1 - mask)
+    free = 1 - _lashes(labels)
+    unsure = _unsure(confidence) * free
+    face = np.maximum((labels == Label.SKIN).astype(np.float32), np.maximum(unsure, part_mask(labels, landmarks)))
+    low = _shade(residual, face * free)
     weight = own * border_fade(size)
     change: Array = np.empty((size, size, 4), np.float32)
-    change[..., :3] = (mask * weight)[..., None] * residual
-    change[..., :3] += (SHADE * skin * weight)[..., None] * _shade(residual, skin)
+    change[..., :3] = (face * weight)[..., None] * low + (unsure * weight)[..., None] * (
+        residual - face[..., None] * low
+    )
     change[..., 3] = _doubt(residual, unsure) * weight
     return change
 
@@ -172,13 +177,21 @@ def _gate(
     return np.asarray(gate * smoothstep(*INWARDS, _blur(gate, UNLIKE_WIDTH)), np.float32)
 
 
-def _shade(residual: Float32[Array, "s s 3"], skin: Float32[Array, "s s"]) -> Float32[Array, "s s 3"]:
-    """The low frequencies of ``residual`` on the skin alone, found at a quarter of the size."""
-    size = len(skin)
+def _lashes(labels: UInt8[Array, "s s"]) -> Float32[Array, "s s"]:
+    """The lash line that the anchor drew, a little grown and soft: 0..1."""
+    size = len(labels)
+    reach = max(1, round(LASH_GROW * size))
+    line = cv2.dilate((labels == Label.LASH).astype(np.float32), np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
+    return np.asarray(_blur(line, LASH_SOFT * size), np.float32)
+
+
+def _shade(residual: Float32[Array, "s s 3"], face: Float32[Array, "s s"]) -> Float32[Array, "s s 3"]:
+    """The low frequencies of ``residual`` on the face alone, found at half the size."""
+    size = len(face)
     weighed: Array = np.empty((size, size, 4), np.float32)
-    weighed[..., :3], weighed[..., 3] = residual * skin[..., None], skin
-    small = cv2.resize(weighed, (size // 4, size // 4), interpolation=cv2.INTER_AREA)
-    small = _blur(small, SHADE_WIDTH * size / 4)
+    weighed[..., :3], weighed[..., 3] = residual * face[..., None], face
+    small = cv2.resize(weighed, (size // 2, size // 2), interpolation=cv2.INTER_AREA)
+    small = _blur(small, SHADE_WIDTH * size / 2)
     low = small[..., :3] / np.maximum(small[..., 3:], 0.05)
     return np.asarray(cv2.resize(low, (size, size), interpolation=cv2.INTER_LINEAR), np.float32)
 

@@ -7,12 +7,16 @@ inputs here and nowhere else.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Float32, UInt8
 
 from photoplay.generation.backends.pocket.guide import guide_planes, rest_planes
 from photoplay.types import Array, Label, Landmarks, LandmarkTrack, Rgb, RgbStack
+
+Known: TypeAlias = UInt8[Array, "k h w 3"]
+"""The first frames of a window, where they were already made."""
 
 LATENT_SCALE = 0.25
 """Latents are the residual to the anchor over this: about unit size where the anchor is wrong, 0 where it is right."""

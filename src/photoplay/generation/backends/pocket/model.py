@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -12,15 +13,16 @@ from jaxtyping import Float32
 from photoplay import weights
 from photoplay.errors import UnavailableError
 from photoplay.generation.backends.pocket import conditioning
-from photoplay.generation.backends.pocket.conditioning import CropWindow
+from photoplay.generation.backends.pocket.conditioning import CropWindow, Known
 from photoplay.generation.backends.pocket.config import STRIDE, PocketConfig
 from photoplay.generation.backends.pocket.sampler import frame_noise, sample_flow, sigma_schedule
-from photoplay.generation.backends.pocket.weights_file import read_config
+from photoplay.generation.backends.pocket.weights_file import GRAPHS, graph_paths, read_config
 from photoplay.types import Array, RgbStack
 
 WEIGHT = "pocket"
-"""The packaged network's name in :data:`photoplay.weights.WEIGHTS`; its graphs' names follow it."""
-GRAPHS = ("read", "denoise")
+"""The packaged network in :data:`photoplay.weights.WEIGHTS`; its graphs are ``pocket_read`` and ``pocket_denoise``."""
+LENGTH = 24
+"""Shorter windows are filled up to so many frames with their last one: graphs are compiled for one length only."""
 UNGUIDED = ("label_", "normal_", "rest_normal_", "face_")
 """Beginnings of the planes that tell the geometry: zeroed without ``guide``."""
 
@@ -63,9 +65,9 @@ class PocketModel:
             UnavailableError: ``weight_missing``, ``weight_altered``, ``pocket_version``, or ``torch_missing`` where a file
                 has no graphs and PyTorch is not installed.
         """
-        path = _packaged() if path is None else path
+        path = packaged() if path is None else path
         config = read_config(path)
-        if all(path.with_name(f"{name}.xml").is_file() for name in GRAPHS):
+        if all(graph.is_file() for graph in graph_paths(path).values()):
             from photoplay.generation.backends.pocket.openvino_runner import OpenVinoRunner
 
             return cls(OpenVinoRunner(path), config)
@@ -83,12 +85,15 @@ class PocketModel:
         """The same network, not told the geometry (``guide``) or not shown the photo's crop (``reference``)."""
         return replace(self, guide=self.guide and not guide, reference=self.reference and not reference)
 
-    def generate(self, window: CropWindow, known: RgbStack | None, seed: int, start: int, steps: int) -> RgbStack:
+    def generate(
+        self, window: CropWindow, known: Known | None, seed: int, start: int, num_inference_steps: int
+    ) -> RgbStack:
         """The crop's frames [f, s, s, 3]: ``known`` [k, s, s, 3], already made, first and unchanged, then new ones.
 
         ``start`` is the film's index of the window's first frame: overlapping windows of one film draw the same noise.
         Same arguments, same frames.
         """
+        asked, window = window.num_frames, _filled(window)
         config, count, size = self.config, window.num_frames, window.size
         if size % STRIDE:
             raise ValueError(f"a crop's side must be divisible by {STRIDE}")
@@ -102,15 +107,45 @@ class PocketModel:
         read = self.runner.read(_batch(planes), _batch(_previous_planes(known, count, size)), _batch(photo))
         noise = frame_noise(seed, start, count, size, config.noise_correlation).transpose(1, 0, 2, 3)
 
-        def denoise(latents: Array, sigma: float) -> Array:
-            return self.runner.denoise(_batch(latents[0]), sigma, read)
+        truth = None if known is None else conditioning.to_latents(known, window.anchor[: len(known)]).swapaxes(0, 1)
 
-        made = sample_flow(denoise, _batch(noise), sigma_schedule(steps))[0]
-        frames = conditioning.to_frames(np.ascontiguousarray(made.transpose(1, 0, 2, 3)), window.anchor)
+        def denoise(latents: Array, sigma: float) -> Array:
+            clean = self.runner.denoise(_batch(latents[0]), sigma, read)
+            if truth is not None:  # what is known takes its own path through the noise, as in training
+                clean[0, :, : truth.shape[1]] = truth
+            return clean
+
+        made = sample_flow(denoise, _batch(noise), sigma_schedule(num_inference_steps))[0]
+        frames = conditioning.to_frames(np.ascontiguousarray(made.transpose(1, 0, 2, 3)), window.anchor)[:asked]
         return frames if known is None else np.concatenate([known, frames[len(known) :]])
 
 
-def _packaged() -> Path:
+@cache
+def packaged_model() -> PocketModel:
+    """:meth:`PocketModel.load` of the packaged weights, once a process: its graphs stay compiled from film to film."""
+    return PocketModel.load()
+
+
+def _filled(window: CropWindow) -> CropWindow:
+    """The window with its last frame repeated up to ``LENGTH`` frames."""
+    missing = LENGTH - window.num_frames
+    if missing <= 0:
+        return window
+
+    def fill(frames: Array) -> Array:
+        return np.concatenate([frames, np.repeat(frames[-1:], missing, axis=0)])
+
+    return replace(
+        window,
+        anchor=fill(window.anchor),
+        confidence=fill(window.confidence),
+        labels=fill(window.labels),
+        landmarks=fill(window.landmarks),
+    )
+
+
+def packaged() -> Path:
+    """The packaged weights file, checked with its graphs. Raises as :meth:`PocketModel.load`."""
     if WEIGHT not in weights.WEIGHTS:
         raise UnavailableError(
             "weight_missing", "This version of photoplay has no pocket weights.", "Install photoplay's release package."
@@ -120,7 +155,7 @@ def _packaged() -> Path:
     return weights.find(WEIGHT)
 
 
-def _previous_planes(known: RgbStack | None, count: int, size: int) -> Float32[Array, "4 n s s"]:
+def _previous_planes(known: Known | None, count: int, size: int) -> Float32[Array, "4 n s s"]:
     """PREVIOUS_PLANES of a window whose first frames are ``known``."""
     planes = np.zeros((4, count, size, size), np.float32)
     if known is not None:

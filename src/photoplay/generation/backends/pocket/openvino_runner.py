@@ -1,13 +1,14 @@
 """Runs the pocket network's exported graphs with OpenVINO: bfloat16 where the processor has it, float32 elsewhere.
 
-The graphs are ``read.xml`` and ``denoise.xml`` (see :mod:`photoplay.training.graphs`); their constants are byte ranges of
-the ``.safetensors`` file beside them, so the weights are shipped once.
+The graphs of ``NAME.safetensors`` are ``NAME.read.xml`` and ``NAME.denoise.xml`` (see :mod:`photoplay.training.graphs`);
+their constants are byte ranges of that file, so the weights are shipped once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from jaxtyping import Float32
 
 from photoplay.device import usable_cores
 from photoplay.errors import UnavailableError
-from photoplay.generation.backends.pocket.model import GRAPHS
+from photoplay.generation.backends.pocket.weights_file import graph_paths
 from photoplay.types import Array
 
 
@@ -31,7 +32,7 @@ class OpenVinoRunner:
         Raises:
             UnavailableError: ``weight_missing``: a graph is not there.
         """
-        files = {name: path.with_name(f"{name}.xml") for name in GRAPHS}
+        files = graph_paths(path)
         if not all(file.is_file() for file in (path, *files.values())):
             raise UnavailableError(
                 "weight_missing", "The pocket model's files are not all there.", "Reinstall photoplay."
@@ -42,6 +43,7 @@ class OpenVinoRunner:
         if precision:
             self._options["INFERENCE_PRECISION_HINT"] = precision
         self._compiled: dict[tuple[str, tuple[tuple[int, ...], ...]], Any] = {}
+        self._lock = Lock()
 
     def read(
         self,
@@ -60,10 +62,15 @@ class OpenVinoRunner:
 
     def _run(self, name: str, inputs: Sequence[Array]) -> tuple[Array, ...]:
         key = (name, tuple(array.shape for array in inputs))
-        if key not in self._compiled:
-            core = openvino.Core()
-            model = core.read_model(self._graphs[name], openvino.Tensor(self._weights))
-            model.reshape({place: list(array.shape) for place, array in enumerate(inputs)})
-            self._compiled[key] = core.compile_model(model, "CPU", self._options)
-        made = self._compiled[key]([np.ascontiguousarray(array) for array in inputs], share_inputs=True)
+        with self._lock:
+            if key not in self._compiled:
+                self._compiled[key] = self._compile(name, inputs)
+        request = self._compiled[key].create_infer_request()  # one for each call: a request is not for several threads
+        made = request.infer([np.ascontiguousarray(array) for array in inputs], share_inputs=True)
         return tuple(np.array(made[place]) for place in range(len(made)))
+
+    def _compile(self, name: str, inputs: Sequence[Array]) -> Any:
+        core = openvino.Core()
+        model = core.read_model(self._graphs[name], openvino.Tensor(self._weights))
+        model.reshape({place: list(array.shape) for place, array in enumerate(inputs)})
+        return core.compile_model(model, "CPU", self._options)

@@ -16,11 +16,11 @@ Latents = TypeVar("Latents", bound=Any)
 """An array or tensor of any shape: only arithmetic is done on it."""
 
 
-def sigma_schedule(steps: int) -> tuple[float, ...]:
-    """``steps + 1`` evenly spaced noise levels from 1 (noise) down to 0 (clean)."""
-    if steps < 1:
+def sigma_schedule(num_inference_steps: int) -> tuple[float, ...]:
+    """``num_inference_steps + 1`` evenly spaced noise levels from 1 (noise) down to 0 (clean)."""
+    if num_inference_steps < 1:
         raise ValueError("at least one step")
-    return tuple(1 - step / steps for step in range(steps + 1))
+    return tuple(1 - step / num_inference_steps for step in range(num_inference_steps + 1))
 
 
 def sample_flow(

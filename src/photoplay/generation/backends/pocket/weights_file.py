@@ -11,6 +11,8 @@ from photoplay.errors import UnavailableError
 from photoplay.generation.backends.pocket.config import PocketConfig
 
 FORMAT = "photoplay-pocket-1"
+GRAPHS = ("read", "denoise")
+"""The network as two graphs: what is done once for a window, and what is done in every denoising step."""
 EXTRA = "graph."
 """Beginning of the names of tensors that only the exported graphs use."""
 
@@ -39,6 +41,11 @@ def read_config(path: Path) -> PocketConfig:
     if not known:
         raise _unknown_version()
     return config
+
+
+def graph_paths(path: Path) -> dict[str, Path]:
+    """Where the exported graphs of the weights file ``path`` lie."""
+    return {name: path.with_name(f"{path.stem}.{name}.xml") for name in GRAPHS}
 
 
 def metadata(config: PocketConfig) -> dict[str, str]:
