@@ -55,7 +55,8 @@ def render_clip(head: HeadModel, seed: int, num_frames: int = 8, size: int = 320
     lights, camera, access = draw_lights(glow), draw_camera(stand, size), measure_access(sitter)
     background, film = backgrounds.draw_background(room, size, size), sensor.draw_camera(develop)
     movement = draw_movement(move, num_frames)
-    pictures, marks, labels, poses = [], [], [], []
+    pictures: list[Rgb] = []
+    marks, labels, poses = [], [], []
     for shapes, turn, shift, gaze in zip(
         movement.blendshapes, movement.head, movement.shift, movement.gaze, strict=True
     ):

@@ -160,7 +160,7 @@ class PocketBackend:
         film: _Film,
         view: View,
         anchors: Sequence[Anchor],
-        canvases: Sequence[RgbStack],
+        canvases: Sequence[UInt8[Array, "_ h w 3"]],
         start: int,
         memory: Memory | None,
     ) -> Memory:

@@ -19,7 +19,7 @@ from photoplay.generation.backends.pocket.crops import Crop, scale_of
 from photoplay.generation.mesh import face_height, smoothstep
 from photoplay.types import Anchor, Array, Label, Landmarks, Rgb
 
-PARTS = (Label.EYE, Label.LID, Label.LASH, Label.LIP, Label.MOUTH, Label.TEETH, Label.TONGUE)
+PARTS = (Label.EYE, Label.LID, Label.LASH, Label.LIP)
 """What takes light and colour from the model as skin does, however the anchor drew it."""
 LID_BANDS = (
     (226, 247, 30, 29, 27, 28, 56, 190, 243, 112, 26, 22, 23, 24, 110, 25),
@@ -28,12 +28,16 @@ LID_BANDS = (
 """Rings of landmarks round each eye: from above the lid's crease to below the lower lid."""
 GROW, SOFT = 0.018, 0.010
 """How far the parts' mask reaches over its border, and its softness, in crop sides."""
-UNSURE = (0.06, 0.45)
+UNSURE = (0.4, 0.85)
 """Lack of confidence (0..1) at which the model begins to show, and from which it stands alone."""
-SHADE_WIDTH = 0.016
+SHADE_WIDTH = 0.026
 """What counts as low frequencies of the change, in crop sides: all that a sure face takes."""
-LASH_GROW, LASH_SOFT = 0.008, 0.005
-"""How far round the lash line the anchor's own drawing stays, and how softly that ends, in crop sides."""
+DRAWN = (Label.LASH,)
+INSIDE = (Label.MOUTH, Label.TEETH, Label.TONGUE)
+"""What stays the anchor's drawing: the lash line's edge, and the inside of a mouth as it is. The packaged model makes
+greyish teeth of barely opened mouths, where the drawn ones are clean (docs/experiments.md)."""
+DRAWN_GROW, DRAWN_SOFT = 0.008, 0.005
+"""How far round a drawing it stays, and how softly that ends, in crop sides."""
 FADE = 0.07
 """Width of the fade to nothing along the crop's border, in crop sides."""
 WORTH = (2.0, 10.0)
@@ -81,15 +85,15 @@ def face_change(
 
     ``own`` is 1 where the pixel is this head's to paint. Unsure pixels take the whole change, the rest of the face its low
     frequencies alone: the light on it. A few-step prediction is the mean of what may be, which is blurred wherever detail
-    cannot be known; so the lash line, too, keeps the anchor's edge.
+    cannot be known; so the lash line keeps the anchor's edge, and the inside of a mouth stays as it was drawn.
     """
     size = len(labels)
     residual = made.astype(np.float32) - anchor
-    free = 1 - _lashes(labels)
+    free = 1 - _drawn(labels, DRAWN)
     unsure = _unsure(confidence) * free
     face = np.maximum((labels == Label.SKIN).astype(np.float32), np.maximum(unsure, part_mask(labels, landmarks)))
     low = _shade(residual, face * free)
-    weight = own * border_fade(size)
+    weight = own * border_fade(size) * (1 - _drawn(labels, INSIDE))
     change: Array = np.empty((size, size, 4), np.float32)
     change[..., :3] = (face * weight)[..., None] * low + (unsure * weight)[..., None] * (
         residual - face[..., None] * low
@@ -177,12 +181,12 @@ def _gate(
     return np.asarray(gate * smoothstep(*INWARDS, _blur(gate, UNLIKE_WIDTH)), np.float32)
 
 
-def _lashes(labels: UInt8[Array, "s s"]) -> Float32[Array, "s s"]:
-    """The lash line that the anchor drew, a little grown and soft: 0..1."""
+def _drawn(labels: UInt8[Array, "s s"], which: Sequence[Label]) -> Float32[Array, "s s"]:
+    """What the anchor drew of these labels, a little grown and soft: 0..1."""
     size = len(labels)
-    reach = max(1, round(LASH_GROW * size))
-    line = cv2.dilate((labels == Label.LASH).astype(np.float32), np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
-    return np.asarray(_blur(line, LASH_SOFT * size), np.float32)
+    reach = max(1, round(DRAWN_GROW * size))
+    mask = cv2.dilate(np.isin(labels, which).astype(np.float32), np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
+    return np.asarray(_blur(mask, DRAWN_SOFT * size), np.float32)
 
 
 def _shade(residual: Float32[Array, "s s 3"], face: Float32[Array, "s s"]) -> Float32[Array, "s s 3"]:

@@ -21,6 +21,8 @@ from photoplay.types import Array, RgbStack
 
 WEIGHT = "pocket"
 """The packaged network in :data:`photoplay.weights.WEIGHTS`; its graphs are ``pocket_read`` and ``pocket_denoise``."""
+FADE = 12
+"""Frames over which a window turns from going on where the last one ended to what it says itself."""
 LENGTH = 24
 """Shorter windows are filled up to so many frames with their last one: graphs are compiled for one length only."""
 UNGUIDED = ("label_", "normal_", "rest_normal_", "face_")
@@ -48,12 +50,15 @@ class Runner(Protocol):
 @dataclass(frozen=True)
 class PocketModel:
     """A network that is ready to make frames. ``guide`` and ``reference`` False (ablations) hide the face's geometry or the
-    photo's own crop from it."""
+    photo's own crop from it; ``previous`` True shows it the frames that are already made. That is not the default: the
+    packaged weights learnt from windows of eight frames, and told of eight known ones in 24 they jump where a window
+    begins (0.10 grey levels a frame over the seam against 0.03; docs/experiments.md)."""
 
     runner: Runner
     config: PocketConfig
     guide: bool = True
     reference: bool = True
+    previous: bool = False
 
     @classmethod
     def load(cls, path: Path | None = None) -> PocketModel:
@@ -99,25 +104,40 @@ class PocketModel:
             raise ValueError(f"a crop's side must be divisible by {STRIDE}")
         planes = conditioning.cond_planes(window).transpose(1, 0, 2, 3)
         if not self.guide:
-            told = np.array([not name.startswith(UNGUIDED) for name in config.cond_planes], np.float32)
-            planes = planes * told[:, None, None, None]
+            kept = np.array([not name.startswith(UNGUIDED) for name in config.cond_planes], np.float32)
+            planes = planes * kept[:, None, None, None]
         photo = conditioning.reference_planes(window)
         if not self.reference:
             photo = np.zeros_like(photo)
-        read = self.runner.read(_batch(planes), _batch(_previous_planes(known, count, size)), _batch(photo))
+        read = self.runner.read(
+            _batch(planes), _batch(_previous_planes(known if self.previous else None, count, size)), _batch(photo)
+        )
         noise = frame_noise(seed, start, count, size, config.noise_correlation).transpose(1, 0, 2, 3)
 
         truth = None if known is None else conditioning.to_latents(known, window.anchor[: len(known)]).swapaxes(0, 1)
 
         def denoise(latents: Array, sigma: float) -> Array:
             clean = self.runner.denoise(_batch(latents[0]), sigma, read)
-            if truth is not None:  # what is known takes its own path through the noise, as in training
-                clean[0, :, : truth.shape[1]] = truth
+            if truth is not None:
+                _go_on_from(clean[0], truth)
             return clean
 
         made = sample_flow(denoise, _batch(noise), sigma_schedule(num_inference_steps))[0]
         frames = conditioning.to_frames(np.ascontiguousarray(made.transpose(1, 0, 2, 3)), window.anchor)[:asked]
         return frames if known is None else np.concatenate([known, frames[len(known) :]])
+
+
+def _go_on_from(clean: Float32[Array, "3 f s s"], truth: Float32[Array, "3 k s s"]) -> None:
+    """Puts the known frames' latents in their place: they take their own path through the noise, as in training.
+
+    What the network would have made of the last of them differs a little, and so would everything after it: that
+    difference is carried over and fades out, so that nothing jumps where a window begins.
+    """
+    known, frames = truth.shape[1], clean.shape[1]
+    offset = truth[:, -1] - clean[:, known - 1]
+    clean[:, :known] = truth
+    for frame in range(known, min(known + FADE, frames)):
+        clean[:, frame] += offset * np.float32(1 - (frame - known + 1) / (FADE + 1))
 
 
 @cache
