@@ -14,7 +14,7 @@ from photoplay.training.synthetic.head import HeadModel
 from photoplay.training.synthetic.motion import draw_movement
 from photoplay.training.synthetic.shading import draw_lights, measure_access, shade
 from photoplay.training.synthetic.sitter import seat
-from photoplay.types import Array, HeadPose
+from photoplay.types import Array, HeadPose, Rgb
 
 
 @dataclass(frozen=True)
