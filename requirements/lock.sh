@@ -27,5 +27,13 @@ python3 -m pip download --quiet --no-deps --dest "$folder" torch==2.13.0
 for wheel in "$folder"/*+cpu*.whl; do
   [ -e "$wheel" ] || continue
   printf 'torch==2.13.0+cpu --hash=sha256:%s\n' "$(sha256sum "$wheel" | cut -d ' ' -f 1)" > requirements/torch-cpu.txt
+  python3 - <<'PYTHON'
+import re
+from pathlib import Path
+
+blocks = re.findall(r"^\S.*(?:\n .*)*", Path("requirements/torch.txt").read_text(), flags=re.M)
+with Path("requirements/torch-cpu.txt").open("a") as cpu:
+    cpu.writelines(b + "\n" for b in blocks if not re.match(r"torch==|cuda-|nvidia-|triton", b))
+PYTHON
 done
 rm -r "$folder"

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from photoplay.errors import InputError
+from photoplay.generation.backends.pocket.torch_runner import save
 from photoplay.training.batches import Batches, Library, to_torch
 from photoplay.training.config import OptimConfig, Recipe
 from photoplay.training.logs import read_log
@@ -119,3 +120,14 @@ def test_the_rate_warms_up_and_falls():
 def test_a_run_without_a_checkpoint_cannot_be_resumed(tmp_path):
     with pytest.raises(InputError):
         resume(tmp_path)
+
+
+def test_a_run_starts_from_a_weights_file(tmp_path):
+    folder = toys.dataset(tmp_path / "set")
+    first = Trainer(recipe(folder, 1), tmp_path / "first")
+    torch.nn.init.constant_(first.network.out.bias, 0.25)
+    save(tmp_path / "start.safetensors", first.network)
+    other = recipe(folder, 1, weights=tmp_path / "start.safetensors").model_copy(update={"network": "wide"})
+    second = Trainer(other, tmp_path / "second")
+    assert second.network.config == first.network.config
+    assert (second.network.out.bias == 0.25).all()

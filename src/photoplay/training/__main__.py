@@ -51,11 +51,15 @@ def features(
 
 
 @app.command()
-def train(run: RunFolder, recipe: RecipeName = "cpu", data: DataFolder = None, minutes: Minutes = None) -> None:
-    """Trains a network from the start."""
+def train(
+    run: RunFolder, recipe: RecipeName = "cpu", data: DataFolder = None, minutes: Minutes = None,
+    weights: Annotated[Path | None, typer.Option("--weights", help="Start from this weights file.")] = None,
+) -> None:  # fmt: skip
+    """Trains a network, from the start or from a weights file."""
     from photoplay.training.trainer import Trainer
 
-    trainer = Trainer(_changed(load_recipe(recipe), data, minutes), run)
+    chosen = _changed(load_recipe(recipe), data, minutes)
+    trainer = Trainer(chosen if weights is None else chosen.model_copy(update={"weights": weights}), run)
     with _Shown("training") as shown:
         trainer.train(lambda step, done, terms: shown(done, {"step": step, **terms}))
 

@@ -91,7 +91,8 @@ class Recipe(_Strict):
     """One training run. It ends at ``minutes`` of training (over all resumes) or at ``max_steps``, whichever is first.
 
     ``network`` is a named network or its own fields. ``device`` and ``dtype`` ``auto`` take a GPU where there is one and
-    bfloat16 where it is faster. ``features`` is the file of a trained feature pyramid, wanted where the loss uses it.
+    bfloat16 where it is faster. ``weights`` is a weights file to start from (its network counts, not ``network``), such as
+    the packaged one. ``features`` is the file of a trained feature pyramid, wanted where the loss uses it.
     """
 
     network: str | dict[str, Any] = "small"
@@ -99,6 +100,7 @@ class Recipe(_Strict):
     sigma: SigmaConfig = SigmaConfig()
     loss: LossConfig = LossConfig()
     optim: OptimConfig = OptimConfig()
+    weights: Path | None = None
     features: Path | None = None
     seed: int = 0
     minutes: Positive = 60.0

@@ -17,7 +17,7 @@ from photoplay.errors import InputError
 from photoplay.generation.backends.pocket import config as networks
 from photoplay.generation.backends.pocket.config import PocketConfig
 from photoplay.generation.backends.pocket.network import PocketNet
-from photoplay.generation.backends.pocket.torch_runner import fastest_dtype
+from photoplay.generation.backends.pocket.torch_runner import fastest_dtype, read_net
 from photoplay.training.batches import Batches, Library, TorchBatch
 from photoplay.training.checkpoints import load_checkpoint, save_checkpoint
 from photoplay.training.config import OptimConfig, Recipe
@@ -64,7 +64,8 @@ class Trainer:
         self.accelerator = _accelerator(recipe.device)
         self.device = "cpu" if self.accelerator is None else str(self.accelerator.device)
         self.rank = 0 if self.accelerator is None else int(self.accelerator.process_index)
-        self.network = PocketNet(network_config(recipe.network)).to(self.device)
+        fresh = PocketNet(network_config(recipe.network)) if recipe.weights is None else read_net(recipe.weights)
+        self.network = fresh.to(self.device)
         half = computes_in_bfloat16(recipe.dtype, self.device)
         self.worker = deepcopy(self.network).bfloat16() if half else self.network
         self.ema = Ema(self.network, recipe.optim.ema)
