@@ -6,8 +6,14 @@ import numpy as np
 import pytest
 
 from photoplay.errors import InputError
-from photoplay.generation.backends.pocket.conditioning import COND_PLANES, LATENT_SCALE, cond_planes, to_latents
-from photoplay.training.batches import GUIDE_FROM, Batches, Library, cut, place, region_weight, to_torch
+from photoplay.generation.backends.pocket.conditioning import (
+    COND_PLANES,
+    GUIDE_FROM,
+    LATENT_SCALE,
+    cond_planes,
+    to_latents,
+)
+from photoplay.training.batches import Batches, Library, cut, place, region_weight, to_torch
 from photoplay.training.config import DataConfig
 from photoplay.training.shards import Example, save_example
 from photoplay.types import Label

@@ -16,7 +16,7 @@ from jaxtyping import Float, Float16, Float32
 from torch import Tensor
 
 from photoplay.errors import InputError
-from photoplay.generation.backends.pocket.conditioning import COND_PLANES, cond_planes, reference_planes, to_latents
+from photoplay.generation.backends.pocket.conditioning import GUIDE_FROM, cond_planes, reference_planes, to_latents
 from photoplay.topology import (
     LEFT_EYE_LOWER,
     LEFT_EYE_UPPER,
@@ -31,8 +31,6 @@ from photoplay.training.shards import Example, list_examples, load_example
 from photoplay.training.sources import LICENCES
 from photoplay.types import Array, Label, LandmarkTrack
 
-GUIDE_FROM = COND_PLANES.index("label_0")
-"""Planes from here on are the guide: what our geometry says belongs there. Before them stand anchor and confidence."""
 _MOUTH = sorted({*LIPS_INNER_UPPER, *LIPS_INNER_LOWER})
 _EYES = (sorted({*RIGHT_EYE_UPPER, *RIGHT_EYE_LOWER}), sorted({*LEFT_EYE_UPPER, *LEFT_EYE_LOWER}))
 _FINE = np.isin(np.arange(256), [Label.LID, Label.EYE, Label.LASH, Label.LIP, Label.MOUTH, Label.TEETH, Label.TONGUE])

@@ -14,8 +14,9 @@ from jaxtyping import Bool, Float32
 from photoplay.errors import InputError
 from photoplay.evaluation import metrics
 from photoplay.evaluation.regions import HULLS, hull_mask
+from photoplay.generation.backends.pocket.conditioning import GUIDE_FROM
 from photoplay.generation.backends.pocket.network import PocketNet
-from photoplay.training.batches import GUIDE_FROM, TorchBatch
+from photoplay.training.batches import TorchBatch
 from photoplay.training.samples import painted, whole
 from photoplay.training.shards import Example, list_examples, load_example
 from photoplay.types import Array, RgbStack

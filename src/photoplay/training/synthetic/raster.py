@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 from jaxtyping import Float32, Int32
 
+from photoplay.generation.backends.pocket import guide_kernels
 from photoplay.training.synthetic import raster_kernels
 from photoplay.training.synthetic.sitter import Sitter
 from photoplay.types import Array
@@ -20,6 +22,7 @@ def draw(
 
 
 def vertex_normals(vertices: Float32[Array, "n 3"], triangles: Int32[Array, "t 3"]) -> Float32[Array, "n 3"]:
-    """Unit normals, the triangles' own weighted by area."""
-    normals: Array = raster_kernels.vertex_normals(vertices, triangles)
-    return normals
+    """Unit normals, the triangles' own weighted by area; out of the head, whose y is up (the guide's is down)."""
+    inwards = np.empty(vertices.shape, np.float32)
+    guide_kernels.vertex_normals(vertices, triangles, inwards)
+    return -inwards

@@ -61,23 +61,3 @@ def draw(  # type: ignore[no-untyped-def]
                 nearest[y, x] = w
                 shown[y, x] = t
     return shown, nearest
-
-
-@njit(cache=True, nogil=True)
-def vertex_normals(vertices, triangles) -> Array:  # type: ignore[no-untyped-def]
-    """Unit normals [v, 3] float32: the triangles' own, weighted by area."""
-    normals = np.zeros(vertices.shape, np.float32)
-    for t in range(triangles.shape[0]):
-        i, j, k = triangles[t, 0], triangles[t, 1], triangles[t, 2]
-        ax, ay, az = vertices[j, 0] - vertices[i, 0], vertices[j, 1] - vertices[i, 1], vertices[j, 2] - vertices[i, 2]
-        bx, by, bz = vertices[k, 0] - vertices[i, 0], vertices[k, 1] - vertices[i, 1], vertices[k, 2] - vertices[i, 2]
-        nx, ny, nz = ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
-        for v in (i, j, k):
-            normals[v, 0] += nx
-            normals[v, 1] += ny
-            normals[v, 2] += nz
-    for v in range(vertices.shape[0]):
-        length = np.sqrt(normals[v, 0] ** 2 + normals[v, 1] ** 2 + normals[v, 2] ** 2)
-        if length > 0:
-            normals[v] /= length
-    return normals

@@ -21,7 +21,7 @@ from photoplay.generation.backends.pocket.composite import (
     owned,
     paste,
 )
-from photoplay.generation.backends.pocket.conditioning import CropWindow, Known
+from photoplay.generation.backends.pocket.conditioning import PER_FRAME, CropWindow, Known
 from photoplay.generation.backends.pocket.crops import Crop, CropTrack, HeadCrops, crop_points, crop_window
 from photoplay.generation.mesh import face_height, smoothstep
 from photoplay.generation.source import frame_photo
@@ -179,7 +179,7 @@ class PocketBackend:
                     paste(canvas[k], anchor, k, film.photo, change, window.anchor[n], view.matrices[frame])
         else:
             made = window.anchor
-        return Memory(_frames_of(window, slice(-OVERLAP, None)), made[-OVERLAP:])
+        return Memory(window.each(lambda rows: rows[-OVERLAP:]), made[-OVERLAP:])
 
     def _loaded(self) -> Generator:
         if self._model is None:
@@ -299,22 +299,7 @@ def _part(anchor: Anchor, frames: slice) -> Anchor:
     return Anchor(*(getattr(anchor, field.name)[frames] for field in fields(Anchor)))
 
 
-def _frames_of(window: CropWindow, frames: slice) -> CropWindow:
-    return replace(
-        window,
-        anchor=window.anchor[frames],
-        confidence=window.confidence[frames],
-        labels=window.labels[frames],
-        landmarks=window.landmarks[frames],
-    )
-
-
 def _joined(before: CropWindow, after: CropWindow) -> CropWindow:
     """Two windows of the same view, one after the other."""
-    return replace(
-        after,
-        anchor=np.concatenate([before.anchor, after.anchor]),
-        confidence=np.concatenate([before.confidence, after.confidence]),
-        labels=np.concatenate([before.labels, after.labels]),
-        landmarks=np.concatenate([before.landmarks, after.landmarks]),
-    )
+    joined = {name: np.concatenate([getattr(before, name), getattr(after, name)]) for name in PER_FRAME}
+    return replace(after, **joined)

@@ -6,7 +6,8 @@ inputs here and nowhere else.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -32,10 +33,16 @@ COND_PLANES: tuple[str, ...] = (
 ``normal`` is the face's surface now, ``rest_normal`` the same point's surface in the photo (their difference tells how the
 light on it changed), ``face`` where on the face it is: the point's own coordinates in the photo, centred, in face heights.
 """
+GUIDE_FROM = COND_PLANES.index("label_0")
+"""From this plane on the geometry is told: what an ablation hides."""
 REFERENCE_PLANES: tuple[str, ...] = ("r", "g", "b", "normal_x", "normal_y", "normal_z", "face_x", "face_y", "face_z")
 """Names of the planes of :func:`reference_planes`."""
 PREVIOUS_PLANES: tuple[str, ...] = ("r", "g", "b", "known")
 """What was already made of a frame (colours in -1..1, 0 where unknown) and whether it is known."""
+
+
+PER_FRAME = ("anchor", "confidence", "labels", "landmarks")
+"""Fields of :class:`CropWindow` that have a row for each frame."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,10 @@ class CropWindow:
     landmarks: LandmarkTrack
     reference: Rgb
     rest_landmarks: Landmarks
+
+    def each(self, change: Callable[[Array], Array]) -> CropWindow:
+        """The same window with ``change`` made to every array that has a row for each frame."""
+        return replace(self, **{name: change(getattr(self, name)) for name in PER_FRAME})
 
     @property
     def num_frames(self) -> int:

@@ -25,8 +25,6 @@ FADE = 12
 """Frames over which a window turns from going on where the last one ended to what it says itself."""
 LENGTH = 24
 """Shorter windows are filled up to so many frames with their last one: graphs are compiled for one length only."""
-UNGUIDED = ("label_", "normal_", "rest_normal_", "face_")
-"""Beginnings of the planes that tell the geometry: zeroed without ``guide``."""
 
 
 @runtime_checkable
@@ -104,8 +102,7 @@ class PocketModel:
             raise ValueError(f"a crop's side must be divisible by {STRIDE}")
         planes = conditioning.cond_planes(window).transpose(1, 0, 2, 3)
         if not self.guide:
-            kept = np.array([not name.startswith(UNGUIDED) for name in config.cond_planes], np.float32)
-            planes = planes * kept[:, None, None, None]
+            planes[conditioning.GUIDE_FROM :] = 0
         photo = conditioning.reference_planes(window)
         if not self.reference:
             photo = np.zeros_like(photo)
@@ -152,16 +149,7 @@ def _filled(window: CropWindow) -> CropWindow:
     if missing <= 0:
         return window
 
-    def fill(frames: Array) -> Array:
-        return np.concatenate([frames, np.repeat(frames[-1:], missing, axis=0)])
-
-    return replace(
-        window,
-        anchor=fill(window.anchor),
-        confidence=fill(window.confidence),
-        labels=fill(window.labels),
-        landmarks=fill(window.landmarks),
-    )
+    return window.each(lambda rows: np.concatenate([rows, np.repeat(rows[-1:], missing, axis=0)]))
 
 
 def packaged() -> Path:
