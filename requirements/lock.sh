@@ -6,9 +6,9 @@ compile() {
   uv pip compile "$@" --generate-hashes --universal --python-version 3.11 --no-annotate --no-header --quiet
 }
 main="pyproject.toml requirements/extra.in --extra heic --extra demo --override requirements/overrides.txt"
-train="pyproject.toml --extra train --override requirements/overrides.txt"
+train="pyproject.toml --extra train --extra gpu --override requirements/overrides.txt"
 compile $main --output-file requirements/run.txt
-compile $main --extra train --group dev --constraint requirements/run.txt --override requirements/without-torch.txt \
+compile $main --extra train --extra gpu --group dev --constraint requirements/run.txt --override requirements/without-torch.txt \
   --output-file requirements/dev.txt
 # accelerate asks for torch as well, so what torch itself needs is read from a second look without the override.
 compile $train --constraint requirements/dev.txt --output-file requirements/torch.txt
@@ -33,7 +33,7 @@ from pathlib import Path
 
 blocks = re.findall(r"^\S.*(?:\n .*)*", Path("requirements/torch.txt").read_text(), flags=re.M)
 with Path("requirements/torch-cpu.txt").open("a") as cpu:
-    cpu.writelines(b + "\n" for b in blocks if not re.match(r"torch==|cuda-|nvidia-|triton", b))
+    cpu.writelines(b + "\n" for b in blocks if not re.match(r"torch==|torchvision==|cuda-|nvidia-|triton", b))
 PYTHON
 done
 rm -r "$folder"
