@@ -35,6 +35,9 @@ Box: TypeAlias = tuple[float, float, float, float]  # x0, y0, x1, y1 in pixels; 
 
 Consent: TypeAlias = Literal["self", "granted", "historical", "fictional"]
 Severity: TypeAlias = Literal["info", "warning", "blocking"]
+Mode: TypeAlias = Literal[
+    "text-to-video", "image-to-video", "multi-image-to-video", "pose-guided", "video-to-video", "audio-driven"
+]
 
 
 @dataclass(frozen=True)
@@ -234,8 +237,57 @@ class MotionTrack:
 
 
 @dataclass(frozen=True)
+class Lora:
+    """A low-rank adapter: ``file`` is a safetensors file or a name of the model store, ``weight`` multiplies it."""
+
+    file: str
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a diffusion backend shall sample. None is the backend's own default; a setting means the same everywhere.
+
+    ``model`` names one of the backend's models in the store. ``num_inference_steps`` counts denoising steps;
+    ``guidance_scale`` is classifier-free guidance's w (Ho & Salimans 2022, https://arxiv.org/abs/2207.12598; 1: off);
+    ``strength`` 0..1 is how far a source video may change (1: wholly); ``flow_shift`` is the s of
+    sigma' = s sigma / (1 + (s - 1) sigma) (Esser et al. 2024); ``conditioning_scale`` weighs the control signal.
+    ``speed``: ``exact`` (nothing that changes a pixel), ``fast`` (lossy, close) or ``preview`` (rough).
+    """
+
+    model: str = ""
+    num_inference_steps: int | None = None
+    guidance_scale: float | None = None
+    negative_prompt: str | None = None
+    strength: float | None = None
+    flow_shift: float | None = None
+    conditioning_scale: float | None = None
+    loras: tuple[Lora, ...] = ()
+    speed: Literal["exact", "fast", "preview"] = "exact"
+
+
+@dataclass(frozen=True)
+class Footage:
+    """Pictures that come in besides the photo. All are framed as the film is: ``height`` x ``width`` of its plan.
+
+    ``references`` are the people's own photos, one person each, in the order of the request (any size). ``last`` is what
+    the film shall end on. ``video`` is what it is made from, at the film's frame rate, and ``repair`` [f, h, w] says where
+    that shall be made anew (255) or stand (0).
+    """
+
+    references: tuple[Photo, ...] = ()
+    last: Rgb | None = None
+    video: RgbStack | None = None
+    repair: UInt8[Array, "f h w"] | None = None
+
+
+@dataclass(frozen=True)
 class RenderPlan:
-    """The film's frame: ``crop`` of the photo (photo-space box) shown at ``width`` x ``height``, and how many frames."""
+    """The film's frame: ``crop`` of the photo (photo-space box) shown at ``width`` x ``height``, and how many frames.
+
+    ``resume`` is a folder in which a backend may keep unfinished work (None: nowhere), so that a film that was killed goes
+    on where it was.
+    """
 
     width: int
     height: int
@@ -245,6 +297,10 @@ class RenderPlan:
     seed: int = 0
     prompt: str = ""
     window: int = 24
+    mode: Mode = "image-to-video"
+    sampling: Sampling = Sampling()
+    footage: Footage = Footage()
+    resume: Path | None = None
 
     @property
     def scale(self) -> float:
@@ -297,16 +353,6 @@ class Anchor:
 
 
 @dataclass(frozen=True)
-class Frames:
-    """A window of consecutive frames, uint8 sRGB; ``start`` is the index of its first frame in the film."""
-
-    rgb: RgbStack
-    fps: float
-    start: int = 0
-    anchor: Anchor | None = None
-
-
-@dataclass(frozen=True)
 class Audio:
     """Mono sound: float32 samples in -1..1 at ``rate`` Hz."""
 
@@ -316,15 +362,38 @@ class Audio:
 
 
 @dataclass(frozen=True)
-class Capabilities:
-    """What a backend can do. ``source_type`` is the C2PA digital source type that is true of its output."""
+class Frames:
+    """A window of consecutive frames, uint8 sRGB; ``start`` is the index of its first frame in the film.
 
-    modes: tuple[str, ...]
+    ``audio`` is the sound that a model made for these very frames."""
+
+    rgb: RgbStack
+    fps: float
+    start: int = 0
+    anchor: Anchor | None = None
+    audio: Audio | None = None
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a backend can do. ``source_type`` is the C2PA digital source type that is true of its output.
+
+    ``licence`` is that of the weights. ``extra`` names the optional extra of photoplay that it needs, ``packages`` the
+    modules to import, ``models`` its models in the store (the default first), ``gpu_memory_gb`` what the default needs.
+    ``max_seconds`` bounds a film (None: any length)."""
+
+    modes: tuple[Mode, ...]
     max_long_side: int
     max_subjects: int
     needs_gpu: bool
     source_type: Literal["compositeWithTrainedAlgorithmicMedia", "trainedAlgorithmicMedia", "algorithmicallyEnhanced"]
     description: str
+    licence: str = "Apache-2.0"
+    extra: str = ""
+    packages: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    gpu_memory_gb: float = 0.0
+    max_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -341,7 +410,7 @@ class Report:
 class Request:
     """What the user asked for. ``consent`` holds one statement per photo.
 
-    ``template`` is a name or a file; empty where the prompt shall choose one. ``who`` is ``all`` (every face that can be
+    ``template`` is a name or a file; empty where the prompt shall choose one, or in text-to-video. ``who`` is ``all`` (every face that can be
     animated) or ``main`` (the largest face). ``category`` is the template's, for the gates of admission.
     """
 
@@ -360,6 +429,8 @@ class Request:
     who: Literal["all", "main"] = "all"
     backend: str = "pocket"
     codec: Literal["h264", "av1"] = "h264"
+    mode: Mode = "image-to-video"
+    sampling: Sampling = Sampling()
 
 
 _GATE_KEY = object()  # held by photoplay.safety alone: nothing else may make an Admitted or a Clip

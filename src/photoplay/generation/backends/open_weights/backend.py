@@ -1,0 +1,158 @@
+"""The way from a request to frames that all open-weight backends share; a family's adapter only says how it is told."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, ClassVar
+
+import numpy as np
+
+from photoplay.errors import RequestError
+from photoplay.generation.anchors import render
+from photoplay.generation.backends.open_weights.native import (
+    ClipInputs,
+    Grid,
+    NativePlan,
+    Span,
+    clip_plan,
+    joined,
+    plan_native,
+    resample,
+)
+from photoplay.types import (
+    Audio,
+    Capabilities,
+    Frames,
+    Mode,
+    MotionTrack,
+    Progress,
+    RenderPlan,
+    RgbStack,
+    Sampling,
+    Scene,
+    silent,
+)
+from photoplay.version import __version__
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What :class:`photoplay.types.Sampling` leaves open: the settings that a model's authors recommend."""
+
+    num_inference_steps: int = 30
+    guidance_scale: float = 5.0
+    negative_prompt: str = ""
+    strength: float = 1.0
+    flow_shift: float | None = None
+    conditioning_scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a clip became: new frames from native frame ``start`` on, and the sound that belongs to them, if any."""
+
+    start: int
+    rgb: RgbStack
+    audio: Audio | None = None
+
+
+class OpenWeightsBackend(ABC):
+    """A model family through diffusers.
+
+    ``pipelines`` names for each mode the diffusers pipeline that serves it; ``keeps`` the modes whose film is the photo's
+    own pixels where the anchor trusts them, so that the model's frames are composited onto it.
+    """
+
+    name: ClassVar[str]
+    capabilities: ClassVar[Capabilities]
+    pipelines: ClassVar[Mapping[Mode, str]]
+    defaults: ClassVar[Defaults]
+    keeps: ClassVar[frozenset[Mode]] = frozenset()
+    grid: Grid
+
+    def __init__(self, grid: Grid | None = None) -> None:
+        if grid is not None:
+            self.grid = grid
+
+    @property
+    def version(self) -> str:
+        """The versions of photoplay and of the packages that compute the frames; the model is named by the request."""
+        found = [f"{package} {_installed(package)}" for package in ("diffusers", "torch")]
+        return ", ".join([__version__, *found])
+
+    @abstractmethod
+    def condition(self, pipe: Any, clip: ClipInputs) -> dict[str, Any]:
+        """The arguments of the pipeline's call that tell it what to make: all but the prompt, size, length and sampling."""
+
+    def generate(
+        self, scene: Scene, tracks: Sequence[MotionTrack], plan: RenderPlan, progress: Progress = silent
+    ) -> Iterator[Frames]:
+        """Yields consecutive windows of at most ``plan.window`` frames, ``plan.num_frames`` in all.
+
+        Raises:
+            RequestError: ``mode_unsupported``.   UnavailableError: a package or the model is missing, or it does not fit.
+        """
+        from photoplay.generation.backends.open_weights.output import finish
+
+        if plan.mode not in self.pipelines:
+            raise RequestError(
+                "mode_unsupported",
+                f"The backend “{self.name}” cannot make {plan.mode} films.",
+                f"It makes {', '.join(self.pipelines)}; `photoplay backends` shows what the others make.",
+            )
+        native = plan_native(plan, self.grid)
+        made = self.clips(scene, tracks, plan, native, progress)
+        yield from finish(made, scene, tracks, plan, native, plan.mode in self.keeps)
+
+    def clips(
+        self, scene: Scene, tracks: Sequence[MotionTrack], plan: RenderPlan, native: NativePlan, progress: Progress
+    ) -> Iterator[Made]:
+        """Makes one clip after the other, each going on from the last frames of the one before."""
+        from photoplay.generation.backends.open_weights.chain import go_on
+        from photoplay.generation.backends.open_weights.loading import load_pipeline
+        from photoplay.generation.backends.open_weights.sampling import denoise
+
+        sampling = self.resolved(plan.sampling)
+        pipe = load_pipeline(self.pipelines[plan.mode], sampling)
+        known = np.zeros((0, native.height, native.width, 3), np.uint8)
+        for span in native.spans:
+            clip = self.inputs(scene, tracks, plan, native, span, known)
+            call = self.condition(pipe, clip)
+            frames, audio = denoise(pipe, call, clip, sampling, progress)
+            frames = go_on(known, frames)
+            known = frames[len(frames) - self.grid.overlap :] if len(frames) > self.grid.overlap else frames
+            yield Made(span.start + span.known, frames[span.known :], audio)
+
+    def resolved(self, sampling: Sampling) -> Sampling:
+        """The sampling settings with this backend's defaults in place of what was left open."""
+        filled = {
+            name: default
+            for name, default in vars(self.defaults).items()
+            if getattr(sampling, name) is None and default is not None
+        }
+        return replace(sampling, model=sampling.model or self.capabilities.models[0], **filled)
+
+    def inputs(
+        self,
+        scene: Scene,
+        tracks: Sequence[MotionTrack],
+        plan: RenderPlan,
+        native: NativePlan,
+        span: Span,
+        known: RgbStack,
+    ) -> ClipInputs:
+        """What one clip is made from: tracks, anchor and footage at the model's size and rate."""
+        own = clip_plan(plan, native, span)
+        moved = tuple(resample(track, native.fps, span.start, span.frames) for track in tracks)
+        anchor = joined(list(render(scene, moved, own))) if moved else None
+        return ClipInputs(scene, moved, own, plan, span, anchor, known[len(known) - span.known :])
+
+
+def _installed(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "missing"
