@@ -13,7 +13,8 @@ from typing import TypeAlias, get_args
 
 from photoplay.errors import ConsentError, PhotoplayError, RefusedError, RequestError
 from photoplay.safety.prompts import check_prompt
-from photoplay.types import _GATE_KEY, Admitted, Consent, Request
+from photoplay.types import Admitted, Consent, Request
+from photoplay.types.request import _GATE_KEY
 
 Gate: TypeAlias = Callable[[Request], None]
 

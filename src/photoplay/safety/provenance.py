@@ -15,7 +15,8 @@ from photoplay.safety.certificates import Signer, default_signer
 from photoplay.safety.container import MIME, Kind, loose_digest, sniff
 from photoplay.safety.reading import RECIPE_ASSERTION, read_seal, read_settings
 from photoplay.safety.recipe import canonical, digest, recipe_digest
-from photoplay.types import _GATE_KEY, Admitted, Clip, Notice, Photo, Report
+from photoplay.types import Admitted, Clip, Notice, Photo, Report
+from photoplay.types.request import _GATE_KEY
 from photoplay.version import __version__
 
 SourceType: TypeAlias = Literal[

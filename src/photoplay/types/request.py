@@ -1,0 +1,77 @@
+"""A request, and the two things that only safety can make: an admitted request and a finished clip."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from photoplay.types.film import Mode, Report, Sampling
+from photoplay.types.scene import Notice, Photo
+
+Consent: TypeAlias = Literal["self", "granted", "historical", "fictional"]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for. ``consent`` holds one statement per photo.
+
+    ``template`` is a name or a file; empty where the prompt shall choose one, or in text-to-video. ``who`` is ``all`` (every
+    face that can be animated) or ``main`` (the largest face). ``category`` is the template's, for the gates of admission.
+    """
+
+    photos: tuple[Photo, ...]
+    consent: tuple[Consent, ...]
+    template: str
+    category: str = "face"
+    prompt: str = ""
+    seconds: float = 3.0
+    fps: float = 24.0
+    size: str = "720p"
+    seed: int = 0
+    intensity: float = 1.0
+    speed: float = 1.0
+    priors: bool = True
+    who: Literal["all", "main"] = "all"
+    backend: str = "pocket"
+    codec: Literal["h264", "av1"] = "h264"
+    mode: Mode = "image-to-video"
+    sampling: Sampling = field(default_factory=Sampling)
+
+
+_GATE_KEY = object()  # held by photoplay.safety alone: nothing else may make an Admitted or a Clip
+
+
+def _pass_gate(gated: Admitted | Clip, what: str) -> None:
+    """Lets only safety make ``gated``, and takes the key away so that a changed copy does not pass as well."""
+    if gated.gate_key is not _GATE_KEY:
+        raise TypeError(f"only photoplay.safety can make {what}")
+    object.__setattr__(gated, "gate_key", None)
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """A request that passed admission. Only ``photoplay.safety.admission`` can make one."""
+
+    request: Request
+    statements: dict[str, Any]
+    gate_key: object = field(repr=False, compare=False, default=None)
+
+    def __post_init__(self) -> None:
+        _pass_gate(self, "an Admitted request")
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A finished, sealed film on disk. Only ``photoplay.safety.provenance`` can make one."""
+
+    path: Path
+    sha256: str
+    recipe: dict[str, Any]
+    report: Report
+    timings: dict[str, float] = field(default_factory=dict)
+    notices: tuple[Notice, ...] = ()
+    gate_key: object = field(repr=False, compare=False, default=None)
+
+    def __post_init__(self) -> None:
+        _pass_gate(self, "a Clip")
