@@ -1,4 +1,4 @@
-"""Model files: where they are and whether they are the right ones. Nothing is downloaded."""
+"""The model files that come inside installed packages: where they are and whether they are the right ones."""
 
 from __future__ import annotations
 
