@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from photoplay.pipeline.line import FilmOptions, Prepared, animate, choose_template, prepare, produce
+from photoplay.pipeline.line import FilmOptions, animate, produce
+from photoplay.pipeline.plan import Prepared, choose_template, prepare
 
 __all__ = ["FilmOptions", "Prepared", "animate", "choose_template", "prepare", "produce"]

@@ -13,7 +13,7 @@ from photoplay.finishing.sheet import contact_sheet, evenly
 from photoplay.generation.backends import get_backend
 from photoplay.media import save_image
 from photoplay.motion.template import Template
-from photoplay.pipeline.line import prepare
+from photoplay.pipeline.plan import played, prepare
 from photoplay.safety.admission import admit
 from photoplay.safety.provenance import seal
 from photoplay.safety.recipe import make_recipe
@@ -44,7 +44,7 @@ def draw_preview(request: Request, out: Path, shots: int = 8) -> None:
     prepared = prepare(admitted)
     backend = get_backend(request.backend)
     frames = evenly(backend.generate(prepared.scene, prepared.tracks, prepared.plan), shots, prepared.plan.num_frames)
-    sheet = contact_sheet(frames, columns=shots, title=prepared.template.title)
+    sheet = contact_sheet(frames, columns=shots, title=prepared.template.title if prepared.template else "")
     with tempfile.TemporaryDirectory(prefix=".photoplay-", dir=out.parent) as folder:
         unsealed = Path(folder) / "sheet.png"
         save_image(sheet, unsealed)
@@ -52,9 +52,7 @@ def draw_preview(request: Request, out: Path, shots: int = 8) -> None:
             unsealed,
             out,
             admitted=admitted,
-            recipe=make_recipe(
-                admitted, prepared.template.model_dump(mode="json"), prepared.plan, backend.name, backend.version
-            ),
+            recipe=make_recipe(admitted, played(prepared.template), prepared.plan, backend.name, backend.version),
             report=Report({}, True, "A preview: not reviewed."),
             source_type=backend.capabilities.source_type,
         )

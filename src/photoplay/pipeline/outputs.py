@@ -9,7 +9,7 @@ from photoplay.errors import RequestError
 from photoplay.finishing.encode import Codec, encode
 from photoplay.finishing.preview import encode_preview
 from photoplay.media import save_image
-from photoplay.types import Frames
+from photoplay.types import Audio, Frames
 
 KINDS = (".mp4", ".gif", ".webp")
 
@@ -39,10 +39,10 @@ def check_out(out: Path, stills: Path | None = None, sheet: Path | None = None) 
         raise RequestError("stills_not_empty", "The folder for the single frames is not empty.", "Name a new folder.")
 
 
-def write_film(windows: Iterator[Frames], path: Path, codec: Codec) -> None:
-    """Writes windows of frames to ``path``, by its ending: an mp4, or a small endless GIF or WebP."""
+def write_film(windows: Iterator[Frames], path: Path, codec: Codec, audio: Audio | None = None) -> None:
+    """Writes windows of frames to ``path``, by its ending: an mp4 with ``audio``, or a small endless GIF or WebP."""
     if path.suffix.lower() == ".mp4":
-        encode(windows, path, codec=codec)
+        encode(windows, path, codec=codec, audio=audio)
     else:
         encode_preview(windows, path)
 

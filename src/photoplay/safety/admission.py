@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TypeAlias, get_args
 
 from photoplay.errors import ConsentError, PhotoplayError, RefusedError, RequestError
-from photoplay.safety.prompts import check_prompt
+from photoplay.safety.prompts import asks_for_romance, check_negative_prompt, check_prompt
 from photoplay.types import Admitted, Consent, Request
 from photoplay.types.request import _GATE_KEY
 
@@ -26,14 +26,14 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 def check_photos(request: Request) -> None:
-    """There is a photo, and each has the digest that its consent statement will name.
+    """There is a photo (or the film shows nobody real), and each has the digest that its consent statement will name.
 
     Raises:
         RequestError: ``photo_missing``.   RefusedError: ``photo_unidentified``.
     """
-    if not request.photos:
+    if not request.photos and request.mode != "text-to-video":
         raise RequestError("photo_missing", "There is no photo to animate.", "Give one photo.")
-    if not all(_DIGEST.fullmatch(photo.sha256) for photo in request.photos):
+    if not all(_DIGEST.fullmatch(digest) for digest in request.pictured()):
         raise RefusedError(
             "photo_unidentified",
             "A photo came without the digest of its file, so no consent can be recorded for it.",
@@ -42,12 +42,12 @@ def check_photos(request: Request) -> None:
 
 
 def check_consent(request: Request) -> None:
-    """There is one known statement for each photo.
+    """There is one known statement for everything that shows people: each photo, the last one, the video.
 
     Raises:
         ConsentError: ``consent_missing`` or ``consent_invalid``.
     """
-    if len(request.consent) != len(request.photos):
+    if len(request.consent) != len(request.pictured()):
         raise ConsentError(
             "consent_missing",
             "photoplay needs to know whether the person in each photo agrees to the film.",
@@ -82,6 +82,21 @@ def check_words(request: Request) -> None:
         RefusedError: ``prompt_refused``.
     """
     check_prompt(request.prompt)
+    check_negative_prompt(request.sampling.negative_prompt or "")
+
+
+def check_romance(request: Request) -> None:
+    """No words ask for romance between people in photos: for models that read the prompt themselves.
+
+    Raises:
+        RefusedError: ``romantic_needs_records``.
+    """
+    if request.pictured() and asks_for_romance(request.prompt):
+        raise RefusedError(
+            "romantic_needs_records",
+            "Romantic scenes of real people need the consent records of both, both adults.",
+            "A statement is not enough for these. Describe another scene.",
+        )
 
 
 GATES: tuple[Gate, ...] = (check_photos, check_consent, check_category, check_words)
@@ -106,8 +121,8 @@ def admit(request: Request, gates: tuple[Gate, ...] = ()) -> Admitted:
         _pass(gate, request)
     today = datetime.now(UTC).date().isoformat()
     consent = [
-        {"photo": photo.sha256, "statement": statement, "date": today}
-        for photo, statement in zip(request.photos, request.consent, strict=True)
+        {"photo": digest, "statement": statement, "date": today}
+        for digest, statement in zip(request.pictured(), request.consent, strict=True)
     ]
     return Admitted(request, {"consent": consent}, gate_key=_GATE_KEY)
 

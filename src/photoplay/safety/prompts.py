@@ -18,10 +18,15 @@ _SUFFIX = r"(?:s|es|'s)?"
 
 @dataclass(frozen=True)
 class TermPolicy:
-    """Compiled terms: ``refused`` matches what is not allowed once ``harmless`` phrases are taken out."""
+    """Compiled terms: ``refused`` matches what is not allowed once ``harmless`` phrases are taken out.
+
+    ``romantic`` matches what asks for romance, ``not_away`` what no negative prompt may take away (clothes).
+    """
 
     refused: re.Pattern[str]
     harmless: re.Pattern[str]
+    romantic: re.Pattern[str]
+    not_away: re.Pattern[str]
 
 
 def normalise(text: str) -> str:
@@ -38,15 +43,23 @@ def compile_policy(data: dict[str, Any]) -> TermPolicy:
     Raises:
         ValueError: the policy is empty or not of this shape. Nothing may be admitted by a policy that says nothing.
     """
-    groups = data["groups"]
+    harmless = "|".join(re.escape(normalise(phrase)) for phrase in data["harmless"]) or r"(?!)"
+    return TermPolicy(
+        refused=_any_of(data["groups"]),
+        harmless=re.compile(rf"(?<!\w)(?:{harmless})(?!\w)"),
+        romantic=_any_of([data["romantic"]]),
+        not_away=_any_of([data["not_away"]]),
+    )
+
+
+def _any_of(groups: list[dict[str, Any]]) -> re.Pattern[str]:
     words = [re.escape(normalise(word)) for group in groups for word in group.get("words", [])]
     stems = [re.escape(normalise(stem)) for group in groups for stem in group.get("stems", [])]
     patterns = [f"(?:{pattern})" for group in groups for pattern in group.get("patterns", [])]
     if not words:
         raise ValueError("a term policy without words")
     parts = [f"(?:{'|'.join(words)}){_SUFFIX}", *(rf"{stem}\w*" for stem in stems), *patterns]
-    harmless = "|".join(re.escape(normalise(phrase)) for phrase in data["harmless"]) or r"(?!)"
-    return TermPolicy(re.compile(rf"(?<!\w)(?:{'|'.join(parts)})(?!\w)"), re.compile(rf"(?<!\w)(?:{harmless})(?!\w)"))
+    return re.compile(rf"(?<!\w)(?:{'|'.join(parts)})(?!\w)")
 
 
 @cache
@@ -69,3 +82,24 @@ def check_prompt(prompt: str, policy: TermPolicy | None = None) -> None:
             "The prompt asks for sexual content or nudity, which photoplay never makes.",
             "Describe a movement or a mood instead, for example 'she laughs and nods'.",
         )
+
+
+def check_negative_prompt(prompt: str, policy: TermPolicy | None = None) -> None:
+    """Refuses a negative prompt that takes people's clothes away. Naming what shall not be seen ("nudity") is fine.
+
+    Raises:
+        RefusedError: ``prompt_refused``.
+    """
+    policy = policy or term_policy()
+    if policy.not_away.search(normalise(prompt)):
+        raise RefusedError(
+            "prompt_refused",
+            "The negative prompt takes clothes away, which photoplay never does.",
+            "Name flaws of the picture instead, for example 'blurry, extra fingers'.",
+        )
+
+
+def asks_for_romance(prompt: str, policy: TermPolicy | None = None) -> bool:
+    """Whether a prompt asks for romantic contact: kisses, embraces, lovers."""
+    policy = policy or term_policy()
+    return bool(policy.romantic.search(normalise(prompt)))

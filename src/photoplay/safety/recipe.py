@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 from photoplay.errors import RequestError
-from photoplay.types import Admitted, Photo, RenderPlan, Request
+from photoplay.types import Admitted, Audio, Lora, Photo, RenderPlan, Request, Sampling, Video
 from photoplay.version import __version__
 
 RECIPE_VERSION = 1
@@ -38,7 +40,10 @@ _REPLAYED = (
     "who",
     "backend",
     "codec",
+    "mode",
 )
+_BESIDE = ("last", "video", "audio")
+"""What may come in besides photos; the recipe names it by its digest."""
 
 
 def canonical(data: object) -> str:
@@ -68,12 +73,13 @@ def make_recipe(
         "photoplay": __version__,
         "versions": {name: found for name in PIXEL_MAKERS if (found := _version(name))},
         "photos": [photo.sha256 for photo in request.photos],
+        **{name: given.sha256 for name in _BESIDE if (given := getattr(request, name)) is not None},
         "consent": [
             {"photo": said["photo"], "statement": said["statement"]} for said in admitted.statements["consent"]
         ],
         "template": {"name": str(template.get("name", "")), "sha256": digest(template)},
         "backend": {"name": backend, "version": backend_version},
-        "request": {name: getattr(request, name) for name in _REPLAYED},
+        "request": {name: getattr(request, name) for name in _REPLAYED} | {"sampling": _sampling(request.sampling)},
         "frame": {
             "width": plan.width,
             "height": plan.height,
@@ -89,13 +95,39 @@ def recipe_digest(recipe: dict[str, Any]) -> str:
     return digest(recipe)
 
 
-def request_from_recipe(recipe: dict[str, Any], photos: Sequence[Photo], template: str = "") -> Request:
+def _sampling(sampling: Sampling) -> dict[str, Any]:
+    """The settings as plain data. A LoRA is named without its folder, and by the digest of its file."""
+    plain = asdict(sampling)
+    plain["loras"] = [
+        {"file": Path(lora.file).name, "weight": lora.weight, "sha256": _file_digest(Path(lora.file))}
+        for lora in sampling.loras
+    ]
+    return plain
+
+
+def _file_digest(path: Path) -> str:
+    """Hex SHA-256 of a file; empty for a name of the model store, which is checked there."""
+    if not path.is_file():
+        return ""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def request_from_recipe(
+    recipe: dict[str, Any],
+    photos: Sequence[Photo],
+    template: str = "",
+    last: Photo | None = None,
+    video: Video | None = None,
+    audio: Audio | None = None,
+) -> Request:
     """The request that makes this film again.
 
     Args:
         recipe: as :func:`make_recipe` wrote it.
         photos: the same photos in the same order.
         template: where the recipe's template is now, if it was a file; its name otherwise.
+        last, video, audio: the same as before, where there were any.
 
     Raises:
         RequestError: ``recipe_unreadable`` or ``recipe_other_photo``.
@@ -105,19 +137,32 @@ def request_from_recipe(recipe: dict[str, Any], photos: Sequence[Photo], templat
             raise ValueError("a recipe of another version")
         wanted, asked = recipe["photos"], recipe["request"]
         consent = tuple(said["statement"] for said in recipe["consent"])
-        fields = {name: asked[name] for name in _REPLAYED}
+        fields = {name: asked[name] for name in _REPLAYED if name in asked}
+        settings = dict(asked.get("sampling", {}))
+        loras = tuple(Lora(lora["file"], lora["weight"]) for lora in settings.pop("loras", ()))
+        sampling = Sampling(**settings, loras=loras)
         name = template or recipe["template"]["name"]
+        given = [one.sha256 if one is not None else None for one in (last, video, audio)]
     except (KeyError, TypeError, ValueError) as error:
         raise RequestError(
             "recipe_unreadable", "That recipe cannot be read.", "Use the recipe of a film that photoplay made."
         ) from error
-    if [photo.sha256 for photo in photos] != wanted:
+    if [photo.sha256 for photo in photos] != wanted or given != [recipe.get(name) for name in _BESIDE]:
         raise RequestError(
             "recipe_other_photo",
             "The recipe was made for another photo.",
             "Give the very file that the film was made from: an edited or re-saved copy does not count.",
         )
-    return Request(photos=tuple(photos), consent=consent, template=name, **fields)
+    return Request(
+        photos=tuple(photos),
+        consent=consent,
+        template=name,
+        sampling=sampling,
+        last=last,
+        video=video,
+        audio=audio,
+        **fields,
+    )
 
 
 def _version(package: str) -> str:

@@ -20,6 +20,7 @@ from photoplay.types.film import (
     RenderPlan,
     Report,
     Sampling,
+    Video,
 )
 from photoplay.types.motion import MotionTrack, Performance
 from photoplay.types.request import Admitted, Clip, Consent, Request
@@ -78,5 +79,6 @@ __all__ = [
     "Severity",
     "StageEvent",
     "Subject",
+    "Video",
     "silent",
 ]

@@ -158,12 +158,21 @@ class Frames:
 
 
 @dataclass(frozen=True)
+class Video:
+    """A clip that came from outside: its frames and the hex digest of the bytes that they were in."""
+
+    frames: Frames
+    sha256: str
+
+
+@dataclass(frozen=True)
 class Capabilities:
     """What a backend can do. ``source_type`` is the C2PA digital source type that is true of its output.
 
     ``licence`` is that of the weights. ``extra`` names the optional extra of photoplay that it needs, ``packages`` the
     modules to import, ``models`` its models in the store (the default first), ``gpu_memory_gb`` what the default needs.
-    ``max_seconds`` bounds a film (None: any length)."""
+    ``max_seconds`` bounds a film (None: any length). In ``free`` modes the model frames the film by itself, so that review
+    does not hold it to the photo's place and the track. ``reads_prompt``: words reach the model as they are."""
 
     modes: tuple[Mode, ...]
     max_long_side: int
@@ -177,6 +186,8 @@ class Capabilities:
     models: tuple[str, ...] = ()
     gpu_memory_gb: float = 0.0
     max_seconds: float | None = None
+    free: tuple[Mode, ...] = ()
+    reads_prompt: bool = False
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from photoplay.types.film import Mode, Report, Sampling
+from photoplay.types.film import Audio, Mode, Report, Sampling, Video
 from photoplay.types.scene import Notice, Photo
 
 Consent: TypeAlias = Literal["self", "granted", "historical", "fictional"]
@@ -14,7 +14,10 @@ Consent: TypeAlias = Literal["self", "granted", "historical", "fictional"]
 
 @dataclass(frozen=True)
 class Request:
-    """What the user asked for. ``consent`` holds one statement per photo.
+    """What the user asked for. ``consent`` holds one statement for each of :meth:`pictured`.
+
+    ``mode`` is chosen by what there is where it is None. ``last`` is a photo that the film shall end on, ``video`` a clip
+    whose pixels the film is made from, ``audio`` the sound that it is made to.
 
     ``template`` is a name or a file; empty where the prompt shall choose one, or in text-to-video. ``who`` is ``all`` (every
     face that can be animated) or ``main`` (the largest face). ``category`` is the template's, for the gates of admission.
@@ -35,8 +38,16 @@ class Request:
     who: Literal["all", "main"] = "all"
     backend: str = "pocket"
     codec: Literal["h264", "av1"] = "h264"
-    mode: Mode = "image-to-video"
+    mode: Mode | None = None
     sampling: Sampling = field(default_factory=Sampling)
+    last: Photo | None = None
+    video: Video | None = None
+    audio: Audio | None = None
+
+    def pictured(self) -> tuple[str, ...]:
+        """Digests of everything that shows people: the photos, then ``last``, then ``video``."""
+        others = (self.last, self.video)
+        return (*(photo.sha256 for photo in self.photos), *(other.sha256 for other in others if other is not None))
 
 
 _GATE_KEY = object()  # held by photoplay.safety alone: nothing else may make an Admitted or a Clip
