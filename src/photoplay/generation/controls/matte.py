@@ -24,9 +24,9 @@ def draw_matte(anchor: Anchor) -> RgbStack:
 def regions(tracks: Sequence[MotionTrack], plan: RenderPlan) -> UInt8[Array, "n f h w"]:
     """For each track the part of the frame [f, h, w] that is nearer to its person than to any other: 255 there, else 0.
 
-    Near is near to the person's line from the top of the head over the neck to the bottom of the frame under the middle of the
-    shoulders, measured in that person's shoulder widths. Every pixel belongs to exactly one person, so that what each is
-    told by (a photo, a description) never overlaps; one person alone has the whole frame.
+    Near is near to the line from between the person's brows over the neck straight down to the bottom of the frame, measured
+    in that person's shoulder widths. Every pixel belongs to exactly one person, so that what each is told by (a photo, a
+    description) never overlaps; one person alone has the whole frame.
     """
     coarse = (max(1, plan.width // PEOPLE_BY), max(1, plan.height // PEOPLE_BY))
     spans = [_distances(Figure.of(track, plan, coarse), coarse) for track in tracks]

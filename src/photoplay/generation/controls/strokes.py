@@ -8,12 +8,13 @@ https://github.com/Hzzone/pytorch-openpose), which DWPose (https://github.com/ID
 from __future__ import annotations
 
 from collections.abc import Sequence
+from colorsys import hsv_to_rgb
 from math import atan2, degrees, hypot
 from typing import TypeAlias
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float32
+from jaxtyping import Bool, Float32, UInt8
 
 from photoplay.generation.controls.figure import Points
 from photoplay.types import Array, RenderPlan, Rgb
@@ -48,7 +49,7 @@ def working_size(plan: RenderPlan, side: int) -> tuple[int, int]:
     return width, height
 
 
-def fitted(picture: Rgb, plan: RenderPlan, enlarge: int) -> Rgb:
+def fitted(picture: Rgb, plan: RenderPlan, enlarge: int) -> UInt8[Array, "fh fw 3"]:
     """The picture at the film's size: areas averaged where it shrinks, else by ``enlarge``, a cv2 interpolation."""
     if picture.shape[:2] == (plan.height, plan.width):
         return picture
@@ -63,7 +64,7 @@ def draw_limb(picture: Rgb, start: Float32[Array, 2], end: Float32[Array, 2], ha
     middle = int((x0 + x1) / 2), int((y0 + y1) / 2)
     axes = int(hypot(x0 - x1, y0 - y1) / 2), half_width
     outline = cv2.ellipse2Poly(middle, axes, int(degrees(atan2(y0 - y1, x0 - x1))), 0, 360, 1)
-    cv2.fillConvexPoly(picture, outline, [int(DIMMED * channel) for channel in color])
+    cv2.fillConvexPoly(picture, np.asarray(outline, np.int32), [int(DIMMED * channel) for channel in color])
 
 
 def draw_body(
@@ -105,5 +106,5 @@ def draw_hands(picture: Rgb, hands: Points, frame: int, thickness: int, radius: 
 
 def _hue(turn: float) -> Color:
     """The fully saturated colour at ``turn`` (0..1) of the hue circle, red first."""
-    red, green, blue = (round(255 * min(max(abs((6 * turn + k) % 6 - 3) - 1, 0.0), 1.0)) for k in (0, 4, 2))
+    red, green, blue = (round(255 * share) for share in hsv_to_rgb(turn, 1, 1))
     return red, green, blue
