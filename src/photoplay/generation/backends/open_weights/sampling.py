@@ -1,0 +1,361 @@
+"""One call of a diffusers pipeline, the same for all families: settings in, frames and sound out, step by step between.
+
+What a pipeline takes is read from its signature. Its steps are followed from outside, by lending it a scheduler of its own
+and an ``interrupt`` that skips what an earlier run has done (:class:`Walk`): the pipeline's code runs as it stands.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import hashlib
+import inspect
+import logging
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import MethodType
+from typing import Any
+
+import numpy as np
+
+from photoplay.errors import RequestError, UnavailableError
+from photoplay.generation.backends.open_weights import loras, resume, schedules
+from photoplay.generation.backends.open_weights.native import ClipInputs
+from photoplay.generation.backends.open_weights.resume import Keep, Mark
+from photoplay.types import Audio, Progress, RgbStack, Sampling, StageEvent
+
+_log = logging.getLogger(__name__)
+
+NAMES = {
+    "num_inference_steps": ("num_inference_steps",),
+    "guidance_scale": ("guidance_scale",),
+    "negative_prompt": ("negative_prompt",),
+    "strength": ("strength",),
+    "conditioning_scale": ("conditioning_scale", "controlnet_conditioning_scale"),
+}
+"""What pipelines call the settings; a setting goes to every name that a pipeline has."""
+
+CHANGES_NOTHING = {"guidance_scale": 1.0, "negative_prompt": "", "strength": 1.0, "conditioning_scale": 1.0}
+"""Values that a pipeline without the setting honours all the same."""
+
+OFF = {
+    "audio_guidance_scale": 1.0,
+    "stg_scale": 0.0,
+    "audio_stg_scale": 0.0,
+    "modality_scale": 1.0,
+    "audio_modality_scale": 1.0,
+    "guidance_rescale": 0.0,
+    "audio_guidance_rescale": 0.0,
+}
+"""LTX-2's further kinds of guidance, each of which costs a forward pass: ``guidance_scale`` 1 turns all of them off."""
+
+
+def denoise(
+    pipe: Any,
+    call: dict[str, Any],
+    clip: ClipInputs,
+    sampling: Sampling,
+    progress: Progress,
+    honoured: frozenset[str] = frozenset(),
+) -> tuple[RgbStack, Audio | None]:
+    """Makes one clip: frames uint8 [f, h, w, 3], and the sound where the pipeline makes one.
+
+    ``call`` is what the adapter wants said; it wins over what is said here. ``honoured`` names settings that the adapter
+    itself has seen to. ``progress`` hears of every step and may raise to cancel: the pipeline can be used again.
+    Where the film has a folder for unfinished work, a clip goes on where it was when the same call was stopped.
+
+    Raises:
+        RequestError: ``setting_unsupported``, ``setting_invalid``.   UnavailableError: ``resume_unwritable``.
+    """
+    arguments = arguments_for(pipe, call, clip, sampling, honoured)
+    experts = getattr(pipe, "transformer_2", None) is not None
+    scheduler = schedules.build(pipe.scheduler, sampling, experts)
+    seed = _seed(clip)
+    keep = _keep(pipe, arguments, clip, sampling, scheduler)
+    if keep is not None and (made := keep.made()) is not None:
+        steps = arguments.get("num_inference_steps", 1)
+        progress(StageEvent("denoise", steps, steps))
+        return made
+    walk = Walk(pipe, seed, keep if _can_resume(pipe) else None, progress, _loops(arguments))
+    with walk.followed(scheduler):
+        output = pipe(
+            **arguments | {"generator": walk.generator, "callback_on_step_end": walk.after(arguments)},
+        )
+    frames, audio = frames_of(output.frames), audio_of(pipe, output)
+    wanted = (clip.plan.num_frames, clip.plan.height, clip.plan.width)
+    if frames.shape[:3] != wanted:
+        raise UnavailableError(
+            "clip_shape",
+            f"The model made a clip of {frames.shape[:3]} (frames, height, width) where {wanted} was asked for.",
+            "This is a fault of the backend: please report it with the name of the model.",
+        )
+    if keep is not None:
+        keep.write_made(frames, audio)
+    return frames, audio
+
+
+def arguments_for(
+    pipe: Any, call: dict[str, Any], clip: ClipInputs, sampling: Sampling, honoured: frozenset[str] = frozenset()
+) -> dict[str, Any]:
+    """The pipeline's arguments: what the adapter says, and the prompt, size, length and settings that it takes."""
+    accepts = inspect.signature(pipe.__call__).parameters
+    if surplus := set(call) - set(accepts):
+        raise TypeError(f"{type(pipe).__name__} takes no {', '.join(sorted(surplus))}")
+    _check(sampling, "strength" in accepts)
+    known = honoured | set(call)
+    said: dict[str, Any] = {
+        "prompt": clip.plan.prompt,
+        "width": clip.plan.width,
+        "height": clip.plan.height,
+        "num_frames": clip.plan.num_frames,
+        "segment_frame_length": clip.plan.num_frames,
+        "frame_rate": clip.plan.fps,
+        "output_type": "np",
+        "return_dict": True,
+    }
+    for setting, names in NAMES.items():
+        value = getattr(sampling, setting)
+        if value is None:
+            continue
+        said |= dict.fromkeys(names, value)
+        if not known & {setting, *names} and not any(name in accepts for name in names):
+            _need(setting, value)
+    if sampling.guidance_scale is not None:
+        said |= OFF if sampling.guidance_scale == 1 else {"audio_guidance_scale": sampling.guidance_scale}
+    for given, text in (("prompt_embeds", "prompt"), ("negative_prompt_embeds", "negative_prompt")):
+        if given in call:
+            del said[text]
+    return {name: value for name, value in said.items() if name in accepts} | call
+
+
+def frames_of(frames: Any) -> RgbStack:
+    """A pipeline's first clip as uint8, rounded: from [b, f, h, w, 3] or tensors [b, f, 3, h, w], 0..1, or from pictures."""
+    clip = frames[0]
+    if isinstance(clip, list):
+        return np.stack([np.asarray(picture.convert("RGB")) for picture in clip])
+    if not isinstance(clip, np.ndarray):
+        clip = clip.detach().float().cpu().permute(0, 2, 3, 1).numpy()
+    rounded: RgbStack = np.empty(clip.shape, np.uint8)
+    for target, picture in zip(rounded, clip, strict=True):  # one at a time: a clip of floats is large enough
+        np.rint(np.clip(picture, 0, 1) * np.float32(255), out=target, casting="unsafe")
+    return rounded
+
+
+def audio_of(pipe: Any, output: Any) -> Audio | None:
+    """The sound that came with a clip, as mono: the mean of its channels, [b, channels, n] or [b, n]."""
+    sound = getattr(output, "audio", None)
+    if sound is None:
+        return None
+    first = np.asarray(sound[0].detach().float().cpu() if hasattr(sound[0], "detach") else sound[0], np.float32)
+    mono = np.ascontiguousarray(np.clip(first.reshape(-1, first.shape[-1]).mean(0), -1, 1), np.float32)
+    return Audio(mono, int(pipe.vocoder.config.output_sampling_rate), hashlib.sha256(mono.tobytes()).hexdigest())
+
+
+class Walk:
+    """One call, followed step by step: it reports, keeps where the call stands, and goes over what was done before.
+
+    A pipeline asks its ``interrupt`` at the head of each step and passes over the step if it says so. The first step of a
+    loop that an earlier run came further with is made (pipelines prepare things in it); then the schedulers return what
+    they had come to, and the steps up to there are passed over. All before the loop runs as ever, so that the generator,
+    the noise and the conditioning are what they were.
+    """
+
+    def __init__(self, pipe: Any, seed: int, keep: Keep | None, progress: Progress, loops: int = 1) -> None:
+        import torch
+
+        self.pipe, self.keep, self.progress, self.loops, self.seed = pipe, keep, progress, loops, seed
+        self.generator = torch.Generator("cpu").manual_seed(seed)
+        self.known = keep.marks() if keep is not None else ()
+        self.past: list[Mark] = []  # where the loops that have ended stood
+        self.loop, self.at = -1, 0
+        self.schedulers: list[Any] = []
+        self.outputs: list[Any] = []
+
+    @contextmanager
+    def followed(self, scheduler: Any) -> Iterator[None]:
+        """Within it the pipeline has this scheduler and skips as told; after it, whatever happened, it is as it was."""
+        import torch
+
+        pipe, kind, own = self.pipe, type(self.pipe), self.pipe.scheduler
+        pipe.set_progress_bar_config(disable=True)
+        pipe.scheduler = self._watched(scheduler)
+        if _can_resume(pipe):
+            asked = property(lambda _: self.skips() or pipe._interrupt)
+            pipe.__class__ = type(kind.__name__, (kind,), {"interrupt": asked, "__module__": kind.__module__})
+        devices = [pipe.device] if pipe.device.type == "cuda" else []
+        try:
+            with torch.random.fork_rng(devices):
+                torch.manual_seed(self.seed)
+                yield
+        except BaseException:
+            pipe.maybe_free_model_hooks()  # as the pipeline does when it comes to its end
+            raise
+        finally:
+            pipe.__class__, pipe.scheduler = kind, own
+
+    def skips(self) -> bool:
+        """Asked at the head of each step, in order: whether to pass over it."""
+        self._next()
+        mark = self._mark
+        return mark is not None and 0 < self.at <= mark.step
+
+    def after(self, arguments: dict[str, Any]) -> Callable[..., dict[str, Any]]:
+        """What the pipeline calls at the end of each step; what the adapter wants called comes after it."""
+        further = arguments.get("callback_on_step_end")
+
+        def ended(pipe: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+            self._ended(step)
+            return tensors if further is None else further(pipe, step, timestep, tensors)
+
+        return ended
+
+    @property
+    def _mark(self) -> Mark | None:
+        return self.known[self.loop] if 0 <= self.loop < len(self.known) else None
+
+    def _next(self) -> None:
+        if self.loop < 0 or self.at + 1 >= self.pipe.num_timesteps:
+            self.loop, self.at = self.loop + 1, 0
+        else:
+            self.at += 1
+        self.outputs = []
+
+    def _watched(self, scheduler: Any) -> Any:
+        """A copy whose ``step`` passes through here, as do those of its own copies (LTX-2 copies it for the sound)."""
+        scheduler = copy.deepcopy(scheduler)
+        plain = type(scheduler).step
+        draws = "generator" in inspect.signature(plain).parameters
+
+        @functools.wraps(plain)
+        def step(this: Any, output: Any, timestep: Any, sample: Any, *rest: Any, **more: Any) -> Any:
+            if draws and not rest and more.get("generator") is None:
+                more["generator"] = self.generator  # or it would draw from the process's own
+            return self._stepped(this, plain(this, output, timestep, sample, *rest, **more), sample)
+
+        scheduler.step = MethodType(step, scheduler)
+        return scheduler
+
+    def _stepped(self, scheduler: Any, made: Any, sample: Any) -> Any:
+        """Notes what a scheduler returned, or returns what it did in an earlier run."""
+        place = next((n for n, known in enumerate(self.schedulers) if known is scheduler), len(self.schedulers))
+        self.schedulers[place:] = self.schedulers[place:] or [scheduler]
+        plain = made[0]
+        if self.at == 0 and (mark := self._mark) is not None:
+            plain = mark.outputs[place].to(device=sample.device)
+            resume.restore(scheduler, mark.states[place], sample.device)
+            if isinstance(made, tuple):
+                made = (plain, *made[1:])
+            else:
+                made["prev_sample"] = plain
+        self.outputs.append(plain)
+        return made
+
+    def _ended(self, step: int) -> None:
+        steps = self.pipe.num_timesteps
+        mark = self._mark
+        if mark is not None and self.at == 0:
+            self.generator.set_state(mark.random)
+            step = mark.step
+        else:
+            states = tuple(resume.state_of(scheduler) for scheduler in self.schedulers)
+            mark = Mark(step, tuple(self.outputs), states, self.generator.get_state())
+            if resume.due(step, steps):
+                self._write(mark)
+        done = max(self.loop, 0) * steps + step + 1
+        self.progress(StageEvent("denoise", done, max(self.loops * steps, done)))
+        if step + 1 >= steps:
+            self.past.append(mark)
+
+    def _write(self, mark: Mark) -> None:
+        if self.keep is None:
+            return
+        try:
+            self.keep.write_marks([*self.past, mark])
+        except TypeError as reason:
+            _log.warning("This clip's steps are not kept: %s.", reason)
+            self.keep = None
+
+
+def _can_resume(pipe: Any) -> bool:
+    """Whether the pipeline can pass over steps, and latents and schedulers are all that its steps leave behind."""
+    if not isinstance(inspect.getattr_static(type(pipe), "interrupt", None), property):
+        return False
+    return not any(getattr(part, "is_cache_enabled", False) for part in pipe.components.values())
+
+
+def _keep(pipe: Any, arguments: dict[str, Any], clip: ClipInputs, sampling: Sampling, scheduler: Any) -> Keep | None:
+    """What is kept of this clip, if the film has a folder for it."""
+    if clip.film.resume is None:
+        return None
+    from importlib.metadata import version
+
+    import torch
+
+    from photoplay.version import __version__
+
+    parts = [getattr(part, "dtype", None) for part in pipe.components.values()]
+    try:
+        told = resume.identity(
+            _model(sampling), loras.digests(sampling.loras), sampling, _seed(clip), clip.span, arguments,
+            type(pipe).__name__, type(scheduler).__name__, dict(scheduler.config), parts, pipe.device,
+            torch.get_num_threads(), torch.__version__, version("diffusers"), __version__,
+        )  # fmt: skip
+    except TypeError as reason:
+        _log.warning("Unfinished work is not kept: %s.", reason)
+        return None
+    return Keep(clip.film.resume, clip.span.start, told)
+
+
+def _model(sampling: Sampling) -> str:
+    """The digest of the model's files, which names a model of the store whatever it is called."""
+    if not sampling.model:
+        return ""
+    from photoplay.weights import store
+
+    return store.manifest_digest(sampling.model)
+
+
+def _seed(clip: ClipInputs) -> int:
+    """A seed for the clip, of the film's seed and the clip's place: no two clips of a film begin with the same noise."""
+    (word,) = np.random.SeedSequence((clip.plan.seed, clip.span.start)).generate_state(1, np.uint64).tolist()
+    return int(word) >> 1
+
+
+def _loops(arguments: dict[str, Any]) -> int:
+    """How many denoising loops the call runs: Wan-Animate makes long clips in segments."""
+    if "segment_frame_length" not in arguments or "pose_video" not in arguments:
+        return 1
+    overlap = arguments.get("prev_segment_conditioning_frames", 1)
+    fresh = arguments["segment_frame_length"] - overlap
+    return max(1, math.ceil((len(arguments["pose_video"]) - overlap) / fresh))
+
+
+def _check(sampling: Sampling, by_strength: bool) -> None:
+    """Raises RequestError ``setting_invalid`` for a setting that no model can take."""
+    steps, guidance, strength = sampling.num_inference_steps, sampling.guidance_scale, sampling.strength
+    wrong = [
+        ("num_inference_steps", "a whole number from 1 on", steps is not None and steps < 1),
+        ("guidance_scale", "1 (off) or more", guidance is not None and guidance < 1),
+        ("strength", "between 0 and 1", strength is not None and not 0 <= strength <= 1),
+        ("flow_shift", "above 0", sampling.flow_shift is not None and not sampling.flow_shift > 0),
+        (
+            "strength times num_inference_steps",
+            "at least 1, or nothing would be denoised",
+            by_strength and strength is not None and int((steps or 1) * strength) < 1,
+        ),
+    ]
+    for name, allowed, is_wrong in wrong:
+        if is_wrong:
+            raise RequestError("setting_invalid", f"{name} must be {allowed}.", f"Change {name}, or leave it out.")
+
+
+def _need(setting: str, value: Any) -> None:
+    """Raises RequestError ``setting_unsupported`` unless the value changes nothing."""
+    if setting == "num_inference_steps" or value == CHANGES_NOTHING[setting]:
+        return
+    raise RequestError(
+        "setting_unsupported",
+        f"This model does not know the setting {setting}.",
+        f"Leave {setting} out, or choose another backend: `photoplay backends` lists them.",
+    )
