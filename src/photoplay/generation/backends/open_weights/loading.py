@@ -1,0 +1,309 @@
+"""From a model in the store to a pipeline that is ready to be called, kept for the next film.
+
+Every component is loaded by itself, so that what its files lack is an error (diffusers itself would fill it with random
+numbers and warn), its precision is its own, and it stands in its place before the next one is read.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from photoplay.errors import PhotoplayError, RequestError, UnavailableError
+from photoplay.generation.backends.open_weights import memory, parallel
+from photoplay.generation.backends.open_weights.memory import Allowed, ClipSize, Part, Placement
+from photoplay.generation.backends.open_weights.prompt_cache import PromptCache, remember_prompts
+from photoplay.generation.backends.open_weights.speed import SPEED, Speed, keep_in_float8, speed_up
+from photoplay.types import Lora, Sampling
+from photoplay.weights import store
+
+PACKAGES = ("torch", "diffusers", "transformers", "accelerate")
+WHOLE_FLOAT = ("AutoencoderKLWan", "CLIPVisionModel", "CLIPVisionModelWithProjection")
+"""Classes that Wan's authors run in float32 beside a bfloat16 transformer (the code on the model cards of Wan-AI's Diffusers
+repositories). ``half_vae`` gives that up for the autoencoder."""
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Key:
+    """What a loaded model depends on; ``digest`` is its manifest's."""
+
+    model: str
+    digest: str
+    device: str
+    settings: Speed
+    clip: ClipSize
+
+
+@dataclass
+class Loaded:
+    """A model in its place: the components, one pipeline for each class that was asked for, and what is turned on."""
+
+    key: Key
+    placement: Placement
+    components: dict[str, Any]
+    pipes: dict[str, Any]
+    on: tuple[str, ...] = ()
+    loras: tuple[Lora, ...] = ()
+
+
+class Shelf:
+    """Holds one model at a time: the next one needs the memory."""
+
+    def __init__(self) -> None:
+        self.lock = Lock()
+        self.loaded: Loaded | None = None
+
+    def clear(self) -> None:
+        """Gives the memory of what is loaded back."""
+        self.loaded = None
+        gc.collect()
+        if find_spec("torch") is not None:
+            import torch
+
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+
+
+@cache
+def shelf() -> Shelf:
+    """The process's one shelf."""
+    return Shelf()
+
+
+def load_pipeline(
+    pipeline: str, sampling: Sampling, clip: ClipSize = ClipSize(), settings: Speed | None = None
+) -> Any:  # a diffusers pipeline
+    """A pipeline of class ``diffusers.<pipeline>`` of the model ``sampling.model`` of the store, ready to be called.
+
+    It stands where its memory allows for ``clip``, runs as fast as ``sampling.speed`` (or ``settings``) permits, and has the
+    LoRAs that were asked for. Its attribute ``turned_on`` names what of :data:`speed.ENTRIES` is on. The same model is
+    loaded once a process; another takes its place. Under torchrun every process holds the model and shares each forward.
+
+    Raises:
+        UnavailableError: ``extra_missing``, ``model_missing``, ``model_altered``, ``model_broken``, ``model_too_large``.
+        RequestError: ``model_mismatch``, a model of another kind.   InputError: ``model_unsafe``.
+    """
+    need_extra()
+    settings = settings or SPEED[sampling.speed]
+    folder = store.folder(sampling.model)
+    key = Key(sampling.model, store.manifest_digest(sampling.model), parallel.device(), settings, clip)
+    held = shelf()
+    with held.lock:
+        if held.loaded is None or held.loaded.key != key:
+            held.clear()
+            held.loaded = _load(folder, key, pipeline)
+        return _pipe(held, folder, pipeline, sampling.loras)
+
+
+def need_extra() -> None:
+    """Raises UnavailableError ``extra_missing`` where a package of the extra ``gpu`` is not installed."""
+    missing = [name for name in PACKAGES if find_spec(name) is None]
+    if missing:
+        raise UnavailableError(
+            "extra_missing",
+            f"Open-weight models need {', '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed.",
+            "Install them with: pip install 'photoplay[gpu]'",
+        )
+
+
+def compute_dtype(device: str) -> Any:
+    """The precision that models compute in on a device: bfloat16 where its product of two matrices is right, else float32.
+
+    On the processor it is float32, so that frames are the same on every one.
+    """
+    import torch
+
+    if not device.startswith("cuda") or not torch.cuda.is_bf16_supported(including_emulation=False):
+        return torch.float32
+    ones = torch.ones(64, 64, dtype=torch.bfloat16, device=device)
+    try:
+        right = bool(((ones @ ones) == 64).all())
+    except RuntimeError:
+        right = False
+    return torch.bfloat16 if right else torch.float32
+
+
+def _load(folder: Path, key: Key, pipeline: str) -> Loaded:
+    """Reads every component; those that stand on the device as they are go there before the next one is read."""
+    index = _read_json(folder / "model_index.json")
+    kinds = _kinds(folder, index)
+    _check_kind(kinds, pipeline, key.model)
+    dtypes = {name: _dtype(kind, key) for name, kind in kinds.items()}
+    parts = [memory.part_of(folder, name, dtypes[name].itemsize) for name in kinds]
+    placement = plan(folder, parts, dtypes, key)
+    components: dict[str, Any] = {}
+    for part in parts:
+        component = _component(folder / part.name, kinds[part.name], dtypes[part.name], key.model)
+        if part.name not in placement.streamed and not (placement.fp8 and part.every_step):
+            with memory.within(key.model):
+                component.to(key.device)
+        components[part.name] = component
+    return Loaded(key, placement, components, {})
+
+
+def plan(folder: Path, parts: list[Part], dtypes: Mapping[str, Any], key: Key) -> Placement:
+    """Where the components of a model stand: :func:`memory.place` with what is free now.
+
+    Raises:
+        UnavailableError: ``model_too_large``.
+    """
+    configs = {part.name: _read_json(folder / part.name / "config.json") for part in parts}
+    width = max((dtypes[part.name].itemsize for part in parts if part.every_step), default=4)
+    decoder = dtypes["vae"].itemsize if "vae" in dtypes else 4
+    denoising = memory.denoising_bytes(configs, key.clip, width)
+    working = {tiles: max(denoising, memory.decoding_bytes(key.clip, decoder, tiles)) for tiles in (False, True)}
+    allowed = Allowed(key.settings.float8_weights, key.settings.tiled_vae)
+    return memory.place(parts, working, memory.budget(key.device), allowed)
+
+
+def _pipe(held: Shelf, folder: Path, pipeline: str, loras: tuple[Lora, ...]) -> Any:
+    """The pipeline of one class around the components that are loaded, made when it is first asked for."""
+    loaded = held.loaded
+    assert loaded is not None
+    if loaded.pipes and loaded.loras != loras:
+        # Compiled blocks, float8 weights and hooks are made for the weights as they are.
+        key = loaded.key
+        del loaded
+        held.clear()
+        loaded = held.loaded = _load(folder, key, pipeline)
+    if pipeline in loaded.pipes:
+        return loaded.pipes[pipeline]
+    pipe = _assemble(folder, pipeline, loaded)
+    if loaded.pipes:
+        prompts, before = remember_prompts(pipe), next(iter(loaded.pipes.values())).encode_prompt
+        if prompts is not None and isinstance(before, PromptCache):
+            prompts.listeners = before.listeners
+    else:
+        _prepare(pipe, loaded, loras)
+    pipe.turned_on = loaded.on
+    loaded.pipes[pipeline] = pipe
+    return pipe
+
+
+def _prepare(pipe: Any, loaded: Loaded, loras: tuple[Lora, ...]) -> None:
+    """LoRAs, then what is left of placing the components, then speed: each is made for the weights as it finds them."""
+    key, placement = loaded.key, loaded.placement
+    if loras:
+        from photoplay.generation.backends.open_weights.loras import apply
+
+        apply(pipe, loras)
+        loaded.loras = loras
+    for name, component in loaded.components.items():
+        every_step = name in memory.DENOISERS
+        if placement.fp8 and every_step:
+            keep_in_float8(component)
+        with memory.within(key.model):
+            memory.settle(component, key.device, name in placement.streamed, every_step)
+    loaded.on = speed_up(pipe, key.settings, placement, key.device)
+    if parallel.world() > 1:
+        parallel.share_forwards(pipe)
+    pipe.set_progress_bar_config(disable=True)
+
+
+def _assemble(folder: Path, pipeline: str, loaded: Loaded) -> Any:
+    """The pipeline around the components; schedulers, tokenizers and processors are read by the pipeline itself."""
+    kind = getattr(importlib.import_module("diffusers"), pipeline)
+    with _broken_if_refused(loaded.key.model):
+        return kind.from_pretrained(folder, **loaded.components, local_files_only=True, use_safetensors=True)
+
+
+def _kinds(folder: Path, index: Mapping[str, Any]) -> dict[str, Any]:
+    """The class of every component that has weights. Only classes of diffusers and transformers come about.
+
+    Raises:
+        UnavailableError: ``model_broken``.
+    """
+    kinds = {}
+    for name, entry in index.items():
+        if isinstance(entry, list) and len(entry) == 2 and entry[0] and any((folder / name).glob("*.safetensors")):
+            library, kind = entry
+            places = (library,) if library in ("diffusers", "transformers") else (f"diffusers.pipelines.{library}",)
+            try:
+                kinds[name] = getattr(importlib.import_module(places[0]), kind)
+            except (ImportError, AttributeError) as error:
+                raise _broken(f"{kind} is not in the installed diffusers or transformers") from error
+    if not kinds:
+        raise _broken("its index names no weights")
+    return kinds
+
+
+def _check_kind(kinds: Mapping[str, Any], pipeline: str, model: str) -> None:
+    """Raises RequestError ``model_mismatch`` where a denoiser or the autoencoder is none that the pipeline can call."""
+    expected = getattr(importlib.import_module("diffusers"), pipeline)._get_signature_types()
+    for name in (*memory.DENOISERS, "vae"):
+        types = tuple(kind for kind in expected.get(name, ()) if isinstance(kind, type))
+        if name in kinds and types and not issubclass(kinds[name], types):
+            raise RequestError(
+                "model_mismatch",
+                f"The model “{model}” is of another kind than this mode needs.",
+                "Choose one of the backend's own models: `photoplay backends` shows them.",
+            )
+
+
+def _dtype(kind: Any, key: Key) -> Any:
+    import torch
+
+    whole = kind.__name__ in WHOLE_FLOAT and not (key.settings.half_vae and kind.__name__.startswith("Autoencoder"))
+    return torch.float32 if whole else compute_dtype(key.device)
+
+
+def _component(folder: Path, kind: Any, dtype: Any, model: str) -> Any:
+    """One component with every one of its numbers from its files.
+
+    Raises:
+        UnavailableError: ``model_broken``.
+    """
+    with _broken_if_refused(model):
+        component, found = kind.from_pretrained(
+            folder, dtype=dtype, use_safetensors=True, local_files_only=True, output_loading_info=True
+        )
+    lacking = [*found.get("missing_keys", ()), *found.get("mismatched_keys", ()), *found.get("error_msgs", ())]
+    if lacking:
+        raise _broken(f"{folder.name} lacks {len(lacking)} of its tensors")
+    return component.eval()
+
+
+@contextmanager
+def _broken_if_refused(model: str) -> Iterator[None]:
+    """Whatever the libraries say about files that they cannot make a model of is ``model_broken``."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except PhotoplayError:
+        raise
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, SafetensorError) as error:
+        logger.info("model %s does not load: %s", model, error)
+        raise _broken("its files do not make up the model that they say") from error
+
+
+def _broken(why: str) -> UnavailableError:
+    return UnavailableError(
+        "model_broken",
+        f"The model cannot be loaded: {why}.",
+        "Check it with `photoplay models verify`, and pull or add it again.",
+    )
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """A JSON object; an absent file is an empty one. Raises UnavailableError ``model_broken``."""
+    if not path.is_file():
+        return {}
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise _broken("a description in it cannot be read") from error
+    if not isinstance(found, dict):
+        raise _broken("a description in it is not what it should be")
+    return found
