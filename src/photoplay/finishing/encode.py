@@ -16,10 +16,11 @@ from typing import Any, Literal, TypeAlias
 import av
 import numpy as np
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation
+from jaxtyping import Float32
 
 from photoplay.errors import RequestError
 from photoplay.finishing.atomic import replacing
-from photoplay.types import Audio, Frames, Progress, Rgb, StageEvent, silent
+from photoplay.types import Array, Audio, Frames, Progress, Rgb, StageEvent, silent
 
 Codec: TypeAlias = Literal["h264", "av1"]
 
@@ -66,10 +67,13 @@ def encode(
     """Writes windows of frames to an mp4 as they come; the file appears under ``path`` only when it is complete.
 
     Sides must be even for 4:2:0 colour: an odd last row or column is left out. The header stands in front (faststart), or
-    the file is cut into fragments that play while they arrive. Sound is cut at the film's end. ``num_frames`` is only
-    told to ``progress`` (stage ``encode``, once a frame).
+    the file is cut into fragments that play while they arrive. ``audio`` is the film's sound from its first frame on;
+    without it the windows' own sound is taken, where the first window has any. Sound starts with the first frame to the
+    sample and is cut, or filled up with silence, at the film's end. ``num_frames`` is only told to ``progress`` (stage
+    ``encode``, once a frame).
 
-    Errors: RequestError ``no_frames`` where the stream is empty and ``frame_size_changed`` where it changes its size.
+    Errors: RequestError ``no_frames`` where the stream is empty, ``frame_size_changed`` and ``sound_rate_changed`` where
+    it changes its size or its sound's rate.
     """
     chosen_crf = DEFAULT_CRF[codec] if crf is None else crf
     stream = iter(frames)
@@ -79,12 +83,14 @@ def encode(
     with replacing(path) as draft:
         with _Writer(draft, codec, chosen_crf, first, audio, fragmented) as writer:
             for window in _chain(first, stream):
+                writer.hear(window)
                 for picture in window.rgb:
                     writer.add(picture)
                     progress(StageEvent("encode", writer.count, num_frames))
             writer.finish()
         size = draft.stat().st_size
-    return EncodeInfo(codec, chosen_crf, writer.width, writer.height, first.fps, writer.count, audio is not None, size)
+    shape = (writer.width, writer.height, first.fps, writer.count)
+    return EncodeInfo(codec, chosen_crf, *shape, writer.sound is not None, size)
 
 
 def _chain(first: Frames, rest: Iterator[Frames]) -> Iterator[Frames]:
@@ -101,16 +107,17 @@ class _Writer:
         self.height, self.width = (side // 2 * 2 for side in first.rgb.shape[1:3])
         self.fps = Fraction(first.fps).limit_denominator(1001)
         self.count = 0
-        flags = "frag_keyframe+empty_moov+default_base_moof" if fragmented else "faststart"
+        # An AAC encoder puts 1,024 samples before the first; only the header says that they are not to be heard, so it has
+        # to wait for them (delay_moov) where it comes first.
+        flags = "frag_keyframe+delay_moov+default_base_moof" if fragmented else "faststart"
         options = {"movflags": flags, "fflags": "+bitexact"}
         self._container: Any = av.open(str(path), "w", format="mp4", options=options)
         self._video = self._add_video(codec, crf)
-        self._audio = self._container.add_stream("aac", rate=AUDIO_RATE, layout="mono") if audio else None
-        if self._audio is not None:
-            self._audio.bit_rate = 128_000
-            self._audio.codec_context.flags |= av.codec.context.Flags.bitexact
-        self._samples = _resampled(audio) if audio else np.zeros(0, np.float32)
-        self._heard = 0
+        heard = audio or first.audio
+        self.sound = _Sound(self._container, heard.rate) if heard else None
+        self._own_sound = audio is None
+        if self.sound and audio:
+            self.sound.hear(audio.samples)
 
     def _add_video(self, codec: Codec, crf: int) -> Any:
         keyframes = str(max(1, round(self.fps * KEYFRAME_SECONDS)))
@@ -146,25 +153,84 @@ class _Writer:
         frame.time_base = 1 / self.fps
         self._container.mux(self._video.encode(frame))
         self.count += 1
-        self._add_sound(self.count / self.fps)
+        if self.sound:
+            self.sound.write(self.count / self.fps)
+
+    def hear(self, window: Frames) -> None:
+        """Takes the sound of a window that comes next, at the place of its frames; silence where it has none."""
+        if self.sound is None or not self._own_sound:
+            return
+        rate = self.sound.rate
+        if window.audio and window.audio.rate != rate:
+            raise RequestError(
+                "sound_rate_changed",
+                "The film's sound is not all of one sampling rate.",
+                "Give windows with sound of one rate to a film.",
+            )
+        start, end = (round(frame / self.fps * rate) for frame in (self.count, self.count + len(window.rgb)))
+        samples = np.zeros(end - start, np.float32)
+        if window.audio:
+            given = window.audio.samples[: end - start]
+            samples[: len(given)] = given
+        self.sound.hear(samples)
 
     def finish(self) -> None:
         """Flushes what the encoders hold back."""
-        self._add_sound(self.count / self.fps, last=True)
+        if self.sound:
+            self.sound.finish(self.count / self.fps)
         self._container.mux(self._video.encode())
-        if self._audio is not None:
-            self._container.mux(self._audio.encode())
+        if self.sound:
+            self.sound.flush()
 
-    def _add_sound(self, until: Fraction, last: bool = False) -> None:
-        if self._audio is None:
+
+class _Sound:
+    """The sound track of an open mp4: 48 kHz mono AAC, written as far as the pictures have come."""
+
+    def __init__(self, container: Any, rate: int) -> None:
+        self.rate = rate
+        self._container = container
+        self._stream = container.add_stream("aac", rate=AUDIO_RATE, layout="mono")
+        self._stream.bit_rate = 128_000
+        self._stream.codec_context.flags |= av.codec.context.Flags.bitexact
+        self._resampler = av.AudioResampler(format="fltp", layout="mono", rate=AUDIO_RATE)
+        self._pending = np.zeros(0, np.float32)
+        self._written = 0
+
+    def hear(self, samples: Float32[Array, n]) -> None:
+        """Takes samples at the sound's own rate that follow those before."""
+        if not len(samples):
             return
-        end = min(int(until * AUDIO_RATE), len(self._samples))
-        while end - self._heard >= AUDIO_CHUNK or (last and end > self._heard):
-            chunk = self._samples[self._heard : min(self._heard + AUDIO_CHUNK, end)]
-            frame = av.AudioFrame.from_ndarray(chunk[None], format="fltp", layout="mono")
-            frame.sample_rate, frame.pts, frame.time_base = AUDIO_RATE, self._heard, Fraction(1, AUDIO_RATE)
-            self._container.mux(self._audio.encode(frame))
-            self._heard += len(chunk)
+        loud = np.clip(samples, -1, 1).astype(np.float32)
+        frame = av.AudioFrame.from_ndarray(loud[None], format="fltp", layout="mono")
+        frame.sample_rate = self.rate
+        self._take(self._resampler.resample(frame))
+
+    def write(self, until: Fraction) -> None:
+        """Encodes all whole chunks up to ``until`` seconds."""
+        end = int(until * AUDIO_RATE)
+        while len(self._pending) >= AUDIO_CHUNK and self._written + AUDIO_CHUNK <= end:
+            self._encode(AUDIO_CHUNK)
+
+    def finish(self, until: Fraction) -> None:
+        """Encodes the rest, cut or filled up with silence at ``until`` seconds."""
+        self._take(self._resampler.resample(None))
+        rest = round(until * AUDIO_RATE) - self._written
+        self._pending = np.pad(self._pending[:rest], (0, max(0, rest - len(self._pending))))
+        while len(self._pending):
+            self._encode(min(AUDIO_CHUNK, len(self._pending)))
+
+    def flush(self) -> None:
+        self._container.mux(self._stream.encode())
+
+    def _take(self, frames: list[Any]) -> None:
+        self._pending = np.concatenate([self._pending, *(frame.to_ndarray()[0] for frame in frames)])
+
+    def _encode(self, count: int) -> None:
+        chunk, self._pending = self._pending[:count], self._pending[count:]
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(chunk[None]), format="fltp", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = AUDIO_RATE, self._written, Fraction(1, AUDIO_RATE)
+        self._container.mux(self._stream.encode(frame))
+        self._written += count
 
 
 def _to_yuv(picture: Rgb) -> Any:
@@ -180,15 +246,3 @@ def _to_yuv(picture: Rgb) -> Any:
         dst_color_primaries=ColorPrimaries.BT709,
         threads=1,
     )
-
-
-def _resampled(audio: Audio) -> Any:
-    """The sound at 48 kHz as float32 [n], clipped to -1..1."""
-    samples = np.clip(audio.samples, -1, 1).astype(np.float32)
-    if audio.rate == AUDIO_RATE or not len(samples):
-        return samples
-    resampler = av.AudioResampler(format="fltp", layout="mono", rate=AUDIO_RATE)
-    frame = av.AudioFrame.from_ndarray(samples[None], format="fltp", layout="mono")
-    frame.sample_rate = audio.rate
-    pieces = [*resampler.resample(frame), *resampler.resample(None)]
-    return np.concatenate([piece.to_ndarray()[0] for piece in pieces])
