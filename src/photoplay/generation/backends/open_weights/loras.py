@@ -23,7 +23,8 @@ def files(lora: Lora) -> tuple[Path, ...]:
     """The files of a LoRA: the one that it names, or all of its folder in the store.
 
     Raises:
-        InputError: ``lora_missing``, ``lora_format``, ``model_unsafe``, ``model_broken``.   UnavailableError: as ``weights.store.folder``.
+        InputError: ``lora_missing``, ``lora_format``, ``model_unsafe``, ``model_broken``.
+        UnavailableError: as ``weights.store.folder``.
     """
     from photoplay.weights import screening, store
 

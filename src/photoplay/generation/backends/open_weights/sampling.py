@@ -183,7 +183,8 @@ class Walk:
         if _can_resume(pipe):
             asked = property(lambda _: self.skips() or pipe._interrupt)
             pipe.__class__ = type(kind.__name__, (kind,), {"interrupt": asked, "__module__": kind.__module__})
-        devices = [pipe.device] if pipe.device.type == "cuda" else []
+        device = pipe._execution_device
+        devices = [device] if device.type == "cuda" else []
         try:
             with torch.random.fork_rng(devices):
                 torch.manual_seed(self.seed)
@@ -298,7 +299,7 @@ def _keep(pipe: Any, arguments: dict[str, Any], clip: ClipInputs, sampling: Samp
     try:
         told = resume.identity(
             _model(sampling), loras.digests(sampling.loras), sampling, _seed(clip), clip.span, arguments,
-            type(pipe).__name__, type(scheduler).__name__, dict(scheduler.config), parts, pipe.device,
+            type(pipe).__name__, type(scheduler).__name__, dict(scheduler.config), parts, pipe._execution_device,
             torch.get_num_threads(), torch.__version__, version("diffusers"), __version__,
         )  # fmt: skip
     except TypeError as reason:
@@ -319,7 +320,7 @@ def _model(sampling: Sampling) -> str:
 def _seed(clip: ClipInputs) -> int:
     """A seed for the clip, of the film's seed and the clip's place: no two clips of a film begin with the same noise."""
     (word,) = np.random.SeedSequence((clip.plan.seed, clip.span.start)).generate_state(1, np.uint64).tolist()
-    return int(word) >> 1
+    return int(word >> 1)
 
 
 def _loops(arguments: dict[str, Any]) -> int:
