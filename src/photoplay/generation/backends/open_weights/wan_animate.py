@@ -1,0 +1,276 @@
+"""Wan-Animate: a person moved by a skeleton and by pictures of a face (Cheng et al. 2025, https://arxiv.org/abs/2509.14055).
+
+What the model is shown follows the authors' preprocessing (https://github.com/Wan-Video/Wan2.2,
+wan/modules/animate/preprocess/): the skeleton on black in the film's frame, the driving face cut out and stretched to
+512 x 512, and, where a person is put into a video, that video with the person blacked out and a mask of the hole.
+The driving face is the anchor's: the photo's own face, moved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from math import sqrt
+from typing import Any, ClassVar
+
+import cv2
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from photoplay.errors import RequestError
+from photoplay.generation.backends.open_weights.backend import Defaults
+from photoplay.generation.backends.open_weights.native import ClipInputs, Grid, nearest_frames
+from photoplay.generation.backends.open_weights.wan import (
+    NEGATIVE,
+    P480,
+    P720,
+    Recipe,
+    WanBackend,
+    check_grid,
+    framed_photo,
+    picture,
+)
+from photoplay.generation.controls.wan_animate import draw_wan_animate
+from photoplay.topology import FACE_68
+from photoplay.types import (
+    Anchor,
+    Array,
+    Capabilities,
+    Footage,
+    Frames,
+    Label,
+    Mode,
+    MotionTrack,
+    Progress,
+    RenderPlan,
+    Rgb,
+    RgbStack,
+    Scene,
+    silent,
+)
+
+PROMPT = "视频中的人在做动作"
+"""The authors' only prompt, "the person in the video is moving": they advise against others, so the user's words choose the
+motion and do not reach the model."""
+SLOWEST, FASTEST = 15.0, 30.0
+"""Frame rates that are made as they are: the skeleton says where everything is in every frame. The model saw 30."""
+FACE_AREA = 1.3
+"""Area of a face's cut over that of the box around its 68 points."""
+SMOOTHING = np.array([1, 4, 6, 4, 1], np.float32) / 16
+"""Weights over time of a face's cut, so that it follows the face and not every flutter of its outline."""
+LEAST_FACE = 8.0
+"""Pixels of the smallest cut's side."""
+REACH = 9
+"""Pixels by which the hole is larger than what shall be made anew: the authors dilate three times by 7 x 7."""
+CELL = 16
+"""Pixels of the squares that the model can tell apart in a mask: latents of 8 pixels in patches of two."""
+HOLE = 0.5
+"""What is not known to the model is mid-grey [0, 1], which the pipeline's range makes 0."""
+
+
+class WanAnimate(WanBackend):
+    """One person moved as the track says: pose-guided in the photo itself, in video-to-video inside another video.
+
+    There the person stands where the film frames them, and the video stands around them: outside the repair mask, or, where
+    there is none, outside the moved person's outline. Where people of the video itself shall go, the mask has to say so.
+
+    The pipeline can chain its segments by itself, but then holds the whole film at once. Here each clip is one segment,
+    told the last frames of the one before as a background that stands: the same numbers go into the model.
+    """
+
+    name = "wan-animate"
+    follows_tracks = True
+    recipes: ClassVar[Mapping[str, Recipe]] = {
+        "wan2.2-animate-14b": Recipe(
+            Grid(max_frames=77, fps=FASTEST, area=P720, least_area=P480, overlap=5),
+            Defaults(num_inference_steps=20, guidance_scale=1.0, negative_prompt=NEGATIVE, flow_shift=5.0),
+        )
+    }
+    capabilities = Capabilities(
+        modes=("pose-guided", "video-to-video"),
+        max_long_side=1280,
+        max_subjects=1,
+        needs_gpu=True,
+        source_type="trainedAlgorithmicMedia",
+        description="Moves one person by skeleton and face, or puts them into a video, with Wan 2.2 Animate 14B.",
+        licence="Apache-2.0",
+        extra="gpu",
+        packages=("torch", "diffusers", "transformers", "ftfy"),
+        models=tuple(recipes),
+        gpu_memory_gb=80.0,
+    )
+    pipelines: ClassVar[Mapping[Mode, str]] = {
+        "pose-guided": "WanAnimatePipeline",
+        "video-to-video": "WanAnimatePipeline",
+    }
+    defaults = recipes["wan2.2-animate-14b"].defaults
+    grid = recipes["wan2.2-animate-14b"].grid
+
+    def grid_for(self, plan: RenderPlan) -> Grid:
+        """The model's grid at the film's own rate, so that no frame needs to be interpolated."""
+        grid = super().grid_for(plan)
+        return grid if self._given else replace(grid, fps=min(max(plan.fps, SLOWEST), FASTEST))
+
+    def generate(
+        self, scene: Scene, tracks: Sequence[MotionTrack], plan: RenderPlan, progress: Progress = silent
+    ) -> Iterator[Frames]:
+        """Yields consecutive windows of at most ``plan.window`` frames, ``plan.num_frames`` in all.
+
+        In video-to-video the video's own pixels stand where nothing was to be made anew.
+
+        Raises:
+            RequestError: ``mode_unsupported``, ``track_missing``, ``too_many_subjects``, ``video_missing``.
+            UnavailableError: a package or the model is missing, does not fit, or is of another grid.
+        """
+        _only(tracks)
+        if plan.mode == "video-to-video" and plan.footage.video is None:
+            raise RequestError("video_missing", "There is no video to put anybody into.", "Give one.")
+        for frames in super().generate(scene, tracks, plan, progress):
+            yield put_into(frames, plan) if plan.mode == "video-to-video" else frames
+
+    def condition(self, pipe: Any, clip: ClipInputs) -> dict[str, Any]:
+        """The character, the skeleton and the driving face, and what of the clip stands.
+
+        Raises:
+            UnavailableError: ``model_other_grid``.
+        """
+        check_grid(pipe, clip)
+        track, anchor = _only(clip.tracks), clip.anchor
+        assert anchor is not None, "a clip with tracks has an anchor"
+        faces = face_video(anchor.rgb, track, clip.plan, pipe.transformer.config.motion_encoder_size)
+        call: dict[str, Any] = {
+            "prompt": PROMPT,
+            "image": picture(character(clip)),
+            "pose_video": [picture(frame) for frame in draw_wan_animate([track], clip.plan)],
+            "face_video": [picture(face) for face in faces],
+            "segment_frame_length": clip.plan.num_frames,
+            "mode": "animate",
+        }
+        standing = background(clip)
+        if standing is not None:
+            video, hole = standing
+            call |= {"mode": "replace", "background_video": list(video), "mask_video": [picture(mask) for mask in hole]}
+        return call
+
+
+def _only(tracks: Sequence[MotionTrack]) -> MotionTrack:
+    if not tracks:
+        raise RequestError(
+            "track_missing",
+            "This model is driven by a skeleton and a face, and there is no motion to draw them from.",
+            "Choose a template or a driving video with a person in it.",
+        )
+    if len(tracks) > 1:
+        raise RequestError(
+            "too_many_subjects",
+            "This model animates one person.",
+            "Ask for the main person only, or choose the backend “wan-vace”.",
+        )
+    return tracks[0]
+
+
+def character(clip: ClipInputs) -> Rgb:
+    """Who is seen: the photo as the film frames it; in a film made from a video, the person's own photo if there is one."""
+    references = clip.plan.footage.references
+    if clip.plan.mode == "video-to-video" and references:
+        return references[0].pixels
+    return framed_photo(clip)
+
+
+def face_boxes(track: MotionTrack, plan: RenderPlan) -> Float32[Array, "f 4"]:
+    """Where the driving face is cut out: x0, y0, x1, y1 in pixels of the frame (0 is the edge of its first pixel).
+
+    The box around the 68 face points, both sides times sqrt(1.3), three quarters of the added height above the brows and
+    one below the chin, as in training (``get_face_bboxes``). It may reach beyond the frame.
+    """
+    points = plan.to_frame(track.landmarks[:, list(FACE_68)])[..., :2] + np.float32(0.5)
+    low, high = points.min(axis=1), points.max(axis=1)
+    size = np.maximum(high - low, LEAST_FACE)
+    added = size * np.float32(sqrt(FACE_AREA) - 1)
+    above, below = added * np.array([0.5, 0.75], np.float32), added * np.array([0.5, 0.25], np.float32)
+    boxes = np.concatenate([low - above, low + size + below], axis=1)
+    reach = len(SMOOTHING) // 2
+    held = np.pad(boxes, ((reach, reach), (0, 0)), mode="edge")
+    smooth: Array = np.stack([SMOOTHING @ held[k : k + len(SMOOTHING)] for k in range(len(boxes))])
+    return smooth
+
+
+def face_video(
+    rgb: RgbStack, track: MotionTrack, plan: RenderPlan, size: int = 512
+) -> UInt8[Array, "f {size} {size} 3"]:
+    """The driving face [f, size, size, 3]: its box stretched to a square; what lies outside the frame is its border."""
+    return np.stack([_cut(frame, box, size) for frame, box in zip(rgb, face_boxes(track, plan), strict=True)])
+
+
+def _cut(frame: Rgb, box: Float32[Array, 4], size: int) -> Rgb:
+    """``box`` of ``frame`` at ``size`` x ``size``, at fractions of a pixel."""
+    scale = size / (box[2:] - box[:2])
+    if scale.min() < 1:  # several pixels become one: average them first
+        frame = cv2.GaussianBlur(frame, (0, 0), sigmaX=_spread(scale[0]), sigmaY=_spread(scale[1]))
+    shift = -box[:2] * scale + scale / 2 - 0.5
+    turn = np.array([[scale[0], 0, shift[0]], [0, scale[1], shift[1]]], np.float64)
+    cut: Array = cv2.warpAffine(frame, turn, (size, size), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return cut
+
+
+def _spread(scale: float) -> float:
+    """Standard deviation in pixels of the filter before shrinking by ``scale``."""
+    return 0.5 * sqrt(max(1 / float(scale) ** 2 - 1, 1e-4))
+
+
+def background(clip: ClipInputs) -> tuple[Float32[Array, "f h w 3"], UInt8[Array, "f h w"]] | None:
+    """What of the clip stands: a video in 0..1 and its hole (255: made anew); None where all is made anew.
+
+    The frames that the clip before made stand as they are. After them stands, in video-to-video, the film's video outside
+    the hole, black inside it as in training.
+    """
+    footage, known = clip.plan.footage, len(clip.known)
+    shape = (clip.plan.num_frames, clip.plan.height, clip.plan.width)
+    if clip.plan.mode == "video-to-video":
+        assert footage.video is not None, "generate has checked this"
+        assert clip.anchor is not None, "a clip with tracks has an anchor"
+        hole = np.stack([whole_cells(mask) for mask in anew(footage, clip.anchor)])
+        video = np.where(hole[..., None] > 0, np.float32(0), footage.video.astype(np.float32) / 255)
+    elif known:
+        video, hole = np.full((*shape, 3), HOLE, np.float32), np.full(shape, 255, np.uint8)
+    else:
+        return None
+    video[:known], hole[:known] = clip.known.astype(np.float32) / 255, 0
+    return video, hole
+
+
+def anew(footage: Footage, anchor: Anchor) -> UInt8[Array, "f h w"]:
+    """What of the video shall be made anew (255): as the repair mask says, else where the moved person is."""
+    if footage.repair is not None:
+        return footage.repair
+    return np.where(anchor.labels != Label.BACKGROUND, 255, 0).astype(np.uint8)
+
+
+def whole_cells(mask: UInt8[Array, "h w"]) -> UInt8[Array, "h w"]:
+    """The mask grown by 9 pixels and then to whole squares of 16, which is as fine as the model sees."""
+    height, width = mask.shape
+    cells = _grown(mask, REACH).reshape(height // CELL, CELL, width // CELL, CELL).max(axis=(1, 3))
+    whole: Array = np.where(cells > 0, 255, 0).astype(np.uint8)
+    return whole.repeat(CELL, axis=0).repeat(CELL, axis=1)
+
+
+def put_into(frames: Frames, plan: RenderPlan) -> Frames:
+    """The film's frames where they were to be made anew, the video's own pixels elsewhere, softly joined."""
+    footage, count = plan.footage, len(frames.rgb)
+    assert footage.video is not None, "generate has checked this"
+    assert frames.anchor is not None, "a film with tracks has an anchor"
+    video = nearest_frames(footage.video, plan.fps, plan.fps, frames.start, count)
+    if footage.repair is not None:
+        repair = nearest_frames(footage.repair, plan.fps, plan.fps, frames.start, count)
+        footage = replace(footage, repair=repair)
+    joined = np.empty_like(frames.rgb)
+    for index, mask in enumerate(anew(footage, frames.anchor)):
+        share = cv2.GaussianBlur(_grown(mask, REACH), (0, 0), REACH / 2).astype(np.float32) / 255
+        joined[index] = cv2.blendLinear(frames.rgb[index], video[index], share, 1 - share)
+    return replace(frames, rgb=joined)
+
+
+def _grown(mask: UInt8[Array, "h w"], reach: int) -> UInt8[Array, "h w"]:
+    """The mask grown by ``reach`` pixels to each side."""
+    grown: Array = cv2.dilate(mask, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
+    return grown
