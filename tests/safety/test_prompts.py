@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from photoplay.errors import RefusedError
-from photoplay.safety.prompts import check_prompt, compile_policy, normalise, term_policy
+from photoplay.safety.prompts import (
+    asks_for_romance,
+    check_negative_prompt,
+    check_prompt,
+    compile_policy,
+    normalise,
+    term_policy,
+)
 
 REFUSED = [
     "make her naked", "a nude portrait", "she takes off her dress", "taking her clothes off", "he strips down",
@@ -89,3 +96,28 @@ def test_every_harmless_phrase_is_needed() -> None:
 def test_a_harmless_phrase_does_not_cover_for_another_word() -> None:
     with pytest.raises(RefusedError):
         check_prompt("seen by the naked eye, a naked man")
+
+
+@pytest.mark.parametrize(
+    "prompt", ["they kiss", "kissing in the rain", "a warm hug", "two lovers", "a romantic dinner"]
+)
+def test_romance_is_recognised(prompt: str) -> None:
+    assert asks_for_romance(prompt)
+
+
+@pytest.mark.parametrize("prompt", ["two friends shake hands", "a huge house", "he spoons sugar into the tea", "dance"])
+def test_other_company_is_not_romance(prompt: str) -> None:
+    assert not asks_for_romance(prompt)
+
+
+@pytest.mark.parametrize(
+    "prompt", ["clothes", "dressed, blurry", "wearing clothing", "underwear", "SFW", "cl\u200bothes"]
+)
+def test_a_negative_prompt_takes_no_clothes_away(prompt: str) -> None:
+    with pytest.raises(RefusedError):
+        check_negative_prompt(prompt)
+
+
+@pytest.mark.parametrize("prompt", ["", "nudity, nsfw", "blurry, extra fingers", "text, watermark, static picture"])
+def test_a_negative_prompt_names_flaws(prompt: str) -> None:
+    check_negative_prompt(prompt)

@@ -14,7 +14,7 @@ from photoplay.cli.portrait import portrait
 from photoplay.errors import ConsentError
 
 if TYPE_CHECKING:
-    from photoplay.types import Clip
+    from photoplay.types import Clip, Consent, Lora
 
 
 class ConsentChoice(StrEnum):
@@ -33,6 +33,25 @@ class WhoChoice(StrEnum):
     MAIN = "main"
 
 
+class ModeChoice(StrEnum):
+    """What kind of film; chosen by what is given where it is left out."""
+
+    TEXT = "text-to-video"
+    IMAGE = "image-to-video"
+    IMAGES = "multi-image-to-video"
+    POSE = "pose-guided"
+    VIDEO = "video-to-video"
+    AUDIO = "audio-driven"
+
+
+class QualityChoice(StrEnum):
+    """Which shortcuts an open model may take."""
+
+    EXACT = "exact"
+    FAST = "fast"
+    PREVIEW = "preview"
+
+
 class CodecChoice(StrEnum):
     """How an mp4 is compressed."""
 
@@ -40,14 +59,14 @@ class CodecChoice(StrEnum):
     AV1 = "av1"
 
 
-QUESTION = """Who is in this photo? Your answer is written into the film.
+QUESTION = """Who is in {what}? Your answer is written into the film.
   self        it is me
   granted     they agreed to be animated
   historical  a published historical portrait
   fictional   nobody real: a painting or drawing of an invented person"""
 
 
-def ask_consent(given: ConsentChoice | None) -> ConsentChoice:
+def ask_consent(given: ConsentChoice | None, what: str = "this photo") -> ConsentChoice:
     """The statement given on the command line, or asked for at a terminal.
 
     Raises:
@@ -58,18 +77,59 @@ def ask_consent(given: ConsentChoice | None) -> ConsentChoice:
     if not show.interactive():
         raise ConsentError(
             "consent_missing",
-            "Nobody has said yet that the people in this photo may be animated.",
+            f"Nobody has said yet that the people in {what} may be animated.",
             "Add --consent self, granted, historical or fictional.",
         )
-    typer.echo(QUESTION, err=True)
+    typer.echo(QUESTION.format(what=what), err=True)
     answer = typer.prompt("Consent", type=ConsentChoice, err=True)
     return ConsentChoice(answer)
 
 
+def ask_consents(given: list[ConsentChoice], pictured: list[str]) -> list[Consent]:
+    """One statement for each of ``pictured``; one that is given alone stands for all.
+
+    Raises:
+        ConsentError: there are none, and nobody to ask; or as many as fit nothing.
+    """
+    if len(given) == 1:
+        given = given * len(pictured)
+    if given and len(given) != len(pictured):
+        raise ConsentError(
+            "consent_missing",
+            f"There are {len(given)} statements about consent for {len(pictured)} files that show people.",
+            "State --consent once for all, or once for each: the photos, then --last, then --video.",
+        )
+    statements = given or [ask_consent(None, what) for what in pictured]
+    return [said.value for said in statements]
+
+
+def read_lora(text: str) -> Lora:
+    """``FILE`` or ``FILE:WEIGHT`` as a LoRA.
+
+    Raises:
+        RequestError: ``lora_weight``: what follows the last colon is no number.
+    """
+    from photoplay.errors import RequestError
+    from photoplay.types import Lora
+
+    file, colon, weight = text.rpartition(":")
+    if not colon:
+        return Lora(text)
+    try:
+        return Lora(file, float(weight))
+    except ValueError as error:
+        raise RequestError(
+            "lora_weight", "The weight of that LoRA is not a number.", "Write --lora FILE or --lora FILE:0.8."
+        ) from error
+
+
 def animate(
-    photo: Annotated[Path, typer.Argument(help="The photo.", show_default=False)],
+    photos: Annotated[
+        list[Path] | None,
+        typer.Argument(help="The photo; two for a scene of two people; none for text-to-video.", show_default=False),
+    ] = None,
     template: Annotated[str, typer.Option("--template", "-t", help="A motion: a name or a YAML file.")] = "",
-    prompt: Annotated[str, typer.Option(help="Describe the motion; the nearest template is chosen.")] = "",
+    prompt: Annotated[str, typer.Option(help="Describe the motion (or the scene, for models that read).")] = "",
     seconds: Annotated[float, typer.Option(help="Length of the film.")] = 3.0,
     fps: Annotated[float, typer.Option(help="Frames a second.")] = 24.0,
     size: Annotated[str, typer.Option(help="480p, 720p, 1080p (the photo's shape is kept) or WxH.")] = "720p",
@@ -80,7 +140,8 @@ def animate(
     who: Annotated[WhoChoice, typer.Option(help="Everybody in the photo, or the largest face only.")] = WhoChoice.ALL,
     backend: Annotated[str, typer.Option(help="What makes the frames (see `photoplay backends`).")] = "pocket",
     consent: Annotated[
-        ConsentChoice | None, typer.Option(help="Who says that the people may be animated.", show_default=False)
+        list[ConsentChoice] | None,
+        typer.Option(help="Who says that the people may be animated; once, or once for each file.", show_default=False),
     ] = None,
     out: Annotated[
         Path, typer.Option("--out", "-o", help="The film to write: .mp4, or .gif or .webp for a small preview.")
@@ -90,23 +151,43 @@ def animate(
         Path | None, typer.Option(help="A new folder for every frame as a PNG.", show_default=False)
     ] = None,
     sheet: Annotated[Path | None, typer.Option(help="Also a contact sheet, as a PNG.", show_default=False)] = None,
+    last: Annotated[Path | None, typer.Option(help="A photo that the film ends on.", show_default=False)] = None,
+    video: Annotated[Path | None, typer.Option(help="A clip that it is made from.", show_default=False)] = None,
+    audio: Annotated[Path | None, typer.Option(help="The sound that it is made to.", show_default=False)] = None,
+    mode: Annotated[ModeChoice | None, typer.Option(help="What kind of film.", show_default=False)] = None,
+    model: Annotated[str, typer.Option(help="One of the backend's models (see `photoplay models list`).")] = "",
+    steps: Annotated[int | None, typer.Option(help="Denoising steps of an open model.", show_default=False)] = None,
+    guidance: Annotated[float | None, typer.Option(help="Guidance scale; 1 is off.", show_default=False)] = None,
+    negative_prompt: Annotated[str | None, typer.Option(help="What not to show.", show_default=False)] = None,
+    strength: Annotated[
+        float | None, typer.Option(help="How far a clip may change, 0 to 1.", show_default=False)
+    ] = None,
+    flow_shift: Annotated[float | None, typer.Option(help="Shift of the noise schedule.", show_default=False)] = None,
+    control: Annotated[float | None, typer.Option(help="Weight of the control signal.", show_default=False)] = None,
+    lora: Annotated[list[str] | None, typer.Option(help="FILE or FILE:WEIGHT; repeatable.", show_default=False)] = None,
+    quality: Annotated[QualityChoice, typer.Option(help="Shortcuts of an open model.")] = QualityChoice.EXACT,
     profile: Annotated[bool, typer.Option("--profile", help="Print the time of each stage.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Animate a photo: photoplay animate me.jpg --template smile --consent self"""
-    statement = ask_consent(consent)
+    pictured = [*(path.name for path in photos or ()), *(path.name for path in (last, video) if path)]
+    statements = ask_consents(consent or [], pictured)
     from photoplay.pipeline import animate as run
+    from photoplay.types import Sampling
 
     watch = show.Stopwatch()
     with show.stages(quiet=as_json) as progress:
         clip = run(
-            photo,
-            consent=statement.value,
-            template=template or ("" if prompt else "smile"),
+            photos,
+            consent=statements,
+            template=template or ("" if prompt or video or not photos else "smile"),
             prompt=prompt,
             out=out,
             stills=stills,
             sheet=sheet,
+            last=last,
+            video=video,
+            audio=audio,
             progress=progress,
             seconds=seconds,
             fps=fps,
@@ -118,6 +199,18 @@ def animate(
             who=who.value,
             backend=backend,
             codec=codec.value,
+            mode=mode.value if mode else None,
+            sampling=Sampling(
+                model=model,
+                num_inference_steps=steps,
+                guidance_scale=guidance,
+                negative_prompt=negative_prompt,
+                strength=strength,
+                flow_shift=flow_shift,
+                conditioning_scale=control,
+                loras=tuple(read_lora(text) for text in lora or ()),
+                speed=quality.value,
+            ),
         )
     if as_json:
         typer.echo(json.dumps(_as_dict(clip), sort_keys=True))

@@ -10,7 +10,7 @@ import numpy as np
 
 from photoplay.errors import RequestError, SceneError
 from photoplay.finishing.size import plan_size
-from photoplay.generation.backends import get_backend
+from photoplay.generation.backends import get_backend, list_backends
 from photoplay.generation.backends.protocol import Backend
 from photoplay.media import resize_photo
 from photoplay.motion.curves import clamp_intensity, perform
@@ -91,12 +91,16 @@ def settle(request: Request, backend: Backend) -> Request:
             or the template is unknown.
     """
     capabilities = backend.capabilities
+    if not request.photos and not request.prompt.strip() and not request.template:
+        raise RequestError("photo_missing", "There is no photo to animate.", "Give one photo, or describe a scene.")
     mode = request.mode or _mode_of(request, capabilities)
     if mode not in capabilities.modes:
+        others = [name for name in list_backends() if mode in get_backend(name).capabilities.modes]
         raise RequestError(
             "mode_unsupported",
             f"The backend “{backend.name}” cannot make {mode} films.",
-            f"It makes {', '.join(capabilities.modes)}; `photoplay backends` shows what the others make.",
+            f"It makes {', '.join(capabilities.modes)}. "
+            + (f"These make {mode}: {', '.join(others)}." if others else "No installed backend does."),
         )
     if capabilities.max_seconds is not None and request.seconds > capabilities.max_seconds:
         raise RequestError(
