@@ -1,14 +1,16 @@
 """Wan's video autoencoder with its data moved less: the same numbers, fewer copies of them.
 
-diffusers 0.42.1 pads every causal convolution's input into a new tensor, doubles pictures in float32, and joins the whole
-film anew after each latent frame. Here the convolution pads by itself, pixels are repeated as they are, and the film is
-joined once. None of it computes anything, so every bit is the same; a test compares them.
+diffusers 0.42.1 pads every causal convolution's input into a new tensor, doubles pictures in float32, interleaves frames in
+a layout that the convolutions turn again, and joins the whole film anew after each latent frame. Here the convolution pads
+by itself, pixels are repeated as they are, frames are interleaved in the layout that they came in, and the film is joined
+once. None of that computes anything, so every bit is the same; a test compares them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 
@@ -22,6 +24,8 @@ def lean(vae: Any) -> bool:
             module.forward = partial(_causal_convolution, module)
         elif kind == "WanUpsample" and tuple(module.scale_factor) == (2.0, 2.0) and module.mode == "nearest-exact":
             module.forward = _doubled
+        elif kind == "WanResample" and module.mode == "upsample3d":
+            module.forward = partial(_upsampled, module)
     vae._decode = partial(_decode, vae, vae._decode)
     return True
 
@@ -34,6 +38,35 @@ def channels_last(vae: Any) -> None:
     for parameter in vae.parameters():
         if parameter.dim() in formats:
             parameter.data = parameter.data.to(memory_format=formats[parameter.dim()])
+
+
+def fuse_norms(vae: Any, compiler: Callable[..., Any] | None = None) -> bool:
+    """Computes each norm of a Wan autoencoder's residual blocks and the SiLU after it in one pass, by ``torch.compile``.
+
+    Eager, they pass over the whole tensor six times. False for any other autoencoder.
+    """
+    import torch
+
+    if type(vae).__name__ != "AutoencoderKLWan":
+        return False
+    fused = (compiler or torch.compile)(norm_silu, dynamic=True)
+    for block in vae.modules():
+        if type(block).__name__ == "WanResidualBlock" and isinstance(block.nonlinearity, torch.nn.SiLU):
+            for norm in (block.norm1, block.norm2):
+                norm.forward = partial(_normed, norm, fused)
+            block.nonlinearity = torch.nn.Identity()
+    return True
+
+
+def norm_silu(x: Any, gamma: Any, scale: float) -> Any:
+    """SiLU(x / |x| scale gamma), the length taken over the channels [b, c, f, h, w]."""
+    from torch.nn import functional
+
+    return functional.silu(functional.normalize(x.float(), dim=1).to(x.dtype) * scale * gamma)
+
+
+def _normed(norm: Any, fused: Callable[..., Any], x: Any) -> Any:
+    return fused(x, norm.gamma, norm.scale)
 
 
 def _causal_convolution(conv: Any, x: Any, cache_x: Any = None) -> Any:
@@ -61,11 +94,44 @@ def _doubled(x: Any) -> Any:
     return rows.reshape(n, 2 * h, 2 * w, c).permute(0, 3, 1, 2)
 
 
+def _upsampled(block: Any, x: Any, feat_cache: Any = None, feat_idx: Any = None) -> Any:
+    """As ``WanResample.forward`` that doubles frames and pictures; ``feat_cache`` is diffusers' list of what frames left.
+
+    The film's very first latent frame stays one frame, the next one has zeros before it, and each later one has the frames
+    that went before.
+    """
+    import torch
+
+    if feat_cache is not None:
+        at = feat_idx[0]
+        feat_idx[0] += 1
+        before = feat_cache[at]
+        if before is None:
+            feat_cache[at] = "Rep"
+        else:
+            second = isinstance(before, str)
+            last = x[:, :, -2:].clone()
+            if last.shape[2] < 2:
+                earlier = torch.zeros_like(last) if second else before[:, :, -1:].to(last.device)
+                last = torch.cat([earlier, last], dim=2)
+            x = _interleaved(block.time_conv(x) if second else block.time_conv(x, before))
+            feat_cache[at] = last
+    batch = x.shape[0]
+    pictures = block.resample(x.transpose(1, 2).flatten(0, 1))
+    return pictures.unflatten(0, (batch, -1)).transpose(1, 2)
+
+
+def _interleaved(x: Any) -> Any:
+    """[b, 2 c, f, h, w] as [b, c, 2 f, h, w], the first half of the channels before the second in time; one copy."""
+    halves = x.unflatten(1, (2, -1))
+    if x.is_contiguous():
+        return halves.permute(0, 2, 3, 1, 4, 5).flatten(2, 3)
+    return halves.permute(0, 3, 1, 4, 5, 2).flatten(1, 2).permute(0, 4, 1, 2, 3)
+
+
 def _decode(vae: Any, stock: Callable[..., Any], z: Any, return_dict: bool = True) -> Any:
     """As ``AutoencoderKLWan._decode``: one latent frame after the other, each with what the last ones left."""
     import torch
-    from diffusers.models.autoencoders.autoencoder_kl_wan import unpatchify
-    from diffusers.models.autoencoders.vae import DecoderOutput
 
     if vae.use_tiling:
         return stock(z, return_dict=return_dict)
@@ -79,6 +145,6 @@ def _decode(vae: Any, stock: Callable[..., Any], z: Any, return_dict: bool = Tru
     vae.clear_cache()
     out = torch.cat(made, 2)
     if vae.config.patch_size is not None:
-        out = unpatchify(out, patch_size=vae.config.patch_size)
+        out = import_module(type(vae).__module__).unpatchify(out, patch_size=vae.config.patch_size)
     out = torch.clamp(out, min=-1.0, max=1.0)
-    return DecoderOutput(sample=out) if return_dict else (out,)
+    return import_module("diffusers.models.autoencoders.vae").DecoderOutput(sample=out) if return_dict else (out,)

@@ -171,34 +171,60 @@ def _pipe(held: Shelf, folder: Path, pipeline: str, loras: tuple[Lora, ...]) -> 
     """The pipeline of one class around the components that are loaded, made when it is first asked for."""
     loaded = held.loaded
     assert loaded is not None
-    if loaded.pipes and loaded.loras != loras:
-        # Compiled blocks, float8 weights and hooks are made for the weights as they are.
+    fixed = bool(loaded.placement.streamed) or loaded.placement.fp8
+    if loaded.pipes and loaded.loras != loras and fixed:
+        # Hooks and float8 weights are made for the weights as they are.
         key = loaded.key
         del loaded
         held.clear()
         loaded = held.loaded = _load(folder, key, pipeline)
-    if pipeline in loaded.pipes:
-        return loaded.pipes[pipeline]
-    pipe = _assemble(folder, pipeline, loaded)
-    if loaded.pipes:
-        prompts, before = remember_prompts(pipe), next(iter(loaded.pipes.values())).encode_prompt
-        if prompts is not None and isinstance(before, PromptCache):
-            prompts.listeners = before.listeners
-    else:
-        _prepare(pipe, loaded, loras)
+    pipe = loaded.pipes.get(pipeline) or _assemble(folder, pipeline, loaded)
+    try:
+        if not loaded.pipes:
+            _prepare(pipe, loaded, loras)
+        elif pipeline not in loaded.pipes:
+            _go_along(pipe, next(iter(loaded.pipes.values())))
+        if not fixed and (loras or loaded.loras):
+            _change_loras(pipe, loaded, loras)
+    except BaseException:
+        held.clear()  # what is half prepared is of no use
+        raise
     pipe.turned_on = loaded.on
     loaded.pipes[pipeline] = pipe
     return pipe
+
+
+def _go_along(pipe: Any, first: Any) -> None:
+    """Gives a second pipeline of the same model what belongs to a pipeline and not to its components."""
+    pipe.set_progress_bar_config(disable=True)
+    if isinstance(before := getattr(first, "encode_prompt", None), PromptCache):
+        prompts = remember_prompts(pipe)
+        if prompts is not None:
+            prompts.listeners = before.listeners
+
+
+def _change_loras(pipe: Any, loaded: Loaded, loras: tuple[Lora, ...]) -> None:
+    """Has the model carry these LoRAs; what was made for other weights, compiled blocks and prompts, is forgotten."""
+    from photoplay.generation.backends.open_weights.loras import apply
+
+    apply(pipe, loras)
+    if loaded.loras == loras:
+        return
+    loaded.loras = loras
+    for one in (pipe, *loaded.pipes.values()):
+        if isinstance(prompts := getattr(one, "encode_prompt", None), PromptCache):
+            prompts.forget()
+    if "compiled" in loaded.on:
+        import torch
+
+        torch.compiler.reset()
 
 
 def _prepare(pipe: Any, loaded: Loaded, loras: tuple[Lora, ...]) -> None:
     """LoRAs, then what is left of placing the components, then speed: each is made for the weights as it finds them."""
     key, placement = loaded.key, loaded.placement
     if loras:
-        from photoplay.generation.backends.open_weights.loras import apply
-
-        apply(pipe, loras)
-        loaded.loras = loras
+        _change_loras(pipe, loaded, loras)
     for name, component in loaded.components.items():
         every_step = name in memory.DENOISERS
         if placement.fp8 and every_step:
@@ -214,7 +240,7 @@ def _prepare(pipe: Any, loaded: Loaded, loras: tuple[Lora, ...]) -> None:
 def _assemble(folder: Path, pipeline: str, loaded: Loaded) -> Any:
     """The pipeline around the components; schedulers, tokenizers and processors are read by the pipeline itself."""
     kind = getattr(importlib.import_module("diffusers"), pipeline)
-    with _broken_if_refused(loaded.key.model):
+    with _broken_if_refused(loaded.key.model), _quietly():
         return kind.from_pretrained(folder, **loaded.components, local_files_only=True, use_safetensors=True)
 
 
@@ -264,7 +290,7 @@ def _component(folder: Path, kind: Any, dtype: Any, model: str) -> Any:
     Raises:
         UnavailableError: ``model_broken``.
     """
-    with _broken_if_refused(model):
+    with _broken_if_refused(model), _quietly():
         component, found = kind.from_pretrained(
             folder, dtype=dtype, use_safetensors=True, local_files_only=True, output_loading_info=True
         )
@@ -286,6 +312,20 @@ def _broken_if_refused(model: str) -> Iterator[None]:
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, SafetensorError) as error:
         logger.info("model %s does not load: %s", model, error)
         raise _broken("its files do not make up the model that they say") from error
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """The libraries' own progress bars, off for a while."""
+    quiet = [importlib.import_module(f"{name}.utils.logging") for name in ("diffusers", "transformers")]
+    shown = [one for one in quiet if one.is_progress_bar_enabled()]
+    for one in shown:
+        one.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for one in shown:
+            one.enable_progress_bar()
 
 
 def _broken(why: str) -> UnavailableError:

@@ -153,7 +153,7 @@ def denoising_bytes(configs: Mapping[str, Mapping[str, Any]], clip: ClipSize, wi
     config = configs.get("transformer") or configs.get("unet") or {}
     channels = config.get("num_attention_heads", 8) * config.get("attention_head_dim", 40)
     hints = len(config.get("vace_layers") or ())
-    return tokens(configs, clip) * channels * (MODEL_BYTES + 2 * hints) * width // 2
+    return int(tokens(configs, clip) * channels * (MODEL_BYTES + 2 * hints) * width // 2)
 
 
 def tokens(configs: Mapping[str, Mapping[str, Any]], clip: ClipSize) -> int:
@@ -164,7 +164,7 @@ def tokens(configs: Mapping[str, Mapping[str, Any]], clip: ClipSize) -> int:
     patch = model.get("patch_size", (1, 2, 2))
     patch = patch if isinstance(patch, list | tuple) else (1, patch, patch)
     frames = 1 + (clip.frames - 1) // along
-    return math.ceil(frames / patch[0]) * (clip.height // across // patch[1]) * (clip.width // across // patch[2])
+    return int(math.ceil(frames / patch[0]) * (clip.height // across // patch[1]) * (clip.width // across // patch[2]))
 
 
 def decoding_bytes(clip: ClipSize, width: int, tiles: bool) -> int:
@@ -225,7 +225,7 @@ def settle(component: Any, device: str, streamed: bool, every_step: bool) -> Non
         component.to(device)
         return
     import torch
-    from diffusers.hooks import apply_group_offloading
+    from diffusers.hooks.group_offloading import apply_group_offloading
 
     overlap = torch.device(device).type == "cuda"
     apply_group_offloading(

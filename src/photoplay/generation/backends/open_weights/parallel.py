@@ -8,6 +8,7 @@ Everything else is done by every process alike, from the same seed. Many films a
 from __future__ import annotations
 
 import os
+from importlib import import_module
 from typing import Any
 
 from photoplay.errors import UnavailableError
@@ -76,8 +77,7 @@ def share_forwards(pipe: Any) -> None:
             "Run it on one GPU, without torchrun; give each GPU a film of its own.",
         )
     join()
-    from diffusers import ContextParallelConfig
-
+    share: Any = import_module("diffusers").ContextParallelConfig
     for model in models:
         ulysses, ring = degrees(world(), model.config.num_attention_heads)
-        model.enable_parallelism(config=ContextParallelConfig(ulysses_degree=ulysses, ring_degree=ring))
+        model.enable_parallelism(config=share(ulysses_degree=ulysses, ring_degree=ring))

@@ -12,12 +12,13 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from functools import partial
+from importlib import import_module
 from importlib.util import find_spec
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
 from photoplay.generation.backends.open_weights.guidance_pair import pair_guidance
-from photoplay.generation.backends.open_weights.lean_vae import channels_last, lean
+from photoplay.generation.backends.open_weights.lean_vae import channels_last, fuse_norms, lean
 from photoplay.generation.backends.open_weights.memory import DENOISERS, Placement
 from photoplay.generation.backends.open_weights.prompt_cache import PromptCache, remember_prompts
 
@@ -67,7 +68,12 @@ ENTRIES = (
         "components wait in the host's memory, sent block by block",
     ),
     Entry("attention", "rounding", "GPU from Hopper on", "cuDNN's or FlashAttention 3's kernel for self-attention"),
-    Entry("compiled", "rounding", "GPU, weights resident", "the transformer's repeated blocks compiled, once for all"),
+    Entry(
+        "compiled",
+        "rounding",
+        "GPU, weights resident",
+        "the blocks that a transformer repeats, and the autoencoder's norms",
+    ),
     Entry("channels_last", "rounding", "GPU", "the autoencoder's convolutions in the layout that tensor cores read"),
     Entry("guidance_pair", "rounding", "GPU, Wan, up to 8,192 tokens", "both forwards of guidance as a batch of two"),
     Entry("half_vae", "lossy", "GPU", "the autoencoder in bfloat16 where its authors run it in float32"),
@@ -118,7 +124,7 @@ def speed_up(pipe: Any, speed: Speed, placement: Placement, device: str) -> tupl
     """Turns on what applies here, on a pipeline whose components are in their places; returns what it was."""
     gpu = device.startswith("cuda")
     models = [model for name in DENOISERS if (model := getattr(pipe, name, None)) is not None]
-    vae = getattr(pipe, "vae", None)
+    vae: Any = getattr(pipe, "vae", None)
     done = [name for name, on in (("streaming", placement.streamed), ("float8_weights", placement.fp8)) if on]
     prompts = remember_prompts(pipe) if speed.prompt_cache else None
     if prompts is not None:
@@ -137,6 +143,7 @@ def speed_up(pipe: Any, speed: Speed, placement: Placement, device: str) -> tupl
         done.append("step_cache")
     if gpu and speed.compiled and placement.resident and can_compile() and _any(models, compiled):
         done.append("compiled")
+        fuse_norms(vae)
     if gpu and speed.guidance_pair and isinstance(prompts, PromptCache) and _paired(models, prompts):
         done.append("guidance_pair")
     return tuple(entry.name for entry in ENTRIES if entry.name in done)
@@ -162,15 +169,14 @@ def _attends(name: str, device: str) -> bool:
 
     seed = torch.Generator().manual_seed(0)
     # Drawn on the host: the GPU's own generator stays as it was.
-    query, key, value = torch.randn(3, 1, 256, 4, 128, generator=seed).to(device).unbind()
-    halves = [one.bfloat16() for one in (query, key, value)]
+    query, key, value = torch.randn(3, 1, 256, 4, 128, generator=seed).to(device).bfloat16().unbind()
     try:
-        found = dispatch_attention_fn(*halves, backend=AttentionBackendName(name)).float()
+        found = dispatch_attention_fn(query, key, value, backend=AttentionBackendName(name)).float()
     except (RuntimeError, ValueError, ImportError) as error:
         logger.info("attention kernel %s does not run here: %s", name, error)
         return False
-    whole = [one.float().transpose(1, 2) for one in halves]
-    true = torch.nn.functional.scaled_dot_product_attention(*whole).transpose(1, 2)
+    query, key, value = (one.float().transpose(1, 2) for one in (query, key, value))
+    true = torch.nn.functional.scaled_dot_product_attention(query, key, value).transpose(1, 2)
     return bool((found - true).abs().max() < 0.02 * true.abs().max())
 
 
@@ -185,7 +191,7 @@ def use_attention(model: Any, kernel: str | None) -> bool:
 
     found = False
     for name, module in model.named_modules():
-        processor = getattr(module, "processor", None)
+        processor: Any = getattr(module, "processor", None)
         if name.split(".")[-1] == "attn1" and hasattr(processor, "_attention_backend"):
             processor._attention_backend = AttentionBackendName(kernel)
             found = True
@@ -200,9 +206,7 @@ def cache_steps(model: Any, threshold: float = STEP_CACHE_THRESHOLD) -> bool:
     """
     if type(model).__name__ != "WanTransformer3DModel":
         return False
-    from diffusers import FirstBlockCacheConfig
-
-    model.enable_cache(FirstBlockCacheConfig(threshold=threshold))
+    model.enable_cache(import_module("diffusers").FirstBlockCacheConfig(threshold=threshold))
     return True
 
 
