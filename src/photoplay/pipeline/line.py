@@ -98,7 +98,7 @@ def _film(prepared: Prepared, backend: Backend, folder: Path, job: _Job) -> Repo
 def _reviewer(prepared: Prepared, backend: Backend) -> Reviewer | FreeReviewer:
     """Who reviews the film: against the photo and the track, or, where the model frames it by itself, only the people."""
     reader, plan = FaceReader(), prepared.plan
-    if plan.mode not in backend.capabilities.free:
+    if prepared.tracks and plan.mode not in backend.capabilities.free:
         return Reviewer(prepared.scene, prepared.tracks, plan, reader)
     photos = plan.footage.references
     people = [subject.face for subject in prepared.scene.subjects] if not photos else []

@@ -8,17 +8,19 @@ from typing import Any
 import cv2
 import numpy as np
 
-from photoplay.errors import RequestError, SceneError
+from photoplay.errors import RequestError, SceneError, TemplateError
 from photoplay.finishing.size import plan_size
 from photoplay.generation.backends import get_backend, list_backends
 from photoplay.generation.backends.protocol import Backend
 from photoplay.media import resize_photo
+from photoplay.motion.capture import capture
 from photoplay.motion.curves import clamp_intensity, perform
 from photoplay.motion.library import check_needs, find, list_templates
 from photoplay.motion.priors import add_priors
 from photoplay.motion.prompts import match_prompt
 from photoplay.motion.retarget import make_track
 from photoplay.motion.template import Template
+from photoplay.perception.faces import FaceReader
 from photoplay.perception.scene import perceive
 from photoplay.pipeline.clock import StageClock
 from photoplay.types import (
@@ -109,6 +111,8 @@ def settle(request: Request, backend: Backend) -> Request:
             "Ask for a shorter film or choose another backend.",
         )
     settled = replace(request, mode=mode)
+    if mode == "video-to-video" and not request.template:
+        return settled  # the clip's own motion, which is read from it later
     template = _template(settled, capabilities)
     return settled if template is None else replace(settled, category=template.category)
 
@@ -128,7 +132,14 @@ def _mode_of(request: Request, capabilities: Capabilities) -> Mode:
 
 def _template(request: Request, capabilities: Capabilities) -> Template | None:
     """The motion that is played; None where the model reads the prompt and no template is named."""
-    if not request.template and capabilities.reads_prompt and request.prompt.strip():
+    worded = capabilities.reads_prompt and bool(request.prompt.strip())
+    if request.video is not None and request.mode == "video-to-video" and not request.template:
+        try:
+            return capture(request.video.frames, FaceReader(), name="driving_video")
+        except TemplateError:
+            if not worded:
+                raise
+    if not request.template and worded:
         return None
     if request.mode == "text-to-video" and not request.template:
         raise RequestError("prompt_missing", "Nothing says what the film shall show.", "Describe it with a prompt.")
