@@ -34,9 +34,9 @@ class ModelFile:
 class Manifest:
     """A model that is in the store.
 
-    ``folder`` is where its files lie: the store's own folder, or one that was added where it is. ``revision`` and ``repo``
-    say what was pulled (empty for a model that was added), ``mirror`` whose word its digests were first taken on (empty
-    where the catalogue had them all).
+    ``folder`` is where its files lie: the store's own folder, or one that was added where it is. ``origin`` lists what was
+    pulled as ``repository@commit`` (empty for a model that was added), ``trusted`` is whose word its digests were taken on
+    (empty where all of them were on record).
     """
 
     name: str
@@ -44,9 +44,8 @@ class Manifest:
     licence: str
     folder: Path
     files: tuple[ModelFile, ...]
-    repo: str = ""
-    revision: str = ""
-    mirror: str = ""
+    origin: str = ""
+    trusted: str = ""
 
     @property
     def bytes(self) -> int:
@@ -74,9 +73,8 @@ class _Manifest(BaseModel):
     licence: str
     folder: str
     files: Annotated[list[_File], Field(min_length=1, max_length=MAX_FILES)]
-    repo: str
-    revision: str
-    mirror: str
+    origin: str
+    trusted: str
 
 
 def write(manifest: Manifest, place: Path) -> None:
@@ -105,9 +103,7 @@ def read(place: Path) -> Manifest:
     for file in found.files:
         check_name(file.path)
     files = tuple(ModelFile(file.path, file.size, file.sha256) for file in found.files)
-    return Manifest(
-        found.name, found.backend, found.licence, place / found.folder, files, found.repo, found.revision, found.mirror
-    )
+    return Manifest(found.name, found.backend, found.licence, place / found.folder, files, found.origin, found.trusted)
 
 
 def altered(name: str, why: str) -> UnavailableError:

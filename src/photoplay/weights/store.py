@@ -167,7 +167,7 @@ def staged(hidden: str) -> Iterator[Path]:
         work.mkdir(parents=True)
         yield work
     except OSError as error:
-        raise _no_room(error) from error
+        raise no_room(error) from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
@@ -288,7 +288,7 @@ def _taken(name: str) -> InputError:
     )
 
 
-def _no_room(error: OSError) -> UnavailableError:
+def no_room(error: OSError) -> UnavailableError:
     """What to tell when the store's folder cannot be written to."""
     if error.errno == errno.ENOSPC:
         return UnavailableError(
