@@ -7,6 +7,7 @@ made it; another call ignores it and writes over it.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import os
@@ -119,7 +120,8 @@ def due(step: int, steps: int) -> bool:
 
 def state_of(scheduler: Any) -> dict[str, Any]:
     """Everything that a scheduler remembers beside its configuration: step index, history, schedule."""
-    return {name: value for name, value in vars(scheduler).items() if name != "_internal_dict" and not callable(value)}
+    held = {name: value for name, value in vars(scheduler).items() if name != "_internal_dict" and not callable(value)}
+    return {name: copy.copy(value) if isinstance(value, list | dict) else value for name, value in held.items()}
 
 
 def restore(scheduler: Any, state: dict[str, Any], device: Any) -> None:

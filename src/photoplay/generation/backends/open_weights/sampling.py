@@ -220,7 +220,6 @@ class Walk:
             self.loop, self.at = self.loop + 1, 0
         else:
             self.at += 1
-        self.outputs = []
 
     def _watched(self, scheduler: Any) -> Any:
         """A copy whose ``step`` passes through here, as do those of its own copies (LTX-2 copies it for the sound)."""
@@ -254,19 +253,27 @@ class Walk:
 
     def _ended(self, step: int) -> None:
         steps = self.pipe.num_timesteps
-        mark = self._mark
-        if mark is not None and self.at == 0:
-            self.generator.set_state(mark.random)
-            step = mark.step
-        else:
+        mark = self._mark if self.at == 0 else None
+        fresh = mark is None
+        if mark is None:
             states = tuple(resume.state_of(scheduler) for scheduler in self.schedulers)
             mark = Mark(step, tuple(self.outputs), states, self.generator.get_state())
-            if resume.due(step, steps):
-                self._write(mark)
+        else:
+            self.generator.set_state(mark.random)
+            step = mark.step
+        self.outputs = []
+        due = fresh and resume.due(step, steps)
+        if due:
+            self._write(mark)
         done = max(self.loop, 0) * steps + step + 1
-        self.progress(StageEvent("denoise", done, max(self.loops * steps, done)))
-        if step + 1 >= steps:
-            self.past.append(mark)
+        try:
+            self.progress(StageEvent("denoise", done, max(self.loops * steps, done)))
+        except BaseException:
+            if fresh and not due and step > 0:
+                self._write(mark)
+            raise
+        if step + 1 >= steps and self.keep is not None:
+            self.past.append(copy.deepcopy(mark))
 
     def _write(self, mark: Mark) -> None:
         if self.keep is None:
@@ -329,7 +336,7 @@ def _loops(arguments: dict[str, Any]) -> int:
         return 1
     overlap = arguments.get("prev_segment_conditioning_frames", 1)
     fresh = arguments["segment_frame_length"] - overlap
-    return max(1, math.ceil((len(arguments["pose_video"]) - overlap) / fresh))
+    return max(1, int(math.ceil((len(arguments["pose_video"]) - overlap) / fresh)))
 
 
 def _check(sampling: Sampling, by_strength: bool) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import functools
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
@@ -71,13 +72,13 @@ def flow_of_edm(s: float) -> float:
 class FewStep:
     """How a model or LoRA that was distilled to a few steps is sampled.
 
-    ``marks`` are what its published names contain. ``sampler``: ``euler`` follows the velocity; ``renoise`` predicts the
-    picture and adds new noise for the next step (diffusers' FlowMatchLCM); ``lcm`` is the same for VP models.
-    ``sigmas`` are its steps after shifting where they are not the even ones 1 - i/n. ``experts`` is the sampler where two
-    experts share the steps. ``config`` is set in the scheduler beside them.
+    ``names`` is a pattern that its published names contain. ``sampler``: ``euler`` follows the velocity; ``renoise``
+    predicts the picture and adds new noise for the next step (diffusers' FlowMatchLCM); ``lcm`` is the same for VP models;
+    ``experts`` is the sampler where two experts share the steps. ``sigmas`` are its steps, shifted already, where they are
+    not the even ones 1 - i/n. ``config`` is set in the scheduler beside them.
     """
 
-    marks: tuple[str, ...]
+    names: str
     steps: int
     sampler: Literal["euler", "renoise", "lcm"]
     experts: Literal["euler", "renoise"] = "euler"
@@ -88,23 +89,31 @@ class FewStep:
 
 
 FEW_STEP = (
-    # Four even steps, shifted by 5. For Wan 2.1 LightX2V adds new noise at each, for Wan 2.2's experts it does not:
-    # github.com/ModelTC/LightX2V, lightx2v/models/schedulers/wan/step_distill/scheduler.py and configs/distill.
-    FewStep(("lightx2v", "step_distill", "step-distill", "wan2.2-lightning"), 4, "renoise", "euler", shift=5.0),
-    # Self-Forcing: steps 1000, 750, 500, 250 "warped" by the same shift of 5, with new noise:
-    # github.com/guandeh17/Self-Forcing, configs/self_forcing_dmd.yaml.
-    FewStep(("self-forcing", "self_forcing"), 4, "renoise", "renoise", shift=5.0),
-    # Eight steps given as sigmas: diffusers.pipelines.ltx2.utils.DISTILLED_SIGMA_VALUES, from Lightricks' ltx-pipelines.
+    # Nine steps of CausVid's Wan (Yin et al. 2024, https://arxiv.org/abs/2412.07772), told as timesteps: LightX2V's
+    # documentation, "Autoregressive Distillation", denoising_step_list.
     FewStep(
-        ("ltx-2-distilled", "ltx2-distilled", "ltx-2-19b-distilled"),
+        r"causvid",
+        9,
+        "renoise",
+        "renoise",
+        sigmas=(0.999, 0.934, 0.862, 0.756, 0.603, 0.410, 0.250, 0.140, 0.074),
+    ),
+    # Self-Forcing (Huang et al. 2025, https://arxiv.org/abs/2506.08009): steps 1000, 750, 500, 250, shifted by 5.
+    FewStep(r"self.?forcing", 4, "renoise", "renoise", shift=5.0),
+    # LightX2V: the same steps and shift; new noise for Wan 2.1, none for the experts of Wan 2.2:
+    # github.com/ModelTC/LightX2V, lightx2v/models/schedulers/wan/step_distill/scheduler.py and configs/distill.
+    FewStep(r"lightx2v|step.?distill|wan2.?2.?lightning", 4, "renoise", "euler", shift=5.0),
+    # LTX-2's eight steps: diffusers.pipelines.ltx2.utils.DISTILLED_SIGMA_VALUES, from Lightricks' own pipelines.
+    FewStep(
+        r"ltx.*distilled",
         8,
         "euler",
         sigmas=(1.0, 0.99375, 0.9875, 0.98125, 0.975, 0.909375, 0.725, 0.421875),
     ),
-    # Six steps with guidance 2 and a linear beta schedule: diffusers' guide to AnimateDiff, "Using AnimateLCM".
-    FewStep(("animatelcm", "animate-lcm"), 6, "lcm", guidance_scale=2.0, config={"beta_schedule": "linear"}),
-    # Four to eight steps, guidance 1 to 2: Luo et al. 2023, https://arxiv.org/abs/2311.05556 (LCM-LoRA for SD 1.5).
-    FewStep(("lcm-lora", "lcm_lora"), 6, "lcm", guidance_scale=1.5),
+    # Six steps, guidance 2, linear betas: diffusers' guide to AnimateDiff, "Using AnimateLCM".
+    FewStep(r"animate.?lcm", 6, "lcm", guidance_scale=2.0, config={"beta_schedule": "linear"}),
+    # LCM-LoRA, two to eight steps and guidance 1 to 2 (Luo et al. 2023, https://arxiv.org/abs/2311.05556).
+    FewStep(r"lcm.?lora", 6, "lcm", guidance_scale=1.5),
 )
 
 
@@ -112,7 +121,7 @@ def few_step(sampling: Sampling) -> FewStep | None:
     """How the model, or one of the LoRAs that count, is sampled in a few steps; None where none of them is distilled."""
     names = [sampling.model, *(PurePath(lora.file).name for lora in sampling.loras if lora.weight)]
     for known in FEW_STEP:
-        if any(mark in name.lower() for name in names for mark in known.marks):
+        if any(re.search(known.names, name.lower()) for name in names):
             return known
     return None
 
@@ -135,7 +144,8 @@ def build(scheduler: Any, sampling: Sampling, experts: bool = False) -> Any:
     """A pipeline's scheduler for one call: of the class that the model wants, with ``flow_shift``, the given one untouched.
 
     Raises:
-        RequestError: ``setting_unsupported`` where the model is no flow model, or was distilled to another number of steps.
+        RequestError: ``setting_unsupported`` where the model is no flow model, or was distilled to another number of steps;
+            ``few_step_mismatch`` where a flow model is given a LoRA of a VP model, or the other way round.
     """
     known = few_step(sampling)
     flow = _is_flow(scheduler)
@@ -143,7 +153,7 @@ def build(scheduler: Any, sampling: Sampling, experts: bool = False) -> Any:
         return _rebuilt(scheduler, _shift(scheduler, sampling.flow_shift, flow))
     if flow == (known.sampler == "lcm"):
         raise RequestError(
-            "lora_mismatch",
+            "few_step_mismatch",
             "The few-step LoRA was made for another kind of model than this one.",
             "Choose the LoRA that was made for this model, or leave it out.",
         )
