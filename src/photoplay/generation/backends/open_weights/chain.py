@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, UInt8
 
 from photoplay.generation.backends.open_weights.colour import cells, colour_map, lab, trust
 from photoplay.types import Array, RgbStack
@@ -49,7 +49,7 @@ class Correction:
         made = np.empty_like(frames)
         for index, frame in enumerate(frames):
             left = max(0.0, 1 - index / FADE)
-            mapped = cv2.transform(frame.astype(np.float32), self.matrix)
+            mapped: Array = cv2.transform(frame.astype(np.float32), self.matrix)
             mapped += steady
             mapped += np.float32(left * left * (3 - 2 * left)) * fading
             np.clip(np.rint(mapped, out=mapped), 0, 255, out=mapped)
@@ -57,7 +57,7 @@ class Correction:
         return made
 
 
-def go_on(known: RgbStack, frames: RgbStack) -> RgbStack:
+def go_on(known: UInt8[Array, "k h w 3"], frames: RgbStack) -> RgbStack:
     """``frames`` [f, h, w, 3] of a clip whose first k repeat ``known`` [k, h, w, 3], as a continuation of them.
 
     The first k come back as ``known`` itself, the others freed from the drift between the two. Without known frames, and

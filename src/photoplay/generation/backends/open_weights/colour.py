@@ -1,8 +1,9 @@
 """The difference in colour between two versions of the same pictures, told apart from differences in what they show.
 
-Pictures are compared by the mean colours of a coarse grid. The difference is an affine map of RGB, y = M x + b (gain, offset,
-tint and saturation exactly), fitted by ridge regression with Tukey's biweight (Beaton & Tukey 1974): cells that show
-something else fit no common map and are given no weight, and clipped pixels, whose colours were cut short, do not count.
+Pictures are compared by the mean colours of a coarse grid. The difference is an affine map of RGB, y = M x + b (gain,
+offset, tint and saturation exactly), fitted by ridge regression with Tukey's biweight (Beaton & Tukey 1974): cells that
+show something else fit no common map and are given no weight, and clipped pixels, whose colours were cut short, do not
+count.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from photoplay.types import Array, RgbStack
 
 CELLS = 64
 """Cells of the coarse grid along the longer side."""
-SCALE = 1.0
-"""Residual in units of Lab from which a cell counts less; more where all cells are noisier."""
+SCALE, MOST_SCALE = 1.0, 4.0
+"""Standard deviation of residuals in units of Lab at least and at most: cells of the same content are no noisier."""
 RIDGE = 2.0
 """Standard deviation in grey levels of colours that are too much alike to fit a gain to."""
 LEAST = 0.3
@@ -34,8 +35,8 @@ ROUNDS = 12
 
 @dataclass(frozen=True)
 class ColourMap:
-    """``matrix`` [3, 4] maps RGB in grey levels; ``weight`` [k, r, c] is how far each cell obeys it, and ``left`` [k, r, c, 3]
-    what it leaves over there."""
+    """``matrix`` [3, 4] maps RGB in grey levels; ``weight`` [k, r, c] is how far each cell obeys it, and ``left``
+    [k, r, c, 3] what it leaves over there."""
 
     matrix: Float32[Array, "3 4"]
     weight: Float32[Array, "k r c"]
@@ -44,22 +45,23 @@ class ColourMap:
 
 def cells(frames: Array) -> Float64[Array, "k r c *n"]:
     """Means over the coarse grid."""
-    height, width = frames.shape[1:3]
+    height, width = int(frames.shape[1]), int(frames.shape[2])
     shrink = max(height, width) / CELLS
     size = (max(2, round(width / shrink)), max(2, round(height / shrink)))
     small = [cv2.resize(frame.astype(np.float32), size, interpolation=cv2.INTER_AREA) for frame in frames]
-    return np.stack(small).astype(np.float64)
+    means: Array = np.stack(small).astype(np.float64)
+    return means
 
 
 def lab(rgb: Float64[Array, "*n 3"]) -> Float64[Array, "*n 3"]:
     """sRGB in grey levels as CIE Lab (D65), L in 0..100."""
     flat = np.clip(rgb / 255, 0, 1).astype(np.float32).reshape(1, -1, 3)
-    return cv2.cvtColor(flat, cv2.COLOR_RGB2Lab).reshape(rgb.shape).astype(np.float64)
+    return np.asarray(cv2.cvtColor(flat, cv2.COLOR_RGB2Lab).reshape(rgb.shape), np.float64)
 
 
 def trust(apart: Float64[Array, "*n"]) -> Float64[Array, "*n"]:
-    """Weight of residuals in units of Lab: Tukey's biweight, 0 from four times the scale of all on."""
-    scale = max(SCALE, 1.4826 * float(np.median(apart)))
+    """Weight of residuals in units of Lab: Tukey's biweight, 0 from four times their standard deviation on."""
+    scale = min(max(SCALE, 1.4826 * float(np.median(apart))), MOST_SCALE)
     weight: Array = np.clip(1 - (apart / (4 * scale)) ** 2, 0, 1) ** 2
     return weight
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from jaxtyping import Float16, Float32, UInt8
+from jaxtyping import Float16, Float32
 
 from photoplay.generation.backends.open_weights import composite_kernels
 from photoplay.generation.backends.open_weights.colour import colour_map
@@ -56,13 +56,13 @@ class Compositor:
 
     def frame(self, made: Rgb, anchor: Anchor, index: int) -> Rgb:
         """Frame ``index`` of the film: the anchor, and ``made`` (both at the film's size) in its holes."""
-        rgb = anchor.rgb[index]
+        rgb: Rgb = anchor.rgb[index]
         share = self.share(anchor, index)
         if not share.any():
             return rgb
         person = np.where(np.isfinite(anchor.depth[index]), 255, 0).astype(np.uint8)
         matrix, light = self._tone(made, rgb, share, person, anchor.confidence[index])
-        out = np.empty_like(rgb)
+        out: Rgb = np.empty_like(rgb)
         composite_kernels.lay(rgb, made, share, _soft(person, SOFT * self._side), matrix, light, out)
         return out
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -75,7 +77,7 @@ def load(name: str) -> Network:
     """Loads an upscaler of the store through spandrel, which tells the architecture from the weights. Raises as above."""
     file = _only_file(store.folder(name), name)
     try:
-        import spandrel
+        spandrel: Any = import_module("spandrel")
     except ImportError as error:
         raise UnavailableError(
             "upscaler_package",
@@ -151,7 +153,7 @@ def _tiles(length: int, tile: int, shared: int, feather: int, scale: int) -> lis
     starts = [round(k * (length - tile) / (count - 1)) for k in range(count)]
     at = np.arange(length * scale)
     # Between two tiles the second one rises about the middle of what they share.
-    middles = [(start + before + tile) / 2 * scale for before, start in zip(starts[:-1], starts[1:], strict=True)]
+    middles = [(start + before + tile) / 2 * scale for before, start in pairwise(starts)]
     rises = [np.clip((at + 0.5 - middle) / (feather * scale) + 0.5, 0, 1) for middle in middles]
     bounds = [np.ones(len(at)), *rises, np.zeros(len(at))]
     weights = [(bounds[k] - bounds[k + 1]).astype(np.float32) for k in range(count)]
