@@ -123,11 +123,6 @@ def check_grid(pipe: Any, clip: ClipInputs) -> None:
         )
 
 
-def picture(rgb: Rgb) -> Any:
-    """As the pipelines want it: a PIL image."""
-    return Image.fromarray(rgb)
-
-
 def framed_photo(clip: ClipInputs) -> Rgb:
     """The photo as the film frames it, at the clip's size."""
     return frame_photo(clip.scene.photo.pixels, clip.plan)
@@ -263,7 +258,7 @@ class WanI2V(WanBackend):
         """
         check_grid(pipe, clip)
         first = clip.known[-1] if len(clip.known) else framed_photo(clip)
-        call = {"image": picture(first), **self.late_guidance(pipe, clip)}
+        call = {"image": Image.fromarray(first), **self.late_guidance(pipe, clip)}
         if clip.plan.footage.last is not None:
             if not _takes_last(pipe):
                 raise RequestError(
@@ -272,7 +267,7 @@ class WanI2V(WanBackend):
                     "Choose the model “wan2.2-i2v-a14b” or the backend “wan-vace”, or leave the last picture out.",
                 )
             if ends_film(clip):
-                call["last_image"] = picture(clip.plan.footage.last)
+                call["last_image"] = Image.fromarray(clip.plan.footage.last)
         return call
 
 

@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
+from PIL import Image
 
 from photoplay.errors import RequestError
 from photoplay.generation.backends.open_weights.backend import Defaults
@@ -28,7 +29,6 @@ from photoplay.generation.backends.open_weights.wan import (
     WanBackend,
     check_grid,
     framed_photo,
-    picture,
 )
 from photoplay.generation.controls.wan_animate import draw_wan_animate
 from photoplay.topology import FACE_68
@@ -36,7 +36,6 @@ from photoplay.types import (
     Anchor,
     Array,
     Capabilities,
-    Footage,
     Frames,
     Label,
     Mode,
@@ -140,16 +139,17 @@ class WanAnimate(WanBackend):
         faces = face_video(anchor.rgb, track, clip.plan, pipe.transformer.config.motion_encoder_size)
         call: dict[str, Any] = {
             "prompt": PROMPT,
-            "image": picture(character(clip)),
-            "pose_video": [picture(frame) for frame in draw_wan_animate([track], clip.plan)],
-            "face_video": [picture(face) for face in faces],
+            "image": Image.fromarray(character(clip)),
+            "pose_video": [Image.fromarray(frame) for frame in draw_wan_animate([track], clip.plan)],
+            "face_video": [Image.fromarray(face) for face in faces],
             "segment_frame_length": clip.plan.num_frames,
             "mode": "animate",
         }
         standing = background(clip)
         if standing is not None:
             video, hole = standing
-            call |= {"mode": "replace", "background_video": list(video), "mask_video": [picture(mask) for mask in hole]}
+            masks = [Image.fromarray(mask) for mask in hole]
+            call |= {"mode": "replace", "background_video": list(video), "mask_video": masks}
         return call
 
 
@@ -202,20 +202,20 @@ def face_video(
     return np.stack([_cut(frame, box, size) for frame, box in zip(rgb, face_boxes(track, plan), strict=True)])
 
 
-def _cut(frame: Rgb, box: Float32[Array, 4], size: int) -> Rgb:
+def _cut(frame: Rgb, box: Float32[Array, 4], size: int) -> UInt8[Array, "{size} {size} 3"]:
     """``box`` of ``frame`` at ``size`` x ``size``, at fractions of a pixel."""
-    scale = size / (box[2:] - box[:2])
-    if scale.min() < 1:  # several pixels become one: average them first
-        frame = cv2.GaussianBlur(frame, (0, 0), sigmaX=_spread(scale[0]), sigmaY=_spread(scale[1]))
-    shift = -box[:2] * scale + scale / 2 - 0.5
-    turn = np.array([[scale[0], 0, shift[0]], [0, scale[1], shift[1]]], np.float64)
+    left, top, right, bottom = box.tolist()
+    wide, high = size / (right - left), size / (bottom - top)
+    if min(wide, high) < 1:  # several pixels become one: average them first
+        frame = cv2.GaussianBlur(frame, (0, 0), sigmaX=_spread(wide), sigmaY=_spread(high))
+    turn = np.array([[wide, 0, (0.5 - left) * wide - 0.5], [0, high, (0.5 - top) * high - 0.5]])
     cut: Array = cv2.warpAffine(frame, turn, (size, size), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     return cut
 
 
 def _spread(scale: float) -> float:
     """Standard deviation in pixels of the filter before shrinking by ``scale``."""
-    return 0.5 * sqrt(max(1 / float(scale) ** 2 - 1, 1e-4))
+    return 0.5 * sqrt(max(1 / scale**2 - 1, 1e-4))
 
 
 def background(clip: ClipInputs) -> tuple[Float32[Array, "f h w 3"], UInt8[Array, "f h w"]] | None:
@@ -229,7 +229,7 @@ def background(clip: ClipInputs) -> tuple[Float32[Array, "f h w 3"], UInt8[Array
     if clip.plan.mode == "video-to-video":
         assert footage.video is not None, "generate has checked this"
         assert clip.anchor is not None, "a clip with tracks has an anchor"
-        hole = np.stack([whole_cells(mask) for mask in anew(footage, clip.anchor)])
+        hole = np.stack([whole_cells(mask) for mask in anew(footage.repair, clip.anchor)])
         video = np.where(hole[..., None] > 0, np.float32(0), footage.video.astype(np.float32) / 255)
     elif known:
         video, hole = np.full((*shape, 3), HOLE, np.float32), np.full(shape, 255, np.uint8)
@@ -239,11 +239,9 @@ def background(clip: ClipInputs) -> tuple[Float32[Array, "f h w 3"], UInt8[Array
     return video, hole
 
 
-def anew(footage: Footage, anchor: Anchor) -> UInt8[Array, "f h w"]:
-    """What of the video shall be made anew (255): as the repair mask says, else where the moved person is."""
-    if footage.repair is not None:
-        return footage.repair
-    return np.where(anchor.labels != Label.BACKGROUND, 255, 0).astype(np.uint8)
+def anew(repair: UInt8[Array, "f h w"] | None, anchor: Anchor) -> UInt8[Array, "f h w"]:
+    """What of a video shall be made anew (255): as its repair mask says, else where the moved person is."""
+    return np.where(anchor.labels != Label.BACKGROUND, 255, 0).astype(np.uint8) if repair is None else repair
 
 
 def whole_cells(mask: UInt8[Array, "h w"]) -> UInt8[Array, "h w"]:
@@ -256,15 +254,14 @@ def whole_cells(mask: UInt8[Array, "h w"]) -> UInt8[Array, "h w"]:
 
 def put_into(frames: Frames, plan: RenderPlan) -> Frames:
     """The film's frames where they were to be made anew, the video's own pixels elsewhere, softly joined."""
-    footage, count = plan.footage, len(frames.rgb)
-    assert footage.video is not None, "generate has checked this"
+    video, repair = (
+        None if there is None else nearest_frames(there, plan.fps, plan.fps, frames.start, len(frames.rgb))
+        for there in (plan.footage.video, plan.footage.repair)
+    )
+    assert video is not None, "generate has checked this"
     assert frames.anchor is not None, "a film with tracks has an anchor"
-    video = nearest_frames(footage.video, plan.fps, plan.fps, frames.start, count)
-    if footage.repair is not None:
-        repair = nearest_frames(footage.repair, plan.fps, plan.fps, frames.start, count)
-        footage = replace(footage, repair=repair)
     joined = np.empty_like(frames.rgb)
-    for index, mask in enumerate(anew(footage, frames.anchor)):
+    for index, mask in enumerate(anew(repair, frames.anchor)):
         share = cv2.GaussianBlur(_grown(mask, REACH), (0, 0), REACH / 2).astype(np.float32) / 255
         joined[index] = cv2.blendLinear(frames.rgb[index], video[index], share, 1 - share)
     return replace(frames, rgb=joined)
