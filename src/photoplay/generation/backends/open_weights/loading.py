@@ -20,7 +20,7 @@ from threading import Lock
 from typing import Any
 
 from photoplay.errors import PhotoplayError, RequestError, UnavailableError
-from photoplay.generation.backends.open_weights import memory, parallel
+from photoplay.generation.backends.open_weights import memory, motion_parts, parallel
 from photoplay.generation.backends.open_weights.memory import Allowed, ClipSize, Part, Placement
 from photoplay.generation.backends.open_weights.prompt_cache import PromptCache, remember_prompts
 from photoplay.generation.backends.open_weights.speed import SPEED, Speed, keep_in_float8, speed_up
@@ -149,6 +149,9 @@ def _load(folder: Path, key: Key, pipeline: str) -> Loaded:
             with memory.within(key.model):
                 component.to(key.device)
         components[part.name] = component
+    if "motion_adapter" in components:
+        with memory.within(key.model), _broken_if_refused(key.model), _quietly():
+            motion_parts.join(folder, components)
     return Loaded(key, placement, components, {})
 
 
