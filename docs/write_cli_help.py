@@ -12,7 +12,7 @@ PAGE = Path(__file__).with_name("cli.md")
 MARK = "## Every option\n"
 COMMANDS = (
     "animate", "demo", "inspect", "capture", "templates list", "templates show", "templates preview", "verify", "backends",
-    "doctor",
+    "models list", "models pull", "models add", "models verify", "models rm", "doctor",
 )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from photoplay.cli import film, look, system
+from photoplay.cli import film, look, models, system
 from photoplay.errors import (
     CancelledError,
     InputError,
@@ -48,6 +48,7 @@ app.command("capture")(look.capture)
 app.add_typer(look.templates, name="templates")
 app.command("verify")(system.verify)
 app.command("backends")(system.backends)
+app.add_typer(models.models, name="models")
 app.command("doctor")(system.doctor)
 
 

@@ -4,10 +4,28 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from photoplay.cli.tables import print_table, size
+from photoplay.errors import PhotoplayError
+
+if TYPE_CHECKING:
+    from photoplay.types import Capabilities, Mode
+    from photoplay.weights.manifest import Manifest
+
+COLUMNS: dict[Mode, str] = {
+    "text-to-video": "text",
+    "image-to-video": "photo",
+    "multi-image-to-video": "photos",
+    "pose-guided": "pose",
+    "video-to-video": "video",
+    "audio-driven": "sound",
+}
+"""The modes, as the table of backends calls them."""
 
 
 def verify(
@@ -29,16 +47,101 @@ def verify(
 
 
 def backends(as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False) -> None:
-    """List what can make the frames."""
+    """List what can make the frames: for which modes, under which licence, and what is missing."""
     from photoplay.generation.backends import get_backend, list_backends
 
-    found = {name: get_backend(name).capabilities for name in list_backends()}
+    found: dict[str, Capabilities] = {}
+    broken: dict[str, PhotoplayError] = {}
+    for name in list_backends():
+        try:
+            found[name] = get_backend(name).capabilities
+        except PhotoplayError as error:
+            broken[name] = error
+    states = {name: _state(name, capabilities) for name, capabilities in found.items()}
     if as_json:
-        typer.echo(json.dumps({name: asdict(capabilities) for name, capabilities in found.items()}))
+        told: dict[str, Any] = {name: {**asdict(each), **states[name]} for name, each in found.items()}
+        told |= {name: {"ready": False, "broken": each.message} for name, each in broken.items()}
+        typer.echo(json.dumps(told))
         return
+    rows = [_row(name, capabilities, states[name]) for name, capabilities in found.items()]
+    print_table(("backend", *COLUMNS.values(), "people", "licence", "size", "GPU memory", "models here", "ready"), rows)
     for name, capabilities in found.items():
-        typer.echo(f"{name:<10}{capabilities.description}")
-        typer.echo(f"{'':<10}modes {', '.join(capabilities.modes)}; up to {capabilities.max_subjects} people")
+        typer.echo(f"{name}: {capabilities.description}")
+        for note in _notes(capabilities):
+            typer.echo(f"  licence: {note}")
+        for missing, command in states[name]["missing"].items():
+            typer.echo(f"  missing: {missing}. Add it with: {command}")
+    for name, fault in broken.items():
+        typer.echo(f"{name}: {fault.message} {fault.hint}")
+
+
+def _state(name: str, capabilities: Capabilities) -> dict[str, Any]:
+    """What of a backend is here: its ``models`` in the store, and what is ``missing`` with the command that adds it.
+
+    ``bytes`` is the size of the first model that is here, else of the default one. Looks only for packages and manifests, so
+    it is quick and imports nothing.
+    """
+    from photoplay.weights import store
+
+    here = {
+        model: manifest.bytes
+        for model in store.installed()
+        if (manifest := _manifest(model)) and (model in capabilities.models or manifest.backend == name)
+    }
+    absent = [package for package in capabilities.packages if find_spec(package.partition(".")[0]) is None]
+    missing = {}
+    if absent:
+        extra = f"photoplay[{capabilities.extra}]" if capabilities.extra else " ".join(absent)
+        missing[", ".join(absent)] = f"pip install '{extra}'"
+    if capabilities.models and not here:
+        missing[f"the model {capabilities.models[0]}"] = f"photoplay models pull {capabilities.models[0]}"
+    return {
+        "installed_models": list(here),
+        "bytes": next(iter(here.values()), _download(capabilities)),
+        "missing": missing,
+        "ready": not missing,
+    }
+
+
+def _manifest(model: str) -> Manifest | None:
+    """What the store says of a model; None where it cannot be read."""
+    from photoplay.weights import store
+
+    try:
+        return store.manifest(model)
+    except PhotoplayError:
+        return None
+
+
+def _download(capabilities: Capabilities) -> int | None:
+    """What the default model weighs, where that is published; 0 for a backend that needs no model."""
+    from photoplay.weights import catalogue
+
+    if not capabilities.models:
+        return 0
+    return {model.name: model.bytes for model in catalogue.models()}.get(capabilities.models[0])
+
+
+def _notes(capabilities: Capabilities) -> list[str]:
+    """Whom and what the licences of its models leave out."""
+    from photoplay.weights import catalogue
+
+    notes = (model.licence_note for model in catalogue.models() if model.name in capabilities.models)
+    return list(dict.fromkeys(note for note in notes if note))
+
+
+def _row(name: str, capabilities: Capabilities, state: dict[str, Any]) -> tuple[str, ...]:
+    """A backend's line of the table."""
+    return (
+        name,
+        *("●" if mode in capabilities.modes else "" for mode in COLUMNS),
+        str(capabilities.max_subjects),
+        capabilities.licence,
+        size(state["bytes"]) if capabilities.models else "",
+        f"{capabilities.gpu_memory_gb:g} GB" if capabilities.gpu_memory_gb else ("?" if capabilities.needs_gpu else ""),
+        ", ".join(state["installed_models"]),
+        "yes" if state["ready"] else "no",
+    )
 
 
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False) -> None:
