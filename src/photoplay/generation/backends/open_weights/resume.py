@@ -7,6 +7,7 @@ made it; another call ignores it and writes over it.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import hashlib
 import json
@@ -244,6 +245,7 @@ def _read(path: Path, identity: str) -> tuple[Any, dict[str, Any]] | None:
 
 def _write(path: Path, identity: str, told: Any, tensors: dict[str, Any]) -> None:
     """Writes beside the file and puts it in its place: whoever reads finds the old one or the new one."""
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     beside = path.with_suffix(f".{os.getpid()}.part")
@@ -251,8 +253,9 @@ def _write(path: Path, identity: str, told: Any, tensors: dict[str, Any]) -> Non
         path.parent.mkdir(parents=True, exist_ok=True)
         save_file(tensors, beside, {"identity": identity, "told": json.dumps(told)})
         os.replace(beside, path)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
+    except (OSError, SafetensorError) as error:
+        with contextlib.suppress(OSError):
+            beside.unlink()
         raise UnavailableError(
             "resume_unwritable",
             "The unfinished film could not be kept on disk.",

@@ -334,9 +334,8 @@ def _loops(arguments: dict[str, Any]) -> int:
     """How many denoising loops the call runs: Wan-Animate makes long clips in segments."""
     if "segment_frame_length" not in arguments or "pose_video" not in arguments:
         return 1
-    overlap = arguments.get("prev_segment_conditioning_frames", 1)
-    fresh = arguments["segment_frame_length"] - overlap
-    return max(1, int(math.ceil((len(arguments["pose_video"]) - overlap) / fresh)))
+    overlap, length = int(arguments.get("prev_segment_conditioning_frames", 1)), int(arguments["segment_frame_length"])
+    return max(1, math.ceil((len(arguments["pose_video"]) - overlap) / (length - overlap)))
 
 
 def _check(sampling: Sampling, by_strength: bool) -> None:
