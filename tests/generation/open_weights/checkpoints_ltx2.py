@@ -52,7 +52,9 @@ def _save(folder: Path, seed: int, distilled: bool, generation: float) -> Path:
 def scheduler(distilled: bool) -> Any:
     """LTX's Euler: shifted by the number of tokens and ending at 0.1, or, distilled, as it is told."""
     shifting = (
-        {} if distilled else {"use_dynamic_shifting": True, "shift_terminal": 0.1, "base_shift": 0.95, "max_shift": 2.05}
+        {}
+        if distilled
+        else {"use_dynamic_shifting": True, "shift_terminal": 0.1, "base_shift": 0.95, "max_shift": 2.05}
     )
     return diffusers().FlowMatchEulerDiscreteScheduler(base_image_seq_len=1024, max_image_seq_len=4096, **shifting)
 
@@ -90,7 +92,12 @@ def connectors(seed: int, generation: float) -> Any:
                             "num_learnable_registers": REGISTERS}.items()
     }  # fmt: skip
     if apart:
-        each |= {"per_modality_projections": True, "video_hidden_dim": WIDTH, "audio_hidden_dim": TEXT, "proj_bias": True}
+        each |= {
+            "per_modality_projections": True,
+            "video_hidden_dim": WIDTH,
+            "audio_hidden_dim": TEXT,
+            "proj_bias": True,
+        }
     from diffusers.pipelines.ltx2 import LTX2TextConnectors
 
     with seeded(seed + 2):
@@ -135,30 +142,42 @@ def audio_vae(seed: int) -> Any:
         model = (
             diffusers()
             .AutoencoderKLLTX2Audio(
-                base_channels=SOUND_WIDTH, ch_mult=(1, 1, 1), num_res_blocks=1, latent_channels=SOUND_LATENTS, mel_bins=MELS
+                base_channels=SOUND_WIDTH,
+                ch_mult=(1, 1, 1),
+                num_res_blocks=1,
+                latent_channels=SOUND_LATENTS,
+                mel_bins=MELS,
             )
             .eval()
         )
         model.latents_mean.copy_(torch.linspace(-0.1, 0.1, SOUND_WIDTH))
         model.latents_std.copy_(torch.linspace(0.9, 1.1, SOUND_WIDTH))
+        spectra = model.decode(torch.randn(1, SOUND_LATENTS, 8, MELS // 4)).sample
+        model.decoder.conv_out.conv.weight.mul_(2.0 / spectra.std())
     return model
 
 
 def vocoder(seed: int, wide: bool) -> Any:
-    """From mel to 24 kHz stereo, or ``wide`` to 16 kHz and on to 48 kHz."""
+    """From mel to 24 kHz stereo, or ``wide`` to 16 kHz and on to 48 kHz; turned up until other mels sound different."""
+    import torch
     from diffusers.pipelines.ltx2 import vocoder as kinds
 
     small: dict[str, Any] = {"in_channels": 2 * MELS, "hidden_channels": 16, "resnet_kernel_sizes": [3]}
     small |= {"resnet_dilations": [[1]]}
-    with seeded(seed + 5):
-        if not wide:
+    with seeded(seed + 5), torch.no_grad():
+        if wide:
+            model = kinds.LTX2VocoderWithBWE(
+                **small, upsample_kernel_sizes=[16, 15, 8], upsample_factors=[8, 5, 4],
+                bwe_in_channels=2 * MELS, bwe_hidden_channels=16, bwe_resnet_kernel_sizes=[3], bwe_resnet_dilations=[[1]],
+                bwe_upsample_kernel_sizes=[12, 11, 8], bwe_upsample_factors=[6, 5, 8],
+            ).eval()  # fmt: skip
+        else:
             shape = {"upsample_kernel_sizes": [16, 15, 8], "upsample_factors": [8, 5, 6]}
-            return kinds.LTX2Vocoder(**small, **shape, output_sampling_rate=24_000).eval()
-        return kinds.LTX2VocoderWithBWE(
-            **small, upsample_kernel_sizes=[16, 15, 8], upsample_factors=[8, 5, 4],
-            bwe_in_channels=2 * MELS, bwe_hidden_channels=16, bwe_resnet_kernel_sizes=[3], bwe_resnet_dilations=[[1]],
-            bwe_upsample_kernel_sizes=[12, 11, 8], bwe_upsample_factors=[6, 5, 8],
-        ).eval()  # fmt: skip
+            model = kinds.LTX2Vocoder(**small, **shape, output_sampling_rate=24_000).eval()
+        first = model.vocoder if wide else model
+        still, sound = (first(mel) for mel in (torch.zeros(1, 2, 8, MELS), 2 * torch.randn(1, 2, 8, MELS)))
+        first.conv_out.weight.mul_((0.05 if wide else 0.2) / (sound - still).std())
+    return model
 
 
 def transformer(seed: int, generation: float) -> Any:
