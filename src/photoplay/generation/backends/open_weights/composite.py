@@ -32,6 +32,8 @@ STILL, MOVED = 0.6, 1.5
 """Pixels of motion under which a pixel stays the photo's, and from which it need not."""
 UNLIKE = (1.0, 6.0)
 """The same for the difference between anchor and photo in grey levels."""
+NEAR = 0.05
+"""How far from what moves a hole may lie, in longer sides."""
 INWARDS = (0.2, 0.9)
 """Share of a pixel's surroundings that must be free with it, for nothing and for all of it."""
 SIDE = 192
@@ -80,13 +82,23 @@ class Compositor:
         return np.asarray(np.rint(grown * free * 255), np.uint8)
 
     def _free(self, rgb: Rgb, flow: Float16[Array, "h w 2"]) -> Float32[Array, "h w"]:
-        """How far a pixel may change, 0..1: 0 where the photo stands still; it falls off inwards, to what moves."""
+        """How far a pixel may change, 0..1: 0 where the photo stands still; it falls off inwards, to what moves.
+
+        What moves by pixels is free, and what is unlike the photo is, as far as something near it moves.
+        """
         way = flow.astype(np.float32)
+        travel = cv2.magnitude(way[..., 0], way[..., 1])
         unlike = _soft(cv2.absdiff(rgb, self._photo).max(axis=2).astype(np.float32), max(1.0, SOFT * self._side))
-        free = np.maximum(
-            smoothstep(STILL, MOVED, cv2.magnitude(way[..., 0], way[..., 1])), smoothstep(*UNLIKE, unlike)
-        )
+        near = smoothstep(STILL, MOVED, self._near(travel))
+        free = np.maximum(smoothstep(STILL, MOVED, travel), near * smoothstep(*UNLIKE, unlike))
         return np.asarray(free * smoothstep(*INWARDS, _soft(free, max(1.0, SOFT * self._side))), np.float32)
+
+    def _near(self, travel: Float32[Array, "h w"]) -> Float32[Array, "h w"]:
+        """The farthest travel around each pixel, smooth."""
+        small = cv2.resize(travel, self._grid, interpolation=cv2.INTER_AREA)
+        reach = max(1, round(NEAR * max(self._grid)))
+        widest = cv2.dilate(small, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1)))
+        return np.asarray(cv2.resize(_soft(widest, reach / 2), travel.shape[::-1], interpolation=cv2.INTER_LINEAR))
 
     def _tone(
         self, made: Rgb, rgb: Rgb, share: Mask, person: Mask, confidence: Mask
