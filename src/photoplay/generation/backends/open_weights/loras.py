@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -89,7 +90,7 @@ def apply(pipe: Any, loras: tuple[Lora, ...]) -> None:
 
 def _digest(path: Path) -> str:
     about = path.stat()
-    return _hashed(path, about.st_size, about.st_mtime_ns)
+    return _hashed(path, about.st_size, about.st_mtime_ns, about.st_ctime_ns, about.st_ino)
 
 
 @functools.lru_cache(maxsize=64)
@@ -134,8 +135,12 @@ def _load(pipe: Any, name: str, path: Path) -> None:
         more = {"load_into_transformer_2": True} if part == "transformer_2" else {}
         before = _layers(pipe, name)
         try:
-            pipe.load_lora_weights(dict(tensors), adapter_name=name, **more)
-        except (ValueError, KeyError, IndexError, AttributeError, RuntimeError, TypeError, Warning) as error:
+            with warnings.catch_warnings():
+                warnings.simplefilter(
+                    "ignore", UserWarning
+                )  # peft's: of a second adapter, of layers that _count counts
+                pipe.load_lora_weights(dict(tensors), adapter_name=name, **more)
+        except (ValueError, KeyError, IndexError, AttributeError, RuntimeError, TypeError) as error:
             raise _mismatch(path) from error
         if _layers(pipe, name) - before < _count(tensors):
             raise _mismatch(path)
