@@ -345,6 +345,19 @@ def test_a_long_film_goes_on_in_picture_and_sound(installed: Callable[..., str],
     assert all(np.abs(piece).max() > 0.01 for piece in np.array_split(sound, 10) if audio is None)
 
 
+@pytest.mark.parametrize("mode", ["text-to-video", "audio-driven"])
+@pytest.mark.parametrize("name", ["ltx-2.5-ours", "ltx-2-distilled-ours"])
+def test_a_distilled_model_takes_its_own_steps_whatever_its_scheduler_says(
+    installed: Callable[..., str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, mode: Mode
+) -> None:
+    films = []
+    for distilled in (True, False):
+        monkeypatch.setenv("PHOTOPLAY_MODELS", str(tmp_path / f"models-{distilled}"))
+        installed(name, checkpoints_ltx2.ltx23, distilled=distilled)
+        films.append(pictures_of(film(plan(mode, sampling=Sampling(model=name), footage=Footage(audio=speech(1.0))))))
+    np.testing.assert_array_equal(*films)
+
+
 @pytest.mark.parametrize("mode", ["image-to-video", "audio-driven"])
 def test_a_film_that_was_stopped_goes_on_with_the_same_result(
     installed: Callable[..., str], tmp_path: Path, mode: Mode

@@ -131,9 +131,16 @@ class Ltx2Backend(OpenWeightsBackend):
         """
         newer = pipe.connectors.config.per_modality_projections  # from LTX-2.3 on
         call: dict[str, Any] = {"conditions": conditions(clip), "use_cross_timestep": newer}
-        distilled = self._defaults(clip.film.sampling) is _DISTILLED
+        asked = clip.film.sampling
+        distilled = self._defaults(asked) is _DISTILLED
         if distilled:
             call["sigmas"] = list(SIGMAS)
+        if self._recipe(asked.model) is _DISTILLED and pipe.scheduler.config.use_dynamic_shifting:
+            plain = {
+                "use_dynamic_shifting": False,
+                "shift_terminal": None,
+            }  # its steps are final, whatever its folder says
+            pipe.scheduler = type(pipe.scheduler).from_config(pipe.scheduler.config, **plain)
         if clip.plan.mode == "audio-driven":
             if not distilled:
                 raise RequestError(
@@ -143,17 +150,19 @@ class Ltx2Backend(OpenWeightsBackend):
                 )
             latents = sound_latents(pipe, _sound(clip), clip)
             return call | {"audio_latents": latents, "freeze_audio": True, "generate_slots": False}
-        sampling = self.resolved(clip.film.sampling)
+        sampling = self.resolved(asked)
         if sampling.guidance_scale is not None and sampling.guidance_scale > 1:
             call |= guidance(sampling.speed, 28 if newer else 29, len(pipe.transformer.transformer_blocks))
         return call
 
+    def _recipe(self, model: str) -> Defaults:
+        known = [name for name in self.recipes if model.startswith(name)]
+        return self.recipes[max(known, key=len, default=self.capabilities.models[0])]
+
     def _defaults(self, sampling: Sampling) -> Defaults:
-        """How a model with its LoRAs is sampled."""
-        known = [name for name in self.recipes if sampling.model.startswith(name)]
-        wanted = self.recipes[max(known, key=len, default=self.capabilities.models[0])]
+        """How a model is sampled with its LoRAs, one of which may distil it."""
         few = schedules.few_step(sampling)
-        return _DISTILLED if few is not None and few.sigmas == SIGMAS else wanted
+        return _DISTILLED if few is not None and few.sigmas == SIGMAS else self._recipe(sampling.model)
 
 
 def native_rate(fps: float) -> float:
