@@ -12,28 +12,26 @@ import pytest
 import torch
 
 from photoplay.errors import RequestError
-from photoplay.generation.backends.open_weights.native import ClipInputs, Grid, plan_native
+from photoplay.generation.backends.open_weights.native import ClipInputs, Grid, Span, plan_native
 from photoplay.generation.backends.open_weights.wan import framed_photo
 from photoplay.generation.backends.open_weights.wan_animate import (
     PROMPT,
     REACH,
     WanAnimate,
-    anew,
     background,
-    character,
     face_boxes,
     face_video,
     whole_cells,
 )
 from photoplay.generation.controls.wan_animate import draw_wan_animate
 from photoplay.topology import FACE_68
-from photoplay.types import Array, Footage, HeadPose, Label, Mode, MotionTrack, Photo, RenderPlan, Sampling
+from photoplay.types import Array, Footage, HeadPose, Mode, MotionTrack, RenderPlan, Sampling
 from photoplay.weights import store
 from tests.generation import actors
 from tests.generation.open_weights import checkpoints
 from tests.generation.open_weights.test_wan import calls_of, latents
 
-SMALL = Grid(multiple=16, frame_step=4, max_frames=13, fps=24.0, area=64 * 64, overlap=5)
+SMALL = Grid(multiple=16, frame_step=4, max_frames=5, fps=24.0, area=64 * 64, overlap=1)
 FACE = (128.0, 0.0, 320.0, 192.0)
 MODEL = "wan2.2-animate-14b"
 
@@ -48,9 +46,9 @@ def nod(frames: int) -> MotionTrack:
     return actors.track(actors.astronaut(), turns, [(2.0 * k, 0.0) for k in range(frames)])
 
 
-def clip_of(asked: RenderPlan, clip: int = 0, known: Array | None = None, overlap: int = 5) -> ClipInputs:
-    backend = WanAnimate(replace(SMALL, overlap=overlap))
-    native = plan_native(asked, backend.grid)
+def clip_of(asked: RenderPlan, clip: int = 0, known: Array | None = None, grid: Grid = SMALL) -> ClipInputs:
+    backend = WanAnimate(grid)
+    native = plan_native(asked, grid)
     told = np.zeros((0, native.height, native.width, 3), np.uint8) if known is None else known
     return backend.inputs(actors.astronaut(), [nod(asked.num_frames)], asked, native, native.spans[clip], told)
 
@@ -154,32 +152,20 @@ def test_a_hole_is_made_of_whole_cells_and_holds_what_was_marked_with_room_aroun
     assert not whole_cells(np.zeros((32, 32), np.uint8)).any()
 
 
-def test_without_a_mask_the_moved_person_is_made_anew() -> None:
-    clip = clip_of(plan("video-to-video", footage=Footage(video=noise(5))))
-    assert clip.anchor is not None
-    person = anew(None, clip.anchor)
-    np.testing.assert_array_equal(person > 0, clip.anchor.labels != Label.BACKGROUND)
-    assert 0.1 < (person > 0).mean() < 0.9
+def test_a_video_without_a_mask_gives_its_motion_alone() -> None:
+    assert background(clip_of(plan("video-to-video", footage=Footage(video=noise(5))))) is None
 
 
 def test_the_video_stands_outside_the_hole_and_known_frames_everywhere() -> None:
-    footage = Footage(video=noise(13), repair=quarter(13))
-    known = noise(5, seed=1)
-    standing = background(replace(clip_of(plan("video-to-video", 13, footage=footage)), known=known))
+    footage, known = Footage(video=noise(5), repair=quarter(5)), noise(1, seed=1)
+    standing = background(replace(clip_of(plan("video-to-video", footage=footage)), known=known))
     assert standing is not None
     video, hole = standing
-    np.testing.assert_array_equal(video[:5], known.astype(np.float32) / 255)
-    assert not hole[:5].any()
-    np.testing.assert_array_equal(hole[5], whole_cells(footage.repair[0]))  # type: ignore[index]
-    np.testing.assert_array_equal(video[5:][hole[5:] == 0], noise(13)[5:][hole[5:] == 0].astype(np.float32) / 255)
-    assert not video[5:][hole[5:] > 0].any()
-
-
-def test_who_is_seen_is_the_photo_or_in_a_video_the_person_s_own() -> None:
-    own = Photo(noise(1, 40)[0], "1" * 64)
-    alone, inside = clip_of(plan()), clip_of(plan("video-to-video", footage=Footage((own,), video=noise(5))))
-    np.testing.assert_array_equal(character(alone), framed_photo(alone))
-    np.testing.assert_array_equal(character(inside), own.pixels)
+    np.testing.assert_array_equal(video[:1], known.astype(np.float32) / 255)
+    assert not hole[:1].any()
+    np.testing.assert_array_equal(hole[1], whole_cells(quarter(1)[0]))
+    np.testing.assert_array_equal(video[1:][hole[1:] == 0], noise(5)[1:][hole[1:] == 0].astype(np.float32) / 255)
+    assert not video[1:][hole[1:] > 0].any()
 
 
 # --- what the pipeline is told ----------------------------------------------------------------------------------------
@@ -216,27 +202,33 @@ def test_a_video_stands_outside_the_mask(pipe: Any) -> None:
     close(told["hidden_states"][:, 20:, 1:], latents(pipe, as_video(blacked)))
 
 
-@pytest.mark.parametrize("mode", ["pose-guided", "video-to-video"])
-@pytest.mark.parametrize("overlap", [1, 5])
+@pytest.mark.parametrize(("marked", "overlap", "length"), [(False, 1, 5), (True, 1, 5), (False, 5, 13)])
 def test_clips_go_on_as_the_pipeline_s_own_segments_do(
-    mode: Mode, overlap: int, pipe: Any, monkeypatch: pytest.MonkeyPatch
+    marked: bool, overlap: int, length: int, pipe: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two implementations: the pipeline over the whole film, and our second clip told the end of the first."""
-    frames = 13 + 13 - overlap
-    footage = Footage(video=noise(frames)) if mode == "video-to-video" else Footage()
-    asked, backend = plan(mode, frames, footage=footage), WanAnimate(replace(SMALL, max_frames=frames))
-    native = plan_native(asked, backend.grid)
-    none = np.zeros((0, 64, 64, 3), np.uint8)
-    whole = backend.inputs(actors.astronaut(), [nod(frames)], asked, native, native.spans[0], none)
-    in_segments = {"segment_frame_length": 13, "prev_segment_conditioning_frames": overlap}
+    frames = 2 * length - overlap
+    asked = plan("video-to-video" if marked else "pose-guided", frames)
+    whole = clip_of(asked, grid=replace(SMALL, max_frames=frames, overlap=overlap))
+    later = clip_of(asked, 1, noise(overlap), replace(SMALL, max_frames=length, overlap=overlap))
+    assert later.span == Span(length - overlap, length, overlap)
+    if marked:
+        whole, later = (put(clip, noise(frames), quarter(frames)) for clip in (whole, later))
+    in_segments = {"segment_frame_length": length, "prev_segment_conditioning_frames": overlap}
     made = rounded_frames(pipe, monkeypatch)
-    first, second = shown(pipe, backend.condition(pipe, whole) | in_segments)
-    known = made[0][13 - overlap :]
-    (ours,) = shown(pipe, WanAnimate(SMALL).condition(pipe, clip_of(asked, 1, known, overlap)))
+    first, second = shown(pipe, WanAnimate(SMALL).condition(pipe, whole) | in_segments)
+    later = replace(later, known=made[0][length - overlap :])
+    (ours,) = shown(pipe, WanAnimate(SMALL).condition(pipe, later))
     assert not torch.allclose(first["hidden_states"][:, 16:], second["hidden_states"][:, 16:])
     close(ours["hidden_states"][:, 16:], second["hidden_states"][:, 16:])
     close(ours["pose_hidden_states"], second["pose_hidden_states"])
     close(ours["face_pixel_values"][:, :, 2:], second["face_pixel_values"][:, :, 2:])
+
+
+def put(clip: ClipInputs, video: Array, repair: Array) -> ClipInputs:
+    """The clip with its part of a film's video and mask."""
+    own = slice(clip.span.start, clip.span.start + clip.span.frames)
+    return replace(clip, plan=replace(clip.plan, footage=Footage(video=video[own], repair=repair[own])))
 
 
 def rounded_frames(pipe: Any, monkeypatch: pytest.MonkeyPatch) -> list[Array]:
@@ -266,32 +258,28 @@ def film(asked: RenderPlan) -> Array:
 
 @pytest.mark.usefixtures("installed")
 def test_a_photo_is_moved_over_two_clips() -> None:
-    asked = plan(frames=21)
+    asked = plan(frames=9)
     frames = film(asked)
-    assert frames.shape == (21, 64, 64, 3)
+    assert frames.shape == (9, 64, 64, 3)
     assert frames.std() > 5
     np.testing.assert_array_equal(frames, film(asked))
     assert (frames != film(replace(asked, seed=8))).mean() > 0.5
 
 
 @pytest.mark.usefixtures("installed")
-@pytest.mark.parametrize("marked", [True, False])
-def test_a_person_is_put_into_a_video(marked: bool) -> None:
-    video = noise(5)
-    footage = Footage(video=video, repair=quarter(5) if marked else None)
+def test_a_person_is_put_into_a_video() -> None:
+    footage = Footage(video=noise(5), repair=quarter(5))
     asked = plan("video-to-video", footage=footage)
     frames = film(asked)
-    clip = clip_of(asked)
-    assert clip.anchor is not None
-    hole = np.stack([whole_cells(mask) for mask in anew(footage.repair, clip.anchor)]) > 0
-    far = np.stack([whole_cells(mask.astype(np.uint8)) for mask in hole]) == 0
-    person = anew(footage.repair, clip.anchor) > 0
-    assert (frames[person] != video[person]).mean() > 0.9
-    if marked:
-        far = np.zeros_like(far)
-        far[:, :2] = True
-        np.testing.assert_array_equal(frames[far], video[far])
+    np.testing.assert_array_equal(frames[:, :8], noise(5)[:, :8])
+    assert (frames[quarter(5) > 0] != noise(5)[quarter(5) > 0]).mean() > 0.9
     np.testing.assert_array_equal(frames, film(asked))
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_video_s_motion_alone_makes_the_film_of_its_track() -> None:
+    asked = plan("video-to-video", footage=Footage(video=noise(5)))
+    np.testing.assert_array_equal(film(asked), film(plan("pose-guided")))
 
 
 @pytest.mark.parametrize(("rate", "native"), [(24.0, 24.0), (25.0, 25.0), (60.0, 30.0), (8.0, 15.0)])
@@ -306,7 +294,7 @@ def test_what_it_cannot_make_it_says_before_it_loads_anything() -> None:
     for tracks, asked, code in (
         ([], plan(), "track_missing"),
         ([nod(5), nod(5)], plan(), "too_many_subjects"),
-        ([nod(5)], plan("video-to-video"), "video_missing"),
+        ([nod(5)], plan("video-to-video", footage=Footage(repair=quarter(5))), "video_missing"),
         ([nod(5)], plan("text-to-video"), "mode_unsupported"),
     ):
         with pytest.raises(RequestError) as refused:

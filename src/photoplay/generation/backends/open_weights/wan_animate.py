@@ -20,7 +20,7 @@ from PIL import Image
 
 from photoplay.errors import RequestError
 from photoplay.generation.backends.open_weights.backend import Defaults
-from photoplay.generation.backends.open_weights.native import ClipInputs, Grid, nearest_frames
+from photoplay.generation.backends.open_weights.native import ClipInputs, Grid
 from photoplay.generation.backends.open_weights.wan import (
     NEGATIVE,
     P480,
@@ -33,11 +33,9 @@ from photoplay.generation.backends.open_weights.wan import (
 from photoplay.generation.controls.wan_animate import draw_wan_animate
 from photoplay.topology import FACE_68
 from photoplay.types import (
-    Anchor,
     Array,
     Capabilities,
     Frames,
-    Label,
     Mode,
     MotionTrack,
     Progress,
@@ -68,10 +66,10 @@ HOLE = 0.5
 
 
 class WanAnimate(WanBackend):
-    """One person moved as the track says: pose-guided in the photo itself, in video-to-video inside another video.
+    """One person moved as the track says, in the photo itself or, with a repair mask, inside a video that stands around it.
 
-    There the person stands where the film frames them, and the video stands around them: outside the repair mask, or, where
-    there is none, outside the moved person's outline. Where people of the video itself shall go, the mask has to say so.
+    In video-to-video the track is the video's own motion on the photo's person. With a mask the person is put in where it
+    says so (the authors' "replace"); without one the video gives its motion alone (their "animate").
 
     The pipeline can chain its segments by itself, but then holds the whole film at once. Here each clip is one segment,
     told the last frames of the one before as a background that stands: the same numbers go into the model.
@@ -97,6 +95,7 @@ class WanAnimate(WanBackend):
         packages=("torch", "diffusers", "transformers", "ftfy"),
         models=tuple(recipes),
         gpu_memory_gb=80.0,
+        free=("video-to-video",),
     )
     pipelines: ClassVar[Mapping[Mode, str]] = {
         "pose-guided": "WanAnimatePipeline",
@@ -115,17 +114,17 @@ class WanAnimate(WanBackend):
     ) -> Iterator[Frames]:
         """Yields consecutive windows of at most ``plan.window`` frames, ``plan.num_frames`` in all.
 
-        In video-to-video the video's own pixels stand where nothing was to be made anew.
+        Of a video with a repair mask its own pixels stand where nothing was to be made anew.
 
         Raises:
             RequestError: ``mode_unsupported``, ``track_missing``, ``too_many_subjects``, ``video_missing``.
             UnavailableError: a package or the model is missing, does not fit, or is of another grid.
         """
         _only(tracks)
-        if plan.mode == "video-to-video" and plan.footage.video is None:
-            raise RequestError("video_missing", "There is no video to put anybody into.", "Give one.")
+        if put_in(plan) and plan.footage.video is None:
+            raise RequestError("video_missing", "There is a repair mask, but no video that it belongs to.", "Give one.")
         for frames in super().generate(scene, tracks, plan, progress):
-            yield put_into(frames, plan) if plan.mode == "video-to-video" else frames
+            yield put_into(frames, plan) if put_in(plan) else frames
 
     def condition(self, pipe: Any, clip: ClipInputs) -> dict[str, Any]:
         """The character, the skeleton and the driving face, and what of the clip stands.
@@ -139,7 +138,7 @@ class WanAnimate(WanBackend):
         faces = face_video(anchor.rgb, track, clip.plan, pipe.transformer.config.motion_encoder_size)
         call: dict[str, Any] = {
             "prompt": PROMPT,
-            "image": Image.fromarray(character(clip)),
+            "image": Image.fromarray(framed_photo(clip)),
             "pose_video": [Image.fromarray(frame) for frame in draw_wan_animate([track], clip.plan)],
             "face_video": [Image.fromarray(face) for face in faces],
             "segment_frame_length": clip.plan.num_frames,
@@ -169,12 +168,9 @@ def _only(tracks: Sequence[MotionTrack]) -> MotionTrack:
     return tracks[0]
 
 
-def character(clip: ClipInputs) -> Rgb:
-    """Who is seen: the photo as the film frames it; in a film made from a video, the person's own photo if there is one."""
-    references = clip.plan.footage.references
-    if clip.plan.mode == "video-to-video" and references:
-        return references[0].pixels
-    return framed_photo(clip)
+def put_in(plan: RenderPlan) -> bool:
+    """Whether the person is put into a video."""
+    return plan.mode == "video-to-video" and plan.footage.repair is not None
 
 
 def face_boxes(track: MotionTrack, plan: RenderPlan) -> Float32[Array, "f 4"]:
@@ -221,15 +217,13 @@ def _spread(scale: float) -> float:
 def background(clip: ClipInputs) -> tuple[Float32[Array, "f h w 3"], UInt8[Array, "f h w"]] | None:
     """What of the clip stands: a video in 0..1 and its hole (255: made anew); None where all is made anew.
 
-    The frames that the clip before made stand as they are. After them stands, in video-to-video, the film's video outside
-    the hole, black inside it as in training.
+    The frames that the clip before made stand as they are. After them stands, where the person is put into a video, that
+    video outside the hole, black inside it as in training.
     """
     footage, known = clip.plan.footage, len(clip.known)
     shape = (clip.plan.num_frames, clip.plan.height, clip.plan.width)
-    if clip.plan.mode == "video-to-video":
-        assert footage.video is not None, "generate has checked this"
-        assert clip.anchor is not None, "a clip with tracks has an anchor"
-        hole = np.stack([whole_cells(mask) for mask in anew(footage.repair, clip.anchor)])
+    if put_in(clip.plan) and footage.video is not None and footage.repair is not None:
+        hole = np.stack([whole_cells(mask) for mask in footage.repair])
         video = np.where(hole[..., None] > 0, np.float32(0), footage.video.astype(np.float32) / 255)
     elif known:
         video, hole = np.full((*shape, 3), HOLE, np.float32), np.full(shape, 255, np.uint8)
@@ -237,11 +231,6 @@ def background(clip: ClipInputs) -> tuple[Float32[Array, "f h w 3"], UInt8[Array
         return None
     video[:known], hole[:known] = clip.known.astype(np.float32) / 255, 0
     return video, hole
-
-
-def anew(repair: UInt8[Array, "f h w"] | None, anchor: Anchor) -> UInt8[Array, "f h w"]:
-    """What of a video shall be made anew (255): as its repair mask says, else where the moved person is."""
-    return np.where(anchor.labels != Label.BACKGROUND, 255, 0).astype(np.uint8) if repair is None else repair
 
 
 def whole_cells(mask: UInt8[Array, "h w"]) -> UInt8[Array, "h w"]:
@@ -254,17 +243,15 @@ def whole_cells(mask: UInt8[Array, "h w"]) -> UInt8[Array, "h w"]:
 
 def put_into(frames: Frames, plan: RenderPlan) -> Frames:
     """The film's frames where they were to be made anew, the video's own pixels elsewhere, softly joined."""
-    video, repair = (
-        None if there is None else nearest_frames(there, plan.fps, plan.fps, frames.start, len(frames.rgb))
-        for there in (plan.footage.video, plan.footage.repair)
-    )
-    assert video is not None, "generate has checked this"
-    assert frames.anchor is not None, "a film with tracks has an anchor"
-    joined = np.empty_like(frames.rgb)
-    for index, mask in enumerate(anew(repair, frames.anchor)):
+    footage, rgb = plan.footage, np.empty_like(frames.rgb)
+    assert footage.video is not None, "generate has checked this"
+    assert footage.repair is not None, "there is a mask where somebody is put in"
+    for index, made in enumerate(frames.rgb):
+        at = min(frames.start + index, len(footage.video) - 1)
+        mask = footage.repair[min(frames.start + index, len(footage.repair) - 1)]
         share = cv2.GaussianBlur(_grown(mask, REACH), (0, 0), REACH / 2).astype(np.float32) / 255
-        joined[index] = cv2.blendLinear(frames.rgb[index], video[index], share, 1 - share)
-    return replace(frames, rgb=joined)
+        rgb[index] = cv2.blendLinear(made, footage.video[at], share, 1 - share)
+    return replace(frames, rgb=rgb)
 
 
 def _grown(mask: UInt8[Array, "h w"], reach: int) -> UInt8[Array, "h w"]:
