@@ -21,8 +21,9 @@ LARGE = 1000
 class Hub:
     """What the hub serves, and what it was asked for.
 
-    ``cut`` maps a path to how many bytes come before the connection breaks, once. ``listed`` overrides lines of a
-    listing, ``served`` the bytes of a file. ``page`` is how many files a page of the listing has.
+    ``redirect`` is where files are said to be: an address of another hub, or one that must not be followed. ``cut`` maps a
+    path to how many bytes come before the connection breaks, once. ``listed`` overrides lines of a listing, ``served`` the
+    bytes of a file. ``page`` is how many files a page of the listing has.
     """
 
     files: dict[str, dict[str, bytes]] = field(default_factory=dict)
@@ -64,7 +65,8 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
             if hub.status != 200:
                 self.answer(hub.status, b"no")
             elif hub.redirect and "/resolve/" in path:
-                self.answer(302, b"", {"Location": hub.redirect})
+                follow = path if hub.redirect.startswith("http") else ""
+                self.answer(302, b"", {"Location": hub.redirect + follow})
             elif path.startswith("/api/models/"):
                 self.tell(path.removeprefix("/api/models/"), parse_qs(address.query))
             else:

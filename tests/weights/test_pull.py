@@ -97,7 +97,7 @@ def _refused(code: str, kind: type[PhotoplayError] = UnavailableError) -> Photop
 def test_a_model_comes_in_bit_equal_and_nothing_beside_it(hub: Hub, know: Model, models: Path) -> None:
     events: list[StageEvent] = []
     manifest = pull.pull("tiny", events.append, trust_first=True)
-    assert store.installed() == ("tiny",)
+    assert (store.installed(), store.unfinished()) == (("tiny",), ())
     folder = store.folder("tiny")
     found = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     assert found == {path: repository()[path] for path in TAKEN}
@@ -234,7 +234,9 @@ def test_leftovers_of_a_pull_are_removed_with_the_model(hub: Hub, know: Model, m
 
     with pytest.raises(CancelledError):
         pull.pull("tiny", stop, trust_first=True)
+    assert store.unfinished() == ("tiny",)
     assert store.remove("tiny") > 0
+    assert store.unfinished() == ()
     assert not [path for path in models.rglob("*") if path.is_file() and path.suffix != ".lock"]
 
 
@@ -351,6 +353,15 @@ def test_a_redirect_to_another_kind_of_address_is_not_followed(hub: Hub, know: M
     with pytest.raises(UnavailableError):
         pull.pull("tiny", trust_first=True)
     assert store.installed() == ()
+
+
+def test_files_that_lie_elsewhere_are_followed_and_gone_on_with(hub: Hub, know: Model) -> None:
+    elsewhere = Hub(files=hub.files, cut={BIG: 50_000})
+    with serving(elsewhere) as address:
+        hub.redirect = address
+        pull.pull("tiny", trust_first=True)
+    assert [line for line in elsewhere.asked if BIG in line][1].endswith("bytes=50000-")
+    assert (store.folder("tiny") / BIG).read_bytes() == repository()[BIG]
 
 
 def test_a_disk_too_small_is_told_before_anything_is_fetched(

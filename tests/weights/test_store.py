@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from photoplay.errors import InputError, UnavailableError
-from photoplay.weights import store
+from photoplay.weights import hashing, store
 from tests.weights.models import INDEX, Trap, trap, write_model
 
 
@@ -136,20 +136,72 @@ def test_an_altered_model_is_refused(models: Path, model: Path, alter: object) -
         assert "photoplay models rm tiny" in caught.value.hint
 
 
-def test_a_file_is_hashed_once_in_a_process(models: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def hashed(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The files that were read to hash them."""
+    files: list[Path] = []
+    plain = hashing.hash_file
+    monkeypatch.setattr(hashing, "hash_file", lambda path: files.append(path) or plain(path))
+    return files
+
+
+def test_a_file_is_hashed_once_in_a_process(
+    models: Path, model: Path, hashed: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hashing, "TICK", 0.0)
     put(model)
-    hashed: list[Path] = []
-    plain = store.hash_file
-    monkeypatch.setattr(store, "hash_file", lambda path: hashed.append(path) or plain(path))
+    assert len(hashed) == 4
     store.folder("tiny")
-    assert hashed == [], "hashed when it was added"
+    assert len(hashed) == 4, "it was hashed when it was added"
     changed = model / "scheduler/config.json"
-    time.sleep(0.02)
-    changed.write_bytes(changed.read_bytes())
+    _change(changed, changed.read_bytes())
     store.folder("tiny")
-    assert hashed == [changed]
+    assert hashed[4:] == [changed]
     store.verify("tiny")
-    assert len(hashed) == 1 + 4
+    assert len(hashed) == 5 + 4
+
+
+def test_what_was_hashed_long_after_its_last_change_is_remembered(
+    models: Path, model: Path, hashed: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(model, copy=True)
+    store.folder("tiny")
+    store.folder("tiny")
+    assert len(hashed) == 4 * 4, "added, copied, and looked at twice: too soon to be remembered"
+    monkeypatch.setattr(hashing, "TICK", 0.0)
+    store.verify("tiny")
+    hashed.clear()
+    for _ in range(2):
+        hashing._hash_of.cache_clear()  # as another process
+        store.folder("tiny")
+    assert hashed == []
+    kept = store.folder("tiny") / "scheduler/config.json"
+    before = kept.stat()
+    _change(kept, b" " * before.st_size)
+    os.utime(kept, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(UnavailableError) as caught:
+        store.folder("tiny")
+    assert caught.value.code == "model_altered", "a time of writing that was set back hides nothing"
+
+
+def test_a_file_in_anothers_place_is_hashed(models: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hashing, "TICK", 0.0)
+    put(model)
+    store.folder("tiny")
+    old = model / "scheduler/config.json"
+    new = model.parent / "new.json"
+    new.write_bytes(b" " * old.stat().st_size)
+    os.utime(new, ns=(old.stat().st_atime_ns, old.stat().st_mtime_ns))
+    new.rename(old)
+    with pytest.raises(UnavailableError):
+        store.folder("tiny")
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"scheduler/config.json": [1]}', '{"model_index.json": "x"}', "7"])
+def test_a_memory_that_cannot_be_read_is_not_used(models: Path, model: Path, content: str) -> None:
+    put(model)
+    (models / "tiny" / hashing.FILE).write_text(content)
+    assert store.folder("tiny") == model
 
 
 def test_progress_counts_bytes(models: Path, model: Path) -> None:
@@ -329,7 +381,7 @@ def test_an_index_may_name_the_private_parts_of_diffusers(models: Path, model: P
 def test_links_that_lead_out_are_refused(models: Path, model: Path, tmp_path: Path) -> None:
     (tmp_path / "secret.json").write_text("{}")
     (model / "link.json").symlink_to(tmp_path / "secret.json")
-    _refused(model)
+    assert "cp -rL" in _refused(model)
     (model / "link.json").unlink()
     (model / "folder").symlink_to(tmp_path)
     _refused(model)

@@ -28,8 +28,8 @@ def list_models(as_json: Annotated[bool, typer.Option("--json", help="Print as J
     """List the models that photoplay knows, and those that are here."""
     from photoplay.weights import catalogue, store
 
-    here = store.installed()
-    rows = [_known(model, model.name in here) for model in catalogue.models()]
+    here, parts = store.installed(), store.unfinished()
+    rows = [_known(model, here, parts) for model in catalogue.models()]
     rows += [_own(name) for name in here if name not in {row["name"] for row in rows}]
     if as_json:
         typer.echo(json.dumps(rows))
@@ -127,8 +127,9 @@ def remove(
     typer.echo(f"{name} is gone; {size(store.remove(name))} are free again.")
 
 
-def _known(model: Model, here: bool) -> dict[str, Any]:
+def _known(model: Model, here: tuple[str, ...], parts: tuple[str, ...]) -> dict[str, Any]:
     """One line of the list, for a model of the catalogue."""
+    state = "yes" if model.name in here else "in part" if model.name in parts else ""
     return {
         "name": model.name,
         "title": model.title,
@@ -139,7 +140,7 @@ def _known(model: Model, here: bool) -> dict[str, Any]:
         "licence_note": model.licence_note,
         "repositories": [part.repo for part in model.parts],
         "source": dict(model.source),
-        "state": "yes" if here else "",
+        "state": state,
     }
 
 

@@ -20,7 +20,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from photoplay.errors import InputError, UnavailableError
 from photoplay.version import __version__
-from photoplay.weights.screening import MAX_FILES, unsafe
+from photoplay.weights.screening import MAX_FILES, leads_out, unsafe
 
 HUB = "https://huggingface.co"
 TIMEOUT = 30.0
@@ -102,7 +102,7 @@ class Shelf:
         for path in sorted(base.rglob("*")):
             if path.is_file():
                 if not path.resolve().is_relative_to(base.resolve()):
-                    raise unsafe("A link in this model's folder leads out of it.")
+                    raise leads_out()
                 found.append(Listed(path.relative_to(base).as_posix(), path.stat().st_size))
         return tuple(found)
 

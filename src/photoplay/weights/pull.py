@@ -19,6 +19,7 @@ from photoplay.errors import InputError, UnavailableError
 from photoplay.types import Progress, StageEvent, silent
 from photoplay.weights import catalogue, store
 from photoplay.weights.catalogue import Model, Part
+from photoplay.weights.hashing import hash_file
 from photoplay.weights.hub import BLOCK, DroppedError, Listed, Source, source
 from photoplay.weights.manifest import FILES, Manifest, ModelFile
 from photoplay.weights.screening import check_content, check_name, unsafe
@@ -190,7 +191,7 @@ def _fetch(place: Source, wanted: Wanted, folder: Path, tell: Callable[[int], No
             )
         if size < wanted.listed.size:
             time.sleep(PAUSE)
-    digest = store.hash_file(part)
+    digest = hash_file(part)
     if not _right(wanted, part, digest):
         part.unlink()
         raise _wrong(wanted.path)
@@ -248,7 +249,7 @@ def _write_index(model: Model, folder: Path) -> ModelFile:
     path = folder / INDEX
     path.write_text(json.dumps(dict(model.index), indent=1))
     check_content(path, INDEX)
-    return ModelFile(INDEX, path.stat().st_size, store.hash_file(path))
+    return ModelFile(INDEX, path.stat().st_size, hash_file(path))
 
 
 def _settle(offer: Offer, work: Path, files: tuple[ModelFile, ...]) -> None:

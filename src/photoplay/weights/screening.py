@@ -45,6 +45,15 @@ def unsafe(what: str) -> InputError:
     )
 
 
+def leads_out() -> InputError:
+    """The error for a link out of a model's folder, as a hub's cache is full of."""
+    return InputError(
+        "model_unsafe",
+        "A link in this model's folder leads out of it, so what it shows can change unseen.",
+        "Copy the folder with the files themselves, for example with `cp -rL`, and use the copy.",
+    )
+
+
 def check_name(path: str) -> PurePosixPath:
     """The relative name of a model's file, if it stays inside its folder and is of a kind that is loaded.
 
@@ -70,7 +79,7 @@ def model_files(folder: Path) -> tuple[str, ...]:
     inside = folder.resolve()
     for path in _walk(folder):
         if not path.resolve().is_relative_to(inside):
-            raise unsafe("A link in this model's folder leads out of it.")
+            raise leads_out()
         if path.is_dir() or path.suffix.lower() in BESIDE:
             continue
         found.append(check_name(path.relative_to(folder).as_posix()).as_posix())
@@ -156,7 +165,7 @@ def _walk(folder: Path) -> Iterator[Path]:
         if path.is_dir() and not path.is_symlink():
             yield from _walk(path)
         elif path.is_dir():
-            raise unsafe("A folder of this model is a link.")
+            raise leads_out()
 
 
 def _plausible_header(path: Path, start: bytes) -> bool:

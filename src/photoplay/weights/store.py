@@ -2,6 +2,7 @@
 
     <models_folder>/<name>/manifest.json     sizes, SHA-256, licence, where it is from
     <models_folder>/<name>/files/            the model, unless it was added where it lies
+    <models_folder>/<name>/checked.json      in which state its files were when they were last hashed
 
 A model is in the store when its folder is there under its own name. It is put together under a hidden name and renamed
 when it is whole, so work that was killed leaves nothing that looks installed.
@@ -10,22 +11,21 @@ when it is whole, so work that was killed leaves nothing that looks installed.
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import re
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import lru_cache
 from pathlib import Path
 
 from photoplay.errors import InputError, UnavailableError
 from photoplay.types import Progress, StageEvent, silent
 from photoplay.weights import manifest as manifests
+from photoplay.weights.hashing import Seen, look, recall, remember
 from photoplay.weights.manifest import FILE, FILES, Manifest, ModelFile, altered
-from photoplay.weights.screening import MAX_FILES, check_content, check_name, model_files
+from photoplay.weights.screening import check_content, check_name, model_files
 
 PULLING = ".pulling"
 """The hidden folder for downloads that are not finished."""
@@ -108,20 +108,20 @@ def manifest_digest(name: str) -> str:
 def folder(name: str, progress: Progress = silent) -> Path:
     """The folder of a model, every file of which was found to be the one that came in.
 
-    Files are hashed once in a process, and again when their size or time changes. ``progress`` counts bytes.
+    A file is hashed once, and again when it was written to or put in another's place. ``progress`` counts bytes.
 
     Raises:
         UnavailableError: ``model_missing``, ``model_altered``.   InputError: ``model_name``, ``model_unsafe``.
     """
     found = manifest(name)
-    _check(found, _remembered, progress)
+    _check(found, progress)
     return found.folder
 
 
 def verify(name: str, progress: Progress = silent) -> Manifest:
     """Hashes every file of a model anew, whatever is remembered. Raises as :func:`folder`."""
     found = manifest(name)
-    _check(found, hash_file, progress)
+    _check(found, progress, anew=True)
     return found
 
 
@@ -132,6 +132,12 @@ def installed() -> tuple[str, ...]:
     except OSError:
         return ()
     return tuple(place.name for place in places if _NAME.fullmatch(place.name) and (place / FILE).is_file())
+
+
+def unfinished() -> tuple[str, ...]:
+    """The names of the models of which a pull brought a part and then broke off, sorted."""
+    parts = sorted((models_folder() / PULLING).glob(f"*/{FILES}"))
+    return tuple(part.parent.name for part in parts if any(path.is_file() for path in part.rglob("*")))
 
 
 def remove(name: str) -> int:
@@ -200,24 +206,6 @@ def need_space(size: int) -> None:
         )
 
 
-def hash_file(path: Path) -> str:
-    """Hex SHA-256 of a file."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _remembered(path: Path) -> str:
-    """Hashes a file once in this process, unless it has been written to since."""
-    state = path.stat()
-    return _hash_of(path, state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino)
-
-
-@lru_cache(maxsize=MAX_FILES)
-def _hash_of(path: Path, *state: int) -> str:
-    del state  # a part of the key: another state of the file is hashed anew
-    return hash_file(path)
-
-
 def _source(given: Path) -> tuple[Path, tuple[str, ...]]:
     """The folder that holds what was given, and the names of the model's files in it."""
     if given.is_dir():
@@ -233,11 +221,8 @@ def _screened(source: Path, names: tuple[str, ...]) -> tuple[ModelFile, ...]:
         for path in names:
             check_content(source / path, path)
         with ThreadPoolExecutor(THREADS) as pool:
-            digests = pool.map(_remembered, [source / path for path in names])
-            return tuple(
-                ModelFile(path, (source / path).stat().st_size, digest)
-                for path, digest in zip(names, digests, strict=True)
-            )
+            seen = pool.map(look, [source / path for path in names])
+            return tuple(ModelFile(path, each.size, each.sha256) for path, each in zip(names, seen, strict=True))
     except OSError as error:
         raise InputError(
             "model_unreadable", "This model's files cannot be read.", "Check that you may read all of them."
@@ -252,7 +237,7 @@ def _copy(source: Path, names: tuple[str, ...], target: Path) -> None:
         shutil.copyfile(source / path, target / path)
 
 
-def _check(found: Manifest, digest: Callable[[Path], str], progress: Progress) -> None:
+def _check(found: Manifest, progress: Progress, anew: bool = False) -> None:
     """Compares a model's folder with its manifest: the same files, neither more nor fewer, of the same content."""
     if not found.folder.is_dir():
         raise altered(found.name, "its folder is gone")
@@ -263,14 +248,23 @@ def _check(found: Manifest, digest: Callable[[Path], str], progress: Progress) -
     for file in found.files:
         if (found.folder / file.path).stat().st_size != file.size:
             raise altered(found.name, f"“{file.path}” has another size")
-    done = 0
+    place = place_of(found.name)
+    known = {} if anew else recall(place)
+
+    def at(file: ModelFile) -> Seen:
+        return look(found.folder / file.path, known.get(file.path), anew)
+
+    done, now = 0, {}
     with ThreadPoolExecutor(THREADS) as pool:
-        digests = pool.map(digest, [found.folder / file.path for file in found.files])
-        for file, now in zip(found.files, digests, strict=True):
-            if now != file.sha256:
+        for file, seen in zip(found.files, pool.map(at, found.files), strict=True):
+            if seen.sha256 != file.sha256:
                 raise altered(found.name, f"“{file.path}” has changed")
+            if seen.settled:
+                now[file.path] = seen
             done += file.size
             progress(StageEvent("verify", done, found.bytes, file.path))
+    if now != known:
+        remember(place, now)
 
 
 def _same_again(there: Manifest, files: tuple[ModelFile, ...]) -> Manifest:
