@@ -413,6 +413,17 @@ def test_a_folder_serves_as_mirror(know: Model, models: Path, tmp_path: Path, mo
     _refused("model_unsafe", InputError)
 
 
+@pytest.mark.parametrize("change", [{"take": ("transformer/config.json", BIG, "vae/config.json")}, {}])
+def test_a_model_that_is_not_whole_there_is_refused(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
+) -> None:
+    _know(monkeypatch, parts=(Part(REPO, **change),))
+    hub.files[REPO].pop("model_index.json")
+    missing = "vae/config.json" if change else "model_index.json"
+    assert missing in _refused("model_incomplete_there").message
+    assert not any("/resolve/" in line for line in hub.asked)
+
+
 def test_a_model_of_several_repositories_is_put_together(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     hub.files["other/parts"] = {
         "models/encoder/config.json": b"{}",
@@ -424,7 +435,7 @@ def test_a_model_of_several_repositories_is_put_together(hub: Hub, monkeypatch: 
     _know(
         monkeypatch,
         parts=(
-            Part(REPO, take=("transformer/*.json", BIG)),
+            Part(REPO, take=("transformer/config.json", BIG)),
             Part("other/parts", base="models/encoder", into="image_encoder", take=("config.json", "model.safetensors")),
             Part("other/parts", base="models", into="ip_adapter", take=("*.safetensors",)),
         ),

@@ -56,6 +56,11 @@ class Part:
             return None
         return f"{self.into}/{name}" if self.into else str(name)
 
+    def lacking(self, paths: set[str]) -> list[str]:
+        """The files that are wanted by their whole name and are not among ``paths`` of the repository."""
+        named = (f"{self.base}/{name}" if self.base else name for name in self.take if "*" not in name)
+        return [name for name in named if name not in paths]
+
 
 @dataclass(frozen=True)
 class Model:

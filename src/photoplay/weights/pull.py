@@ -82,8 +82,8 @@ def pull(name: str, progress: Progress = silent, trust_first: bool = False, offe
 
     Raises:
         InputError: ``model_unknown``, ``model_unsafe``, ``model_broken``.
-        UnavailableError: ``model_unpinned``, ``download_wrong``, ``download_broken``, ``pull_running``, ``disk_full``,
-            ``store_unwritable``, and as :mod:`photoplay.weights.hub` says.
+        UnavailableError: ``model_unpinned``, ``model_incomplete_there``, ``download_wrong``, ``download_broken``,
+            ``pull_running``, ``disk_full``, ``store_unwritable``, and as :mod:`photoplay.weights.hub` says.
     """
     if name in store.installed():
         return store.manifest(name)
@@ -131,6 +131,12 @@ def _wanted(part: Part, commit: str, place: Source) -> Iterator[Wanted]:
     safe = {PurePosixPath(listed.path).parent for listed, path in taken if path.endswith(".safetensors")}
     pickled = {PurePosixPath(listed.path).parent for listed in listing if listed.path.endswith(PICKLES)}
     folders = {PurePosixPath(listed.path).parent for listed, _ in taken}
+    if lacking := part.lacking({listed.path for listed in listing}):
+        raise UnavailableError(
+            "model_incomplete_there",
+            f"The model is not whole there: {lacking[0]} is missing.",
+            "It was moved or changed. Look where it is published now, and use `photoplay models add NAME FOLDER`.",
+        )
     if not safe or (pickled & folders) - safe:
         raise unsafe("Weights of this model are not published as safetensors.")
     for listed, path in taken:
