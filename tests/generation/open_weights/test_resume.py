@@ -68,7 +68,7 @@ def test_a_killed_clip_goes_on_at_its_step_with_the_same_bits(
     assert [path.name for path in tmp_path.iterdir()] == ["clip-000000.frames.safetensors"]
 
 
-SCHEDULERS = {
+SCHEDULERS: dict[str, tuple[str, dict[str, Any]]] = {
     "euler": ("FlowMatchEulerDiscreteScheduler", {"shift": 3.0}),
     "new noise at each step": ("FlowMatchLCMScheduler", {"shift": 3.0}),
     "three steps of memory": ("UniPCMultistepScheduler", {"solver_order": 3}),
@@ -79,7 +79,9 @@ SCHEDULERS = {
 @pytest.mark.parametrize("name", SCHEDULERS)
 def test_every_scheduler_remembers_what_it_must(name: str, pipe: Any, tmp_path: Path) -> None:
     kind, config = SCHEDULERS[name]
-    flow = {"prediction_type": "flow_prediction", "use_flow_sigmas": True, "flow_shift": 3.0} if "Multi" in kind else {}
+    flow: dict[str, Any] = (
+        {"prediction_type": "flow_prediction", "use_flow_sigmas": True, "flow_shift": 3.0} if "Multi" in kind else {}
+    )
     own, pipe.scheduler = pipe.scheduler, getattr(checkpoints.diffusers(), kind)(**flow, **config)
     try:
         whole, again, _ = killed_and_again(pipe, {}, SIX, tmp_path, at=4, frames=1)
@@ -208,7 +210,7 @@ def test_a_full_disk_is_said(pipe: Any, tmp_path: Path) -> None:
 
 
 def test_a_mark_comes_back_as_it_was(tmp_path: Path) -> None:
-    state = {
+    state: dict[str, Any] = {
         "history": [None, torch.randn(2, 3), torch.randn(1).bfloat16()],
         "shape": torch.Size((4, 5)),
         "index": 3,

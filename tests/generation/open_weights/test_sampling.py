@@ -44,10 +44,15 @@ def test_the_frames_are_those_of_the_pipeline_itself(pipe: Any) -> None:
     last, steps = seen["latents 2"], pipe.scheduler.config
     generator = torch.Generator().manual_seed(int(np.random.SeedSequence((3, 0)).generate_state(1, np.uint64)[0]) >> 1)
     latents: list[Any] = []
+
+    def note(_: Any, __: int, ___: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+        latents.append(tensors["latents"])
+        return tensors
+
     output = pipe(
         prompt=clip.plan.prompt, negative_prompt="blur", width=64, height=64, num_frames=5, num_inference_steps=3,
         guidance_scale=3.0, generator=generator, output_type="np",
-        callback_on_step_end=lambda _, __, ___, tensors: latents.append(tensors["latents"]) or tensors,
+        callback_on_step_end=note,
     )  # fmt: skip
     assert audio is None
     assert torch.equal(last, latents[-1])
@@ -100,7 +105,12 @@ def test_cancelling_stops_within_the_step_and_leaves_the_pipeline_usable(pipe: A
     forwards = counted(pipe.transformer)
     freed: list[bool] = []
     free = pipe.maybe_free_model_hooks
-    pipe.maybe_free_model_hooks = lambda: freed.append(True) or free()
+
+    def freeing() -> None:
+        freed.append(True)
+        free()
+
+    pipe.maybe_free_model_hooks = freeing
     try:
         with pytest.raises(CancelledError):
             denoise(pipe, {}, clip_of(), THREE, Heard(2, CancelledError()))
@@ -125,7 +135,7 @@ class Pipe:
     def __call__(self, prompt: str, height: int, guidance_scale: float = 2.0, num_inference_steps: int = 9) -> None: ...
 
 
-class Sounding(Pipe):
+class Sounding:
     """LTX-2's kinds of guidance."""
 
     def __call__(
@@ -136,15 +146,21 @@ class Sounding(Pipe):
         audio_guidance_scale: float = 7.0,
         stg_scale: float = 1.0,
         modality_scale: float = 3.0,
+        sigmas: Any = None,
         output_type: str = "pil",
     ) -> None: ...
 
 
-class Controlled(Pipe):
+class Controlled:
     """AnimateDiff's control."""
 
     def __call__(
-        self, prompt: str, strength: float, controlnet_conditioning_scale: float = 1.0, prompt_embeds: Any = None
+        self,
+        prompt: str,
+        strength: float,
+        num_inference_steps: int,
+        controlnet_conditioning_scale: float = 1.0,
+        prompt_embeds: Any = None,
     ) -> None: ...
 
 
@@ -169,10 +185,20 @@ def test_all_guidance_of_ltx_is_off_at_1_and_the_sound_follows_the_pictures_abov
     ] == 7.0  # fmt: skip
 
 
+def test_the_adapters_own_steps_must_be_as_many_as_were_asked_for() -> None:
+    own = {"sigmas": [1.0, 0.5]}
+    assert arguments_for(Sounding(), own, clip_of(), Sampling(num_inference_steps=2))["sigmas"] == [1.0, 0.5]
+    for call in (own, {}):
+        with pytest.raises(RequestError) as caught:
+            arguments_for(Sounding(), call, clip_of(), Sampling(num_inference_steps=3))
+        assert caught.value.code == "setting_unsupported"
+
+
 def test_a_setting_goes_by_the_pipelines_own_name() -> None:
     settings = Sampling(conditioning_scale=0.7, strength=0.5, num_inference_steps=4, negative_prompt="")
     said = arguments_for(Controlled(), {"prompt_embeds": 1}, clip_of(), settings)
-    assert said == {"controlnet_conditioning_scale": 0.7, "strength": 0.5, "prompt_embeds": 1}
+    named = {"controlnet_conditioning_scale": 0.7, "strength": 0.5, "num_inference_steps": 4}
+    assert said == named | {"prompt_embeds": 1}
 
 
 @pytest.mark.parametrize(

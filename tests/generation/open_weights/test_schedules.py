@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -129,9 +130,17 @@ def test_ltx_distilled_takes_its_eight_steps_and_no_others() -> None:
     made = schedules.build(own, Sampling(model="ltx-2-distilled", num_inference_steps=8))
     made.set_timesteps(8, device="cpu", mu=2.0)
     assert made.sigmas.tolist() == pytest.approx([*values, 0])
-    with pytest.raises(RequestError, match="8 steps") as caught:
-        schedules.build(own, Sampling(model="ltx-2-distilled", num_inference_steps=4))
-    assert caught.value.code == "setting_unsupported"
+    for other in (Sampling(num_inference_steps=4), Sampling(num_inference_steps=8, flow_shift=3.0)):
+        with pytest.raises(RequestError, match="8 steps") as caught:
+            schedules.build(own, replace(other, model="ltx-2-distilled"))
+        assert caught.value.code == "setting_unsupported"
+
+
+def test_causvid_takes_its_authors_nine_steps() -> None:
+    settings = schedules.recommended(Sampling(loras=(Lora("Wan21_CausVid_14B_T2V_lora_rank32.safetensors"),)))
+    made = schedules.build(scheduler(3.0), settings)
+    made.set_timesteps(9)
+    assert made.timesteps.tolist() == pytest.approx([999, 934, 862, 756, 603, 410, 250, 140, 74])
 
 
 def vp() -> Any:

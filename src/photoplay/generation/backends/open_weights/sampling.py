@@ -103,6 +103,7 @@ def arguments_for(
     if surplus := set(call) - set(accepts):
         raise TypeError(f"{type(pipe).__name__} takes no {', '.join(sorted(surplus))}")
     _check(sampling, "strength" in accepts)
+    _same_steps(sampling, call)
     known = honoured | set(call)
     said: dict[str, Any] = {
         "prompt": clip.plan.prompt,
@@ -120,7 +121,7 @@ def arguments_for(
             continue
         said |= dict.fromkeys(names, value)
         if not known & {setting, *names} and not any(name in accepts for name in names):
-            _need(setting, value)
+            _need(setting, value, call)
     if sampling.guidance_scale is not None:
         said |= OFF if sampling.guidance_scale == 1 else {"audio_guidance_scale": sampling.guidance_scale}
     for given, text in (("prompt_embeds", "prompt"), ("negative_prompt_embeds", "negative_prompt")):
@@ -253,6 +254,7 @@ class Walk:
 
     def _ended(self, step: int) -> None:
         steps = self.pipe.num_timesteps
+        step = self.at if self.loop >= 0 else step
         mark = self._mark if self.at == 0 else None
         fresh = mark is None
         if mark is None:
@@ -276,7 +278,7 @@ class Walk:
             self.past.append(copy.deepcopy(mark))
 
     def _write(self, mark: Mark) -> None:
-        if self.keep is None:
+        if self.keep is None or not mark.outputs:  # a pipeline that steps by itself cannot be gone over
             return
         try:
             self.keep.write_marks([*self.past, mark])
@@ -357,12 +359,25 @@ def _check(sampling: Sampling, by_strength: bool) -> None:
             raise RequestError("setting_invalid", f"{name} must be {allowed}.", f"Change {name}, or leave it out.")
 
 
-def _need(setting: str, value: Any) -> None:
-    """Raises RequestError ``setting_unsupported`` unless the value changes nothing."""
-    if setting == "num_inference_steps" or value == CHANGES_NOTHING[setting]:
+def _need(setting: str, value: Any, call: dict[str, Any]) -> None:
+    """Raises RequestError ``setting_unsupported`` unless the value changes nothing, or the adapter has said the same."""
+    if setting == "num_inference_steps" and call.get("sigmas") is not None:
+        return  # as many as it asks for: _same_steps has seen to that
+    if setting in CHANGES_NOTHING and value == CHANGES_NOTHING[setting]:
         return
     raise RequestError(
         "setting_unsupported",
         f"This model does not know the setting {setting}.",
         f"Leave {setting} out, or choose another backend: `photoplay backends` lists them.",
     )
+
+
+def _same_steps(sampling: Sampling, call: dict[str, Any]) -> None:
+    """Raises RequestError ``setting_unsupported`` where the adapter's own steps are not as many as were asked for."""
+    own = call.get("sigmas") or call.get("timesteps")
+    if own is not None and sampling.num_inference_steps not in (None, len(own)):
+        raise RequestError(
+            "setting_unsupported",
+            f"This model makes a clip in {len(own)} steps and cannot take {sampling.num_inference_steps}.",
+            f"Leave num_inference_steps out, or set it to {len(own)}.",
+        )

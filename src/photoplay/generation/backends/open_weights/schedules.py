@@ -75,7 +75,7 @@ class FewStep:
     ``names`` is a pattern that its published names contain. ``sampler``: ``euler`` follows the velocity; ``renoise``
     predicts the picture and adds new noise for the next step (diffusers' FlowMatchLCM); ``lcm`` is the same for VP models;
     ``experts`` is the sampler where two experts share the steps. ``sigmas`` are its steps, shifted already, where they are
-    not the even ones 1 - i/n. ``config`` is set in the scheduler beside them.
+    not the even ones 1 - i/n: then no other number or shift will do. ``config`` is set in the scheduler beside them.
     """
 
     names: str
@@ -96,6 +96,7 @@ FEW_STEP = (
         9,
         "renoise",
         "renoise",
+        shift=1.0,
         sigmas=(0.999, 0.934, 0.862, 0.756, 0.603, 0.410, 0.250, 0.140, 0.074),
     ),
     # Self-Forcing (Huang et al. 2025, https://arxiv.org/abs/2506.08009): steps 1000, 750, 500, 250, shifted by 5.
@@ -108,6 +109,7 @@ FEW_STEP = (
         r"ltx.*distilled",
         8,
         "euler",
+        shift=1.0,
         sigmas=(1.0, 0.99375, 0.9875, 0.98125, 0.975, 0.909375, 0.725, 0.421875),
     ),
     # Six steps, guidance 2, linear betas: diffusers' guide to AnimateDiff, "Using AnimateLCM".
@@ -160,13 +162,13 @@ def build(scheduler: Any, sampling: Sampling, experts: bool = False) -> Any:
     steps = sampling.num_inference_steps or known.steps
     if known.sampler == "lcm":
         return _rebuilt(scheduler, _shift(scheduler, sampling.flow_shift, flow) | dict(known.config), "LCMScheduler")
-    if known.sigmas and steps != len(known.sigmas):
+    shift = sampling.flow_shift or known.shift or 1.0
+    if known.sigmas and (steps, shift) != (len(known.sigmas), known.shift):
         raise RequestError(
             "setting_unsupported",
-            f"This model was distilled to {len(known.sigmas)} steps and cannot take {steps}.",
-            f"Set num_inference_steps to {len(known.sigmas)}, or leave it out.",
+            f"This model was distilled to {len(known.sigmas)} steps of its own and can take no others.",
+            f"Leave num_inference_steps ({len(known.sigmas)}) and flow_shift (1) out.",
         )
-    shift = sampling.flow_shift or known.shift or 1.0
     sampler = known.experts if experts else known.sampler
     name = "FlowMatchEulerDiscreteScheduler" if sampler == "euler" else "FlowMatchLCMScheduler"
     return _fixed(_class(name)(shift=shift), list(known.sigmas) or [1 - i / steps for i in range(steps)])
