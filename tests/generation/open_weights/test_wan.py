@@ -270,7 +270,7 @@ def test_text_becomes_a_film(
     [
         ("wan2.1-i2v-14b-480p", checkpoints.wan_i2v, {}, SMALL),
         ("wan2.2-i2v-a14b", checkpoints.wan_i2v, {"experts": 2}, SMALL),
-        ("wan2.2-ti2v-5b", checkpoints.wan_ti2v, {}, replace(SMALL, multiple=32)),
+        ("wan2.2-ti2v-5b", checkpoints.wan_ti2v, {"image": False}, replace(SMALL, multiple=32)),
     ],
 )
 def test_a_photo_becomes_a_film_of_two_clips(

@@ -94,7 +94,6 @@ class WanAnimate(WanBackend):
         extra="gpu",
         packages=("torch", "diffusers", "transformers", "ftfy"),
         models=tuple(recipes),
-        gpu_memory_gb=80.0,
         free=("video-to-video",),
     )
     pipelines: ClassVar[Mapping[Mode, str]] = {
