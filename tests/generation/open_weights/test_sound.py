@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -15,6 +17,7 @@ from photoplay.generation.backends.open_weights.sound import (
     joined_sound,
     sample_of,
 )
+from photoplay.media import read_audio
 from photoplay.types import Array, Audio, RenderPlan
 
 RATE, FPS = 24_000, 24.0
@@ -146,3 +149,24 @@ def test_the_film_s_own_sound_goes_to_the_frames_it_belongs_to() -> None:
     np.testing.assert_array_equal(whole[:16_000], audio.samples)
     assert not whole[16_000:].any()
     assert len(whole) == sample_of(spans[-1].start + spans[-1].frames, FPS, 16_000)
+
+
+def test_voices_fade_where_both_pause(shared_data: Path) -> None:
+    """How loud both voices are where one fades into the other, in dB below speech: the figures of docs/backends/ltx2.md."""
+    speech = at_rate(read_audio(shared_data / "audio" / "jfk.flac"), RATE).samples
+    rng = np.random.default_rng(0)
+    below: list[tuple[float, float]] = []
+    for _ in range(200):
+        old, new = (speech[at : at + 25_000] for at in rng.integers(0, len(speech) - 25_000, 2))
+        faded = crossfade(old, new, 6000)
+        first = int(np.argmax(faded != old))
+        there = (level(old[first:][:6000]) + level(new[first:][:6000])) / 2
+        middle = (level(old[9_500:15_500]) + level(new[9_500:15_500])) / 2
+        below.append((level(speech) - there, level(speech) - middle))
+    quietest, middle = np.median(below, axis=0)
+    assert quietest > 12
+    assert middle < 4
+
+
+def level(sound: Array) -> float:
+    return float(10 * np.log10(np.mean(sound.astype(np.float64) ** 2) + 1e-12))
