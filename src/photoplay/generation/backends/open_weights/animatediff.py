@@ -260,7 +260,7 @@ def faces_of(clip: ClipInputs) -> list[Rgb]:
     return [head_of(scene.photo.pixels, scene.subjects[subject].face.box) for subject in who]
 
 
-def reference_face(scene: Scene, photo: Rgb, digest: str) -> Rgb:
+def reference_face(scene: Scene, photo: Rgb, digest: str) -> UInt8[Array, "s s 3"]:
     """The head in a reference where the scene knows it, else the middle square of the photo."""
     if digest == scene.photo.sha256 and scene.subjects:
         boxes = [subject.face.box for subject in scene.subjects]
@@ -271,7 +271,7 @@ def reference_face(scene: Scene, photo: Rgb, digest: str) -> Rgb:
     return np.ascontiguousarray(photo[y : y + side, x : x + side])
 
 
-def head_of(photo: Rgb, box: Box) -> Rgb:
+def head_of(photo: Rgb, box: Box) -> UInt8[Array, "s s 3"]:
     """The square round a face that shows the head; where it reaches out of the photo, the photo's edge goes on."""
     x0, y0, x1, y1 = box
     side = max(2, round(HEAD * max(x1 - x0, y1 - y0)))

@@ -105,19 +105,27 @@ def place(parts: Sequence[Part], working: Mapping[bool, int], budget: Budget, al
         tries += [(count, False) for count in range(quiet + 1, len(order) + 1)]
         for count, fp8 in tries:
             streamed = frozenset(part.name for part in order[:count])
-            needed = _needed(parts, streamed, fp8) + working[tiles]
+            needed = _needed(parts, streamed, fp8, working[tiles])
             least = min(least, needed)
             if needed <= budget.free * SPARE and _host(parts, streamed) <= budget.host * SPARE:
                 return Placement(streamed, fp8, tiles, needed)
     raise _too_large(parts, budget, int(least), allowed)
 
 
-def _needed(parts: Sequence[Part], streamed: frozenset[str], fp8: bool) -> int:
-    """Bytes on the device: what stands there, and of what is streamed the block that computes and the one after it."""
+def _needed(parts: Sequence[Part], streamed: frozenset[str], fp8: bool, working: int) -> int:
+    """Bytes on the device: what stands there, and the more of denoising and of what else passes through, text encoders say.
+
+    Of what is streamed there are two blocks at a time, the one that computes and the next; of float8 one block is cast up.
+    """
     standing = sum(part.size // (2 if fp8 and part.every_step else 1) for part in parts if part.name not in streamed)
     upcast = max((part.block for part in parts if fp8 and part.every_step), default=0)
-    passing = max((2 * part.block for part in parts if part.name in streamed), default=0)
-    return standing + max(upcast, passing)
+    passing = {
+        every_step: max(
+            (2 * part.block for part in parts if part.name in streamed and part.every_step == every_step), default=0
+        )
+        for every_step in (False, True)
+    }
+    return standing + max(working + max(upcast, passing[True]), passing[False])
 
 
 def _host(parts: Sequence[Part], streamed: frozenset[str]) -> int:
@@ -150,8 +158,10 @@ def denoising_bytes(configs: Mapping[str, Mapping[str, Any]], clip: ClipSize, wi
     ``configs`` are the components' own, ``width`` the bytes of a number. benchmarks/gpu_open_weights.py prints the measured
     peak beside it.
     """
-    config = configs.get("transformer") or configs.get("unet") or {}
+    config = configs.get("transformer") or {}
     channels = config.get("num_attention_heads", 8) * config.get("attention_head_dim", 40)
+    if unet := configs.get("unet"):  # at its height with its first channels, and with and without the prompt at once
+        channels = 2 * unet["block_out_channels"][0]
     hints = len(config.get("vace_layers") or ())
     return int(tokens(configs, clip) * channels * (MODEL_BYTES + 2 * hints) * width // 2)
 
