@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from jaxtyping import Float16, Float32
+from jaxtyping import Float16, Float32, UInt8
 
 from photoplay.generation.backends.open_weights import composite_kernels
 from photoplay.generation.backends.open_weights.colour import colour_map
@@ -36,6 +36,8 @@ NEAR = 0.05
 """How far from what moves a hole may lie, in longer sides."""
 INWARDS = (0.2, 0.9)
 """Share of a pixel's surroundings that must be free with it, for nothing and for all of it."""
+SURE = 200
+"""Confidence over which the anchor is sure of its colours (0..255)."""
 SIDE = 192
 """Longer side of the grid of the light map."""
 REACH = 0.02
@@ -48,13 +50,19 @@ content."""
 
 
 class Compositor:
-    """Lays made frames over the anchors of one film."""
+    """Lays made frames over the anchors of one film. Shares and masks are bytes: 255 is all of a pixel."""
 
     def __init__(self, scene: Scene, plan: RenderPlan) -> None:
         self._photo = frame_photo(scene.photo.pixels, plan)
         self._side = max(plan.width, plan.height)
         shrink = max(1.0, self._side / SIDE)
         self._grid = (max(2, round(plan.width / shrink)), max(2, round(plan.height / shrink)))
+        lack = 1 - np.arange(256, dtype=np.float32) / 255
+        self._holes, self._eye_holes = _table(smoothstep(*UNSURE, lack)), _table(smoothstep(*EYE_UNSURE, lack))
+        byte = np.arange(256, dtype=np.float32) / 255
+        self._moved = _table(smoothstep(STILL / MOVED, 1.0, byte))
+        self._unlike = _table(smoothstep(UNLIKE[0] / UNLIKE[1] / 2, 0.5, byte))
+        self._inwards = _table(smoothstep(*INWARDS, byte))
 
     def frame(self, made: Rgb, anchor: Anchor, index: int) -> Rgb:
         """Frame ``index`` of the film: the anchor, and ``made`` (both at the film's size) in its holes."""
@@ -62,69 +70,97 @@ class Compositor:
         share = self.share(anchor, index)
         if not share.any():
             return rgb
-        person = np.where(np.isfinite(anchor.depth[index]), 255, 0).astype(np.uint8)
-        matrix, light = self._tone(made, rgb, share, person, anchor.confidence[index])
+        person = np.where(anchor.depth[index] < np.inf, np.uint8(255), np.uint8(0))
+        sure = np.where((share == 0) & (anchor.confidence[index] > SURE), np.uint8(255), np.uint8(0))
+        matrix, light = self._tone(made, rgb, sure, person)
         out: Rgb = np.empty_like(rgb)
         composite_kernels.lay(rgb, made, share, _soft(person, SOFT * self._side), matrix, light, out)
         return out
 
     def share(self, anchor: Anchor, index: int) -> Mask:
         """How far each pixel of the film is the model's: 0 (the photo's own) to 255."""
-        labels, lack = anchor.labels[index], 1 - anchor.confidence[index].astype(np.float32) / 255
-        hole = smoothstep(*UNSURE, lack)
-        eyes = np.isin(labels, EYES)
-        hole[eyes] = smoothstep(*EYE_UNSURE, lack[eyes])
-        hole[np.isin(labels, INSIDE)] = 1
+        labels, confidence = anchor.labels[index], anchor.confidence[index]
+        hole = cv2.LUT(confidence, self._holes)
+        hole = np.maximum(hole, cv2.bitwise_and(cv2.LUT(confidence, self._eye_holes), cv2.LUT(labels, _EYES)))
+        hole = np.maximum(hole, cv2.LUT(labels, _INSIDE))
         reach = max(1, round(GROW * self._side))
-        kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
-        grown = _soft(cv2.dilate(hole.astype(np.float32), kernel), SOFT * self._side)
+        grown = _soft(cv2.dilate(hole, _disc(reach)), SOFT * self._side)
         free = self._free(anchor.rgb[index], anchor.flow[index])
-        return np.asarray(np.rint(grown * free * 255), np.uint8)
+        return np.asarray(cv2.multiply(grown, free, scale=1 / 255), np.uint8)
 
-    def _free(self, rgb: Rgb, flow: Float16[Array, "h w 2"]) -> Float32[Array, "h w"]:
-        """How far a pixel may change, 0..1: 0 where the photo stands still; it falls off inwards, to what moves.
+    def _free(self, rgb: Rgb, flow: Float16[Array, "h w 2"]) -> Mask:
+        """How far a pixel may change: 0 where the photo stands still; it falls off inwards, to what moves.
 
         What moves by pixels is free, and what is unlike the photo is, as far as something near it moves.
         """
         way = flow.astype(np.float32)
         travel = cv2.magnitude(way[..., 0], way[..., 1])
-        unlike = _soft(cv2.absdiff(rgb, self._photo).max(axis=2).astype(np.float32), max(1.0, SOFT * self._side))
-        near = smoothstep(STILL, MOVED, self._near(travel))
-        free = np.maximum(smoothstep(STILL, MOVED, travel), near * smoothstep(*UNLIKE, unlike))
-        return np.asarray(free * smoothstep(*INWARDS, _soft(free, max(1.0, SOFT * self._side))), np.float32)
+        reach = max(1.0, SOFT * self._side)
+        apart = cv2.absdiff(rgb, self._photo)
+        most = np.maximum(np.maximum(apart[..., 0], apart[..., 1]), apart[..., 2])
+        unlike = cv2.LUT(_soft(cv2.convertScaleAbs(most, alpha=127.5 / UNLIKE[1]), reach), self._unlike)
+        near = cv2.multiply(self._speed(self._near(travel)), unlike, scale=1 / 255)
+        free = np.maximum(self._speed(travel), near)
+        return np.asarray(cv2.multiply(free, cv2.LUT(_soft(free, reach), self._inwards), scale=1 / 255), np.uint8)
+
+    def _speed(self, travel: Float32[Array, "h w"]) -> Mask:
+        return np.asarray(cv2.LUT(cv2.convertScaleAbs(travel, alpha=255 / MOVED), self._moved), np.uint8)
 
     def _near(self, travel: Float32[Array, "h w"]) -> Float32[Array, "h w"]:
         """The farthest travel around each pixel, smooth."""
         small = cv2.resize(travel, self._grid, interpolation=cv2.INTER_AREA)
         reach = max(1, round(NEAR * max(self._grid)))
-        widest = cv2.dilate(small, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1)))
-        return np.asarray(cv2.resize(_soft(widest, reach / 2), travel.shape[::-1], interpolation=cv2.INTER_LINEAR))
+        widest = _soft(cv2.dilate(small, _disc(reach)), reach / 2)
+        return np.asarray(cv2.resize(widest, travel.shape[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
 
     def _tone(
-        self, made: Rgb, rgb: Rgb, share: Mask, person: Mask, confidence: Mask
+        self, made: Rgb, rgb: Rgb, sure: Mask, person: Mask
     ) -> tuple[Float32[Array, "3 4"], Float32[Array, "2 r c 3"]]:
         """The colour map of the frame and the light maps of background and people, from where the anchor is sure."""
-        sure = (share == 0) & (confidence > 200)
-        found = colour_map(made[None], rgb[None], sure[None])
+        small = [cv2.resize(part, self._grid, interpolation=cv2.INTER_AREA) for part in (made, rgb, sure)]
+        found = colour_map(small[0][None], small[1][None], small[2][None] > SURE)
         matrix = np.hstack([np.eye(3), np.zeros((3, 1))]).astype(np.float32) if found is None else found.matrix
-        apart = rgb.astype(np.float32) - cv2.transform(made.astype(np.float32), matrix)
-        alike = sure & (np.abs(apart).max(axis=2) < APART)
-        layers = (alike & (person == 0), alike & (person > 0))
-        light = np.stack([self._light(apart, layer.astype(np.float32)) for layer in layers])
-        return matrix, light
+        layers = (cv2.bitwise_and(sure, cv2.bitwise_not(person)), cv2.bitwise_and(sure, person))
+        return matrix, np.stack([self._light(made, rgb, layer, matrix) for layer in layers])
 
-    def _light(self, apart: Float32[Array, "h w 3"], weight: Float32[Array, "h w"]) -> Float32[Array, "r c 3"]:
-        """The low frequencies of ``apart`` where it counts, carried on where it does not."""
-        small = cv2.resize(weight, self._grid, interpolation=cv2.INTER_AREA)
-        if small.max() == 0:
-            return np.zeros((*small.shape, 3), np.float32)
+    def _light(self, made: Rgb, rgb: Rgb, layer: Mask, matrix: Float32[Array, "3 4"]) -> Float32[Array, "r c 3"]:
+        """What the colour map leaves over, in its low frequencies, where ``layer`` is sure; carried on where it is not."""
+        weight = self._mean(layer) / 255
+        seen, known = (self._mean(cv2.bitwise_and(part, part, mask=layer)) for part in (made, rgb))
+        apart = known - cv2.transform(seen, matrix[:, :3]) - weight[..., None] * matrix[:, 3]
+        weight[np.abs(apart).max(axis=2) > APART * weight] = 0
+        if not weight.any():
+            return np.zeros_like(apart)
+        apart[weight == 0] = 0
         reach = REACH * max(self._grid)
-        light = cv2.resize(apart * weight[..., None], self._grid, interpolation=cv2.INTER_AREA)
-        light, share = _soft(light, reach), _soft(small, reach)
-        light = light / np.maximum(share, 1e-4)[..., None]
-        known = smoothstep(0.02, 0.3, share)
-        return np.clip(fill_smooth(light, known), -LIGHT_LIMIT, LIGHT_LIMIT)
+        share = _soft(weight, reach)
+        light = _soft(apart, reach) / np.maximum(share, 1e-4)[..., None]
+        light[share < 1e-3] = 0
+        return np.clip(fill_smooth(light, smoothstep(0.02, 0.3, share)), -LIGHT_LIMIT, LIGHT_LIMIT)
+
+    def _mean(self, picture: Array) -> Array:
+        """Means over the cells of the grid, float32."""
+        return np.asarray(cv2.resize(picture.astype(np.float32), self._grid, interpolation=cv2.INTER_AREA))
+
+
+def _of(labels: tuple[Label, ...]) -> UInt8[Array, 256]:
+    table: Array = np.zeros(256, np.uint8)
+    table[list(labels)] = 255
+    return table
+
+
+_EYES, _INSIDE = _of(EYES), _of(INSIDE)
+
+
+def _table(curve: Float32[Array, 256]) -> UInt8[Array, 256]:
+    table: Array = np.rint(curve * 255).astype(np.uint8)
+    return table
+
+
+def _disc(reach: int) -> UInt8[Array, "d d"]:
+    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1)), np.uint8)
 
 
 def _soft(image: Array, sigma: float) -> Array:
-    return np.asarray(cv2.GaussianBlur(image, (0, 0), max(sigma, 0.3), borderType=cv2.BORDER_REPLICATE))
+    blurred: Array = cv2.GaussianBlur(image, (0, 0), max(sigma, 0.3), borderType=cv2.BORDER_REPLICATE)
+    return blurred

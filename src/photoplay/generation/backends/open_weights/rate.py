@@ -127,11 +127,15 @@ class Retimer:
     def _guess(self, now: Look, then: Look) -> Float32[Array, "r c 2"]:
         """The shift of what moves, from where both moments show something before the background."""
         both = (np.isfinite(now.depth) & np.isfinite(then.depth)).astype(np.float32)
-        reach = NEAR * self._side
-        shift = cv2.GaussianBlur((now.flow - then.flow) * both[..., None], (0, 0), reach)
-        weight = cv2.GaussianBlur(both, (0, 0), reach)
-        guess = np.where(np.isfinite(now.depth)[..., None], shift / np.maximum(weight, 1e-3)[..., None], 0)
-        return guess.astype(np.float32)
+        coarse = (max(2, self.columns // 4), max(2, self.rows // 4))
+        shift, weight = (
+            cv2.resize(part, coarse, interpolation=cv2.INTER_AREA)
+            for part in ((now.flow - then.flow) * both[..., None], both)
+        )
+        shift, weight = (cv2.GaussianBlur(part, (0, 0), NEAR * self._side / 4) for part in (shift, weight))
+        spread = cv2.resize(shift / np.maximum(weight, 1e-3)[..., None], (self.columns, self.rows))
+        guess: Array = spread * np.isfinite(now.depth)[..., None].astype(np.float32)
+        return guess
 
     def _choose(
         self,

@@ -105,6 +105,8 @@ def by_sight(there: Array, back: Array, share: float, way: Array) -> None:
                     u, v = _flow_at(flow, x + p, y + q)
                     off = abs(p + part * u) + abs(q + part * v)
                     p, q = -part * u, -part * v
+                    if off < 0.02:
+                        break
                 u, v = _flow_at(flow, x + p, y + q)
                 a, b = _flow_at(other, x + p + u, y + q + v)
                 astray = np.sqrt((u + a) ** 2 + (v + b) ** 2) / (0.5 + 0.05 * np.sqrt(u * u + v * v))
@@ -123,7 +125,7 @@ def _cubic(t: float, weight: Array) -> None:
     weight[3] = (0.5 * t - 0.5) * t * t
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, fastmath=True)
 def _add_sample(picture: Array, x: float, y: float, share: float, across: Array, down: Array, colour: Array) -> None:
     """Adds ``share`` times the picture at a place to ``colour``, bicubic; beyond the border its last pixels."""
     height, width = picture.shape[:2]
@@ -148,7 +150,7 @@ def _way_at(way: Array, left: int, top: int, right: float, low: float, out: Arra
         out[k] = upper + low * (lower - upper)
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@njit(cache=True, nogil=True, parallel=True, fastmath=True)
 def mix(before: Array, after: Array, share: float, ways: Array, choice: Array, out: Array) -> None:
     """The frame in between: each pixel from where it stands in both neighbours.
 
