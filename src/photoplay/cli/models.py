@@ -35,7 +35,7 @@ def list_models(as_json: Annotated[bool, typer.Option("--json", help="Print as J
         typer.echo(json.dumps(rows))
         return
     print_table(
-        ("model", "for", "download", "GPU memory", "licence", "here"),
+        ("model", "for", "download", "GPU", "licence", "here"),
         [
             (
                 row["name"],
@@ -47,6 +47,7 @@ def list_models(as_json: Annotated[bool, typer.Option("--json", help="Print as J
             )
             for row in rows
         ],
+        wrapped="licence",
     )
     for note in dict.fromkeys(row["licence_note"] for row in rows if row["licence_note"]):
         names = ", ".join(row["name"] for row in rows if row["licence_note"] == note)

@@ -63,12 +63,14 @@ def backends(as_json: Annotated[bool, typer.Option("--json", help="Print as JSON
         told |= {name: {"ready": False, "broken": each.message} for name, each in broken.items()}
         typer.echo(json.dumps(told))
         return
-    rows = [_row(name, capabilities, states[name]) for name, capabilities in found.items()]
-    print_table(("backend", *COLUMNS.values(), "people", "licence", "size", "GPU memory", "models here", "ready"), rows)
+    modes = [_modes(name, capabilities, states[name]) for name, capabilities in found.items()]
+    needs = [_needs(name, capabilities, states[name]) for name, capabilities in found.items()]
+    print_table(("backend", *COLUMNS.values(), "people", "ready"), modes, wrapped="people")
+    print_table(("backend", "licence", "size", "GPU memory", "here"), needs, wrapped="here")
     for name, capabilities in found.items():
         typer.echo(f"{name}: {capabilities.description}")
-        for note in _notes(capabilities):
-            typer.echo(f"  licence: {note}")
+        for note, models in _notes(capabilities).items():
+            typer.echo(f"  licence of {models}: {note}")
         for missing, command in states[name]["missing"].items():
             typer.echo(f"  missing: {missing}. Add it with: {command}")
     for name, fault in broken.items():
@@ -122,25 +124,32 @@ def _download(capabilities: Capabilities) -> int | None:
     return {model.name: model.bytes for model in catalogue.models()}.get(capabilities.models[0])
 
 
-def _notes(capabilities: Capabilities) -> list[str]:
-    """Whom and what the licences of its models leave out."""
+def _notes(capabilities: Capabilities) -> dict[str, str]:
+    """Whom and what the licences of its models leave out, and the models of each note."""
     from photoplay.weights import catalogue
 
-    notes = (model.licence_note for model in catalogue.models() if model.name in capabilities.models)
-    return list(dict.fromkeys(note for note in notes if note))
+    found: dict[str, str] = {}
+    for model in catalogue.models():
+        if model.name in capabilities.models and (note := model.licence_note):
+            found[note] = f"{found[note]}, {model.name}" if note in found else model.name
+    return found
 
 
-def _row(name: str, capabilities: Capabilities, state: dict[str, Any]) -> tuple[str, ...]:
-    """A backend's line of the table."""
+def _modes(name: str, capabilities: Capabilities, state: dict[str, Any]) -> tuple[str, ...]:
+    """A backend's line of the first table: what it makes, and whether all that it needs is here."""
+    marks = ("●" if mode in capabilities.modes else "" for mode in COLUMNS)
+    return name, *marks, str(capabilities.max_subjects), "yes" if state["ready"] else "no"
+
+
+def _needs(name: str, capabilities: Capabilities, state: dict[str, Any]) -> tuple[str, ...]:
+    """A backend's line of the second table: what it is made of."""
+    memory = capabilities.gpu_memory_gb
     return (
         name,
-        *("●" if mode in capabilities.modes else "" for mode in COLUMNS),
-        str(capabilities.max_subjects),
         capabilities.licence,
         size(state["bytes"]) if capabilities.models else "",
-        f"{capabilities.gpu_memory_gb:g} GB" if capabilities.gpu_memory_gb else ("?" if capabilities.needs_gpu else ""),
+        f"{memory:g} GB" if memory else "?" if capabilities.needs_gpu else "",
         ", ".join(state["installed_models"]),
-        "yes" if state["ready"] else "no",
     )
 
 

@@ -8,8 +8,8 @@ WIDE = 200
 """Columns of a table that goes into a file or another program."""
 
 
-def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Prints a table, as wide as the terminal; a column without any text is left out."""
+def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], wrapped: str) -> None:
+    """Prints a table, as wide as the terminal: the column ``wrapped`` gives way, and one without any text is left out."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -18,9 +18,9 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     if not console.is_terminal:
         console = Console(width=WIDE)
     shown = [index for index in range(len(headings)) if any(row[index] for row in rows)]
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     for index in shown:
-        table.add_column(headings[index], no_wrap=index == 0)
+        table.add_column(headings[index], no_wrap=headings[index] != wrapped)
     for row in rows:
         table.add_row(*(row[index] for index in shown))
     console.print(table, markup=False)
