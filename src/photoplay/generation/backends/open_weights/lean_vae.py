@@ -1,9 +1,9 @@
 """Wan's video autoencoder with its data moved less: the same numbers, fewer copies of them.
 
-diffusers 0.42.1 pads every causal convolution's input into a new tensor, doubles pictures in float32, interleaves frames in
-a layout that the convolutions turn again, and joins the whole film anew after each latent frame. Here the convolution pads
-by itself, pixels are repeated as they are, frames are interleaved in the layout that they came in, and the film is joined
-once. None of that computes anything, so every bit is the same; a test compares them.
+diffusers 0.42.1 doubles pictures in float32, interleaves frames in a layout that the convolutions turn again, and joins the
+whole film anew after each latent frame. :func:`lean` repeats pixels as they are, interleaves frames in the layout that they
+came in, and joins the film once; none of that computes anything, so every bit is the same. :func:`channels_last` and
+:func:`fuse_norms` have the same sums computed by other kernels, which add them up in another order.
 """
 
 from __future__ import annotations
@@ -20,9 +20,7 @@ def lean(vae: Any) -> bool:
         return False
     for module in vae.modules():
         kind = type(module).__name__
-        if kind == "WanCausalConv3d":
-            module.forward = partial(_causal_convolution, module)
-        elif kind == "WanUpsample" and tuple(module.scale_factor) == (2.0, 2.0) and module.mode == "nearest-exact":
+        if kind == "WanUpsample" and tuple(module.scale_factor) == (2.0, 2.0) and module.mode == "nearest-exact":
             module.forward = _doubled
         elif kind == "WanResample" and module.mode == "upsample3d":
             module.forward = partial(_upsampled, module)
@@ -31,13 +29,19 @@ def lean(vae: Any) -> bool:
 
 
 def channels_last(vae: Any) -> None:
-    """Lays an autoencoder's convolution weights out channels last; what they compute follows their layout."""
+    """Lays an autoencoder's convolution weights out channels last; what they compute follows their layout.
+
+    Causal convolutions then pad by themselves, instead of copying their whole input into a padded one before.
+    """
     import torch
 
     formats = {4: torch.channels_last, 5: torch.channels_last_3d}
     for parameter in vae.parameters():
         if parameter.dim() in formats:
             parameter.data = parameter.data.to(memory_format=formats[parameter.dim()])
+    for module in vae.modules():
+        if type(module).__name__ == "WanCausalConv3d":
+            module.forward = partial(_causal_convolution, module)
 
 
 def fuse_norms(vae: Any, compiler: Callable[..., Any] | None = None) -> bool:
@@ -86,12 +90,17 @@ def _causal_convolution(conv: Any, x: Any, cache_x: Any = None) -> Any:
 
 
 def _doubled(x: Any) -> Any:
-    """Pictures [n, c, h, w] at twice the size, every pixel four times: what nearest-exact does for a factor of 2."""
+    """Pictures [n, c, h, w] at twice the size, every pixel four times: what nearest-exact does for a factor of 2.
+
+    The layout is what torch's own upsampling gives: channels last only if they came in so.
+    """
+    import torch
+
     n, c, h, w = x.shape
-    if x.is_contiguous():
-        return x[:, :, :, None, :, None].expand(n, c, h, 2, w, 2).reshape(n, c, 2 * h, 2 * w)
-    rows = x.permute(0, 2, 3, 1)[:, :, None, :, None, :].expand(n, h, 2, w, 2, c)
-    return rows.reshape(n, 2 * h, 2 * w, c).permute(0, 3, 1, 2)
+    if x.stride(1) == 1 and c > 1 and x.is_contiguous(memory_format=torch.channels_last):
+        rows = x.permute(0, 2, 3, 1)[:, :, None, :, None, :].expand(n, h, 2, w, 2, c)
+        return rows.reshape(n, 2 * h, 2 * w, c).permute(0, 3, 1, 2)
+    return x[:, :, :, None, :, None].expand(n, c, h, 2, w, 2).reshape(n, c, 2 * h, 2 * w)
 
 
 def _upsampled(block: Any, x: Any, feat_cache: Any = None, feat_idx: Any = None) -> Any:
@@ -114,19 +123,20 @@ def _upsampled(block: Any, x: Any, feat_cache: Any = None, feat_idx: Any = None)
             if last.shape[2] < 2:
                 earlier = torch.zeros_like(last) if second else before[:, :, -1:].to(last.device)
                 last = torch.cat([earlier, last], dim=2)
-            x = _interleaved(block.time_conv(x) if second else block.time_conv(x, before))
+            x = block.time_conv(x) if second else block.time_conv(x, before)
+            x = _interleaved(x, not block.time_conv.weight.is_contiguous())
             feat_cache[at] = last
     batch = x.shape[0]
     pictures = block.resample(x.transpose(1, 2).flatten(0, 1))
     return pictures.unflatten(0, (batch, -1)).transpose(1, 2)
 
 
-def _interleaved(x: Any) -> Any:
-    """[b, 2 c, f, h, w] as [b, c, 2 f, h, w], the first half of the channels before the second in time; one copy."""
+def _interleaved(x: Any, last: bool) -> Any:
+    """[b, 2 c, f, h, w] as [b, c, 2 f, h, w], the first half of the channels before the second in time."""
     halves = x.unflatten(1, (2, -1))
-    if x.is_contiguous():
-        return halves.permute(0, 2, 3, 1, 4, 5).flatten(2, 3)
-    return halves.permute(0, 3, 1, 4, 5, 2).flatten(1, 2).permute(0, 4, 1, 2, 3)
+    if last:
+        return halves.permute(0, 3, 1, 4, 5, 2).flatten(1, 2).permute(0, 4, 1, 2, 3)
+    return halves.permute(0, 2, 3, 1, 4, 5).flatten(2, 3)
 
 
 def _decode(vae: Any, stock: Callable[..., Any], z: Any, return_dict: bool = True) -> Any:
