@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -16,9 +16,13 @@ from hypothesis import strategies as st
 
 from photoplay.errors import CancelledError, UnavailableError
 from photoplay.generation.backends.open_weights import resume
+from photoplay.generation.backends.open_weights.backend import Defaults, OpenWeightsBackend
+from photoplay.generation.backends.open_weights.loading import load_pipeline
+from photoplay.generation.backends.open_weights.native import ClipInputs, Grid
 from photoplay.generation.backends.open_weights.resume import Keep, Mark
 from photoplay.generation.backends.open_weights.sampling import denoise
-from photoplay.types import Audio, RgbStack, Sampling, silent
+from photoplay.types import Audio, Mode, RenderPlan, RgbStack, Sampling, StageEvent, silent
+from photoplay.weights import store
 from tests.generation.open_weights import checkpoints, checkpoints_ltx2
 from tests.generation.open_weights.calls import Heard, clip_of, counted, pictures, pipeline
 
@@ -153,6 +157,49 @@ def test_a_finished_clip_is_not_made_again(pipe: Any, tmp_path: Path) -> None:
     (tmp_path / "somebody else's.txt").write_text("mine")
     resume.clear(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["somebody else's.txt"]
+
+
+class Plain(OpenWeightsBackend):
+    """Words alone, clips of 5 frames."""
+
+    name = "plain"
+    pipelines: ClassVar[Mapping[Mode, str]] = {"text-to-video": "WanPipeline"}
+    defaults = Defaults(num_inference_steps=4, guidance_scale=1.0)
+    grid = Grid(max_frames=5, overlap=1, area=64 * 64)
+
+    def condition(self, pipe: Any, clip: ClipInputs) -> dict[str, Any]:
+        return {"prompt": clip.plan.prompt + "!" * int(clip.known.mean() if clip.known.size else 0)}
+
+
+def test_a_film_goes_on_in_the_clip_where_it_was_killed(
+    built: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of three clips of four steps, killed at the third of the second: 1 + 1 of that clip and 4 of the last are made."""
+    monkeypatch.setenv("PHOTOPLAY_MODELS", str(tmp_path / "models"))
+    store.add("tiny", built(checkpoints.wan_t2v), backend="plain", licence="none")
+    asked = replace(clip_of(13).plan, mode="text-to-video", sampling=Sampling("tiny"))
+    kept = replace(asked, resume=tmp_path / "film")
+    scene = clip_of().scene
+
+    def film(plan: RenderPlan, heard: Heard) -> RgbStack:
+        return np.concatenate([one.rgb for one in Plain().generate(scene, [], plan, heard)])
+
+    whole = film(asked, Heard())
+    assert whole.shape == (13, 64, 64, 3)
+    seen: list[int] = []
+
+    def killing(event: StageEvent) -> None:
+        seen.append(event.done)
+        if seen == [1, 2, 3, 4, 1, 2, 3]:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(Plain().generate(scene, [], kept, killing))
+    forwards = counted(load_pipeline("WanPipeline", Plain().resolved(kept.sampling)).transformer)
+    heard = Heard()
+    np.testing.assert_array_equal(film(kept, heard), whole)
+    assert heard.steps == [(4, 4), (3, 4), (4, 4), (1, 4), (2, 4), (3, 4), (4, 4)]
+    assert forwards[0] == 1 + 1 + 4
 
 
 @pytest.mark.parametrize("what", ["seed", "prompt", "settings", "conditioning", "broken file"])

@@ -308,13 +308,20 @@ def _keep(pipe: Any, arguments: dict[str, Any], clip: ClipInputs, sampling: Samp
     try:
         told = resume.identity(
             _model(sampling), loras.digests(sampling.loras), sampling, _seed(clip), clip.span, arguments,
-            type(pipe).__name__, type(scheduler).__name__, dict(scheduler.config), parts, pipe._execution_device,
+            type(pipe).__name__, type(scheduler).__name__, dict(scheduler.config), parts, _computer(pipe._execution_device),
             torch.get_num_threads(), torch.__version__, version("diffusers"), __version__,
         )  # fmt: skip
     except TypeError as reason:
         _log.warning("Unfinished work is not kept: %s.", reason)
         return None
     return Keep(clip.film.resume, clip.span.start, told)
+
+
+def _computer(device: Any) -> str:
+    """What computes: other devices round otherwise. Its number does not count: under torchrun each process has its own."""
+    import torch
+
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device.type)
 
 
 def _model(sampling: Sampling) -> str:
