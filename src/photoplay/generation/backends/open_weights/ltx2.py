@@ -83,6 +83,8 @@ class Ltx2Backend(OpenWeightsBackend):
         packages=("torch", "diffusers", "transformers"),
         models=("ltx-2.3-distilled", "ltx-2.3", "ltx-2.5", "ltx-2"),
         gpu_memory_gb=32.0,
+        free=("text-to-video", "image-to-video", "audio-driven"),
+        reads_prompt=True,
     )
     pipelines: ClassVar[Mapping[Mode, str]] = {
         "text-to-video": "LTX2ConditionPipeline",
