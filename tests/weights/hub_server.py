@@ -23,7 +23,7 @@ class Hub:
 
     ``redirect`` is where files are said to be: an address of another hub, or one that must not be followed. ``cut`` maps a
     path to how many bytes come before the connection breaks, once. ``listed`` overrides lines of a listing, ``served`` the
-    bytes of a file. ``page`` is how many files a page of the listing has.
+    bytes of a file. ``busy`` files are refused with 503 at first. ``page`` is how many files a page of the listing has.
     """
 
     files: dict[str, dict[str, bytes]] = field(default_factory=dict)
@@ -32,6 +32,7 @@ class Hub:
     extra: list[dict[str, Any]] = field(default_factory=list)
     cut: dict[str, int] = field(default_factory=dict)
     status: int = 200
+    busy: int = 0
     ranges: bool = True
     redirect: str = ""
     page: int = 1000
@@ -64,6 +65,9 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
             hub.asked.append(f"{path} {self.headers.get('Range', '')}".strip())
             if hub.status != 200:
                 self.answer(hub.status, b"no")
+            elif hub.busy and "/resolve/" in path:
+                hub.busy -= 1
+                self.answer(503, b"busy")
             elif hub.redirect and "/resolve/" in path:
                 follow = path if hub.redirect.startswith("http") else ""
                 self.answer(302, b"", {"Location": hub.redirect + follow})

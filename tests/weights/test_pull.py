@@ -175,6 +175,14 @@ def test_a_broken_connection_is_taken_up_again(hub: Hub, know: Model) -> None:
     assert (store.folder("tiny") / BIG).read_bytes() == repository()[BIG]
 
 
+def test_a_busy_hub_is_asked_again_but_not_for_ever(hub: Hub, know: Model) -> None:
+    hub.busy = pull.TRIES
+    _refused("mirror_busy")
+    hub.busy = pull.TRIES - 1
+    pull.pull("tiny", trust_first=True)
+    assert (store.folder("tiny") / BIG).read_bytes() == repository()[BIG]
+
+
 def test_a_hub_without_ranges_starts_from_the_beginning(hub: Hub, know: Model) -> None:
     hub.ranges, hub.cut[BIG] = False, 123_456
     pull.pull("tiny", trust_first=True)

@@ -30,8 +30,11 @@ PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 """How weights are published that may run code; they are left where they are."""
 TRIES = 5
 """How often a file is asked for again while the connection drops without a byte."""
-PAUSE = 2.0
-"""Seconds before it is asked for again."""
+PAUSE = 1.0
+"""Seconds before it is asked for again; doubled each time."""
+PASSING = frozenset({"offline", "mirror_busy"})
+"""Errors that may be over when a file is asked for again."""
+BROKEN = UnavailableError("download_broken", "The download broke off.", "Pull again: it goes on where it stopped.")
 
 
 @dataclass(frozen=True)
@@ -188,15 +191,18 @@ def _fetch(place: Source, wanted: Wanted, folder: Path, tell: Callable[[int], No
         whole.rename(part)
     size, idle = (part.stat().st_size if part.is_file() else 0), 0
     while size < wanted.listed.size or not part.is_file():
-        grown = _go_on(place, wanted, part, size, tell)
-        idle = 0 if grown > size else idle + 1
-        size = grown
+        if idle:
+            time.sleep(PAUSE * 2**idle)
+        before, fault = size, BROKEN
+        try:
+            size = _go_on(place, wanted, part, size, tell)
+        except UnavailableError as error:
+            if error.code not in PASSING:
+                raise
+            fault = error
+        idle = 0 if size > before else idle + 1
         if idle >= TRIES:
-            raise UnavailableError(
-                "download_broken", "The download broke off.", "Pull again: it goes on where it stopped."
-            )
-        if size < wanted.listed.size:
-            time.sleep(PAUSE)
+            raise fault
     digest = hash_file(part)
     if not _right(wanted, part, digest):
         part.unlink()

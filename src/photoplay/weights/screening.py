@@ -113,7 +113,7 @@ def check_content(path: Path, name: str) -> None:
 def check_json(data: bytes, name: str) -> None:
     """Reads a model's settings and refuses those that would fetch or import code. Raises as :func:`check_content`."""
     try:
-        value = json.loads(data)
+        value = json.loads(data.decode("utf-8"))  # as transformers reads it: bytes alone could pass for UTF-16
     except (ValueError, RecursionError) as error:
         raise _broken(name) from error
     for key, setting in _settings(value):
