@@ -26,7 +26,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
     from tests.generation.open_weights import checkpoints, checkpoints_animatediff
 
     monkeypatch.setenv("PHOTOPLAY_MODELS", str(tmp_path / "models"))
-    pieces = checkpoints_animatediff.animatediff(tmp_path / "animatediff", faces="plain")
+    pieces = checkpoints_animatediff.animatediff(tmp_path / "animatediff")
     base = {path: data for path, data in files(pieces).items() if path.partition("/")[0] in SD15}
     encoder = {f"models/image_encoder/{path}": data for path, data in files(pieces, "image_encoder").items()}
     (adapter,) = files(pieces, "ip_adapter").values()
@@ -40,7 +40,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
             },
             "guoyww/animatediff-motion-adapter-v1-5-3": files(pieces, "motion_adapter"),
             "lllyasviel/control_v11p_sd15_openpose": {**files(pieces, "controlnet"), "try_it.py": b"raise SystemExit"},
-            "h94/IP-Adapter": {**encoder, "models/ip-adapter_sd15.safetensors": adapter},
+            "h94/IP-Adapter": {**encoder, "models/ip-adapter-plus-face_sd15.safetensors": adapter},
         }
     )
 
