@@ -221,11 +221,20 @@ def told_of(clip: ClipInputs) -> Told:
     else:
         told = _of_nothing(clip)
     if len(clip.known):
-        told = told.handed(slice(0, len(clip.known)), clip.known)
+        told = told.handed(slice(0, len(clip.known)), _known(clip))
     end = int(np.ceil((clip.film.num_frames - 1) * clip.plan.fps / clip.film.fps - 1e-6)) - clip.span.start
     if clip.plan.footage.last is not None and end < clip.span.frames:
         told = told.handed(slice(end, None), clip.plan.footage.last[None])
     return told
+
+
+def _known(clip: ClipInputs) -> RgbStack:
+    """The frames that the clip before made, where there is a photo with its pixels where they are sure: so each clip starts
+    from the photo again."""
+    if clip.anchor is None:
+        return clip.known
+    believed, compositor = trusted(clip.anchor, clip.plan.mode == "pose-guided"), Compositor(clip.scene, clip.plan)
+    return np.stack([compositor.frame(made, believed, k) for k, made in enumerate(clip.known)])
 
 
 def _of_nothing(clip: ClipInputs) -> Told:

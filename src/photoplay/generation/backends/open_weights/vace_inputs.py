@@ -112,7 +112,7 @@ def whole_blocks(make: Bool[Array, "f h w"]) -> Bool[Array, "f h w"]:
 
 def holes(make: Bool[Array, "f h w"]) -> Bool[Array, "f h w"]:
     """``make`` as the model can be told it: in whole latent frames and whole squares."""
-    return whole_groups(whole_blocks(make))
+    return whole_blocks(whole_groups(make))
 
 
 def trusted(anchor: Anchor, poses: bool) -> Anchor:
