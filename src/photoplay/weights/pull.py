@@ -34,7 +34,6 @@ PAUSE = 1.0
 """Seconds before it is asked for again; doubled each time."""
 PASSING = frozenset({"offline", "mirror_busy"})
 """Errors that may be over when a file is asked for again."""
-BROKEN = UnavailableError("download_broken", "The download broke off.", "Pull again: it goes on where it stopped.")
 
 
 @dataclass(frozen=True)
@@ -193,7 +192,7 @@ def _fetch(place: Source, wanted: Wanted, folder: Path, tell: Callable[[int], No
     while size < wanted.listed.size or not part.is_file():
         if idle:
             time.sleep(PAUSE * 2**idle)
-        before, fault = size, BROKEN
+        before, fault = size, _broken_off()
         try:
             size = _go_on(place, wanted, part, size, tell)
         except UnavailableError as error:
@@ -287,6 +286,10 @@ def _unpinned(offer: Offer) -> UnavailableError:
         f"`photoplay models pull {offer.model.name} --trust-first` takes the word of {offer.mirror} this once; from then on "
         "every file is checked against what came.",
     )
+
+
+def _broken_off() -> UnavailableError:
+    return UnavailableError("download_broken", "The download broke off.", "Pull again: it goes on where it stopped.")
 
 
 def _wrong(path: str) -> UnavailableError:
