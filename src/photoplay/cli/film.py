@@ -166,6 +166,10 @@ def animate(
     control: Annotated[float | None, typer.Option(help="Weight of the control signal.", show_default=False)] = None,
     lora: Annotated[list[str] | None, typer.Option(help="FILE or FILE:WEIGHT; repeatable.", show_default=False)] = None,
     quality: Annotated[QualityChoice, typer.Option(help="Shortcuts of an open model.")] = QualityChoice.EXACT,
+    resume: Annotated[
+        Path | None,
+        typer.Option(help="A folder for unfinished work: the same command goes on there.", show_default=False),
+    ] = None,
     profile: Annotated[bool, typer.Option("--profile", help="Print the time of each stage.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -188,6 +192,7 @@ def animate(
             last=last,
             video=video,
             audio=audio,
+            resume=resume,
             progress=progress,
             seconds=seconds,
             fps=fps,

@@ -7,6 +7,7 @@ finish as one stream of windows (so that memory stays flat), and :func:`animate`
 from __future__ import annotations
 
 import hashlib
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -44,6 +45,7 @@ from photoplay.types import (
     Video,
     silent,
 )
+from photoplay.weights.store import manifest_digest
 
 Source: TypeAlias = str | Path | bytes | Photo
 """A photo: a file, its bytes, or decoded already."""
@@ -114,6 +116,7 @@ class _Job:
     out: Path
     stills: Path | None
     sheet: Path | None
+    resume: Path | None
     progress: Progress
     clock: StageClock
 
@@ -125,6 +128,7 @@ def produce(
     *,
     stills: Path | None = None,
     sheet: Path | None = None,
+    resume: Path | None = None,
 ) -> Clip:
     """The whole line for one request: an admitted, reviewed and sealed film at ``out``, or an error and no file.
 
@@ -134,35 +138,40 @@ def produce(
         progress: told about every step; raise ``CancelledError`` in it to stop.
         stills: a new folder for every frame as a sealed PNG.
         sheet: a contact sheet of the film as a sealed PNG.
+        resume: a folder for unfinished work: the same request goes on where it was killed. Emptied with the film's end.
 
     Raises:
         RefusedError: admission says no.   SceneError: the photo cannot carry this film.
         ReviewError: no attempt passed review.   SealError: the film could not be signed.
     """
     check_out(out, stills, sheet)
-    job = _Job(request, out, stills, sheet, progress, StageClock())
+    job = _Job(request, out, stills, sheet, resume, progress, StageClock())
     backend = get_backend(request.backend)
     request = settle(request, backend)
     job = replace(job, request=request)
     with job.clock.stage("admit"):
         progress(StageEvent("admit", 0, 1))
-        admitted = admit(request, (check_romance,) if backend.capabilities.reads_prompt else ())
+        admitted = admit(request, (check_romance,) if backend.capabilities.models else ())
         progress(StageEvent("admit", 1, 1))
     scene: Scene | None = None
     for intensity in RETRY_INTENSITIES:
         with tempfile.TemporaryDirectory(prefix=".photoplay-", dir=out.parent) as folder:
             prepared = prepare(admitted, progress, job.clock, intensity, scene)
+            prepared = replace(prepared, plan=replace(prepared.plan, resume=resume))
             scene = prepared.scene
             report = _film(prepared, backend, Path(folder), job)
             if report.passed:
                 clip = _seal(Path(folder), job, admitted, prepared, report)
+                if resume is not None:
+                    shutil.rmtree(resume, ignore_errors=True)
                 return with_timings(clip, job.clock.seconds)
     raise ReviewError("review_failed", report.sentence, "Try a calmer template, or a larger and sharper photo.")
 
 
 def _seal(folder: Path, job: _Job, admitted: Admitted, prepared: Prepared, report: Report) -> Clip:
     backend = get_backend(job.request.backend)
-    recipe = make_recipe(admitted, played(prepared.template), prepared.plan, backend.name, backend.version)
+    made_by = _version(backend, job.request)
+    recipe = make_recipe(admitted, played(prepared.template), prepared.plan, backend.name, made_by)
     notices = once((*prepared.notices, *report.notices))
 
     def sealed(unsealed: Path, out: Path) -> Clip:
@@ -190,6 +199,14 @@ def _seal(folder: Path, job: _Job, admitted: Admitted, prepared: Prepared, repor
     return clip
 
 
+def _version(backend: Backend, request: Request) -> str:
+    """The backend's version, with the digest of the model's files where it comes from the store."""
+    if not backend.capabilities.models:
+        return backend.version
+    model = request.sampling.model or backend.capabilities.models[0]
+    return f"{backend.version}, {model} {manifest_digest(model)[:16]}"
+
+
 def animate(
     photo: Source | Sequence[Source] | None = None,
     *,
@@ -202,6 +219,7 @@ def animate(
     last: Source | None = None,
     video: str | Path | bytes | None = None,
     audio: str | Path | bytes | None = None,
+    resume: str | Path | None = None,
     progress: Progress = silent,
     **options: Unpack[FilmOptions],
 ) -> Clip:
@@ -218,6 +236,7 @@ def animate(
         sheet: a contact sheet of the film as a sealed PNG.
         last: a photo that the film shall end on.   video: a clip that it is made from.
         audio: the sound that it is made to.
+        resume: a folder for unfinished work: the same call goes on where it was killed.
         progress: told about every step; raise ``CancelledError`` in it to stop.
         options: see :class:`FilmOptions`.
 
@@ -242,6 +261,7 @@ def animate(
         progress,
         stills=Path(stills) if stills else None,
         sheet=Path(sheet) if sheet else None,
+        resume=Path(resume) if resume else None,
     )
 
 
