@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from photoplay.generation.anchors import render
-from photoplay.generation.backends.open_weights.composite import Compositor
+from photoplay.generation.backends.open_weights.composite import Compositor, Inlay, Tone
 from photoplay.types import Anchor, Array, HeadPose, Label, RenderPlan, Scene
 from tests.generation.actors import REST, astronaut, plan, track
 
@@ -131,3 +131,37 @@ def test_a_scene_without_anything_sure_is_the_models(moved):
     blank = replace(anchor, confidence=np.zeros_like(anchor.confidence), flow=np.full_like(anchor.flow, 9))
     made = run_off(anchor.rgb[1])
     assert (Compositor(scene, film).frame(made, blank, 1) == made).all()
+
+
+def test_a_soft_model_is_as_sharp_as_the_photo_around_it_and_a_sharp_one_stays(moved):
+    _, _, anchor = moved
+    truth, everywhere = anchor.rgb[1], np.full((SIZE, SIZE), 255, np.uint8)
+    tone = Tone(SIZE, SIZE)
+    soft = cv2.GaussianBlur(truth, (0, 0), 0.8)
+    sharper = tone.sharp(soft, truth, everywhere)
+    error = [np.abs(cv2.GaussianBlur(frame.astype(float) - truth, (0, 0), 0.7)).mean() for frame in (soft, sharper)]
+    assert error[1] < 0.6 * error[0]
+    assert tone.sharp(truth, soft, everywhere) is truth
+
+
+def test_what_is_repaired_in_a_video_takes_its_colours_and_leaves_the_rest_alone(moved):
+    _, _, anchor = moved
+    standing, off = anchor.rgb[1], run_off(anchor.rgb[1])
+    make = np.zeros((SIZE, SIZE), np.uint8)
+    make[120:250, 90:260] = 255
+    made = Inlay(SIZE, SIZE).frame(off, standing, make)
+    assert (made[make == 0] == standing[make == 0]).all()
+    inner = cv2.erode(make, np.ones((9, 9), np.uint8)) > 0
+    assert (made[inner] != standing[inner]).any(-1).mean() > 0.9
+    before, after = (np.abs((frame.astype(float) - standing)[inner].mean(axis=0)).max() for frame in (off, made))
+    assert before > 5
+    assert after < 1
+    assert seam(made, standing, cv2.blur(make, (5, 5))) < 0.35 * seam(
+        np.where(make[..., None] > 0, off, standing), standing, cv2.blur(make, (5, 5))
+    )
+
+
+def test_a_video_without_anything_to_repair_is_itself(moved):
+    standing = moved[2].rgb[1]
+    nothing = np.zeros((SIZE, SIZE), np.uint8)
+    assert (Inlay(SIZE, SIZE).frame(run_off(standing), standing, nothing) == standing).all()

@@ -4,7 +4,10 @@ Models re-synthesise what they are told to keep, softer and in slightly other co
 the photo knows nothing: uncovered background, stretched skin, lids, the inside of the mouth. There it is brought to the
 colours around it, first by one affine map of RGB for the frame, then by a smooth light map for the background and one for
 people, both measured where the anchor is sure and carried over into the holes (as in Poisson cloning, Pérez et al. 2003,
-but of the low frequencies alone). Where nothing moved the film is the photo, byte for byte.
+but of the low frequencies alone). Its fine detail, which a smaller model lacks, is strengthened to that of the photo. Where
+nothing moved the film is the photo, byte for byte.
+
+The same way what a model made anew of a video is laid into it.
 """
 
 from __future__ import annotations
@@ -36,17 +39,78 @@ NEAR = 0.05
 """How far from what moves a hole may lie, in longer sides."""
 INWARDS = (0.2, 0.9)
 """Share of a pixel's surroundings that must be free with it, for nothing and for all of it."""
+INSET = (0.5, 0.98)
+"""Share of a repaired pixel's surroundings that is repaired with it, at which it begins to show, and is shown alone."""
 SURE = 200
 """Confidence over which the anchor is sure of its colours (0..255)."""
 SIDE = 192
 """Longer side of the grid of the light map."""
 REACH = 0.02
 """Standard deviation of what the light map takes for low frequencies, in longer sides."""
+FINE = 0.0012
+"""Standard deviation of what counts as fine detail, in longer sides (at least a pixel)."""
+EDGES = 0.97
+"""Share of all pixels that have weaker detail than an edge."""
+MOST_DETAIL = 1.8
+"""Factor by which fine detail is strengthened at most."""
 LIGHT_LIMIT = 32.0
 """Grey levels that the light map adds at most."""
 APART = 24.0
 """Grey levels by which anchor and made frame may differ, after the colour map, where the light is measured: more is another
 content."""
+
+
+class Tone:
+    """The difference in colour between made frames of ``width`` x ``height`` pixels and what stands around them."""
+
+    def __init__(self, width: int, height: int) -> None:
+        shrink = max(1.0, max(width, height) / SIDE)
+        self.grid = (max(2, round(width / shrink)), max(2, round(height / shrink)))
+        self._fine = max(1.0, FINE * max(width, height))
+
+    def measure(
+        self, made: Rgb, rgb: Rgb, sure: Mask, person: Mask
+    ) -> tuple[Float32[Array, "3 4"], Float32[Array, "2 r c 3"]]:
+        """The colour map of the frame and the light maps of background and people, from where ``sure``."""
+        small = [cv2.resize(part, self.grid, interpolation=cv2.INTER_AREA) for part in (made, rgb, sure)]
+        found = colour_map(small[0][None], small[1][None], small[2][None] > SURE)
+        matrix = np.hstack([np.eye(3), np.zeros((3, 1))]).astype(np.float32) if found is None else found.matrix
+        layers = (cv2.bitwise_and(sure, cv2.bitwise_not(person)), cv2.bitwise_and(sure, person))
+        return matrix, np.stack([self._light(made, rgb, layer, matrix) for layer in layers])
+
+    def sharp(self, made: Rgb, rgb: Rgb, sure: Mask) -> Rgb:
+        """``made`` with its fine detail as strong as that of ``rgb`` is, where both show the same; never softer."""
+        soft = _soft(made, self._fine)
+        theirs, ours = self._strength(made, soft, sure), self._strength(rgb, _soft(rgb, self._fine), sure)
+        gain = min(max(ours / max(theirs, 1.0), 1.0), MOST_DETAIL)
+        return made if gain == 1 else np.asarray(cv2.addWeighted(made, gain, soft, 1 - gain, 0), np.uint8)
+
+    def _strength(self, picture: Rgb, soft: Rgb, sure: Mask) -> float:
+        """How strong the edges among the fine detail are, in grey levels: grain, which is everywhere, does not count."""
+        detail = cv2.absdiff(picture, soft)[..., 1]
+        counts = cv2.calcHist([detail], [0], sure, [256], [0, 256]).ravel()
+        if not counts.any():
+            return 0.0
+        return float(np.interp(EDGES, np.cumsum(counts) / counts.sum(), np.arange(256)))
+
+    def _light(self, made: Rgb, rgb: Rgb, layer: Mask, matrix: Float32[Array, "3 4"]) -> Float32[Array, "r c 3"]:
+        """What the colour map leaves over, in its low frequencies, where ``layer`` is sure; carried on where it is not."""
+        weight = self._mean(layer) / 255
+        seen, known = (self._mean(cv2.bitwise_and(part, part, mask=layer)) for part in (made, rgb))
+        apart = known - cv2.transform(seen, matrix[:, :3]) - weight[..., None] * matrix[:, 3]
+        weight[np.abs(apart).max(axis=2) > APART * weight] = 0
+        if not weight.any():
+            return np.zeros_like(apart)
+        apart[weight == 0] = 0
+        reach = REACH * max(self.grid)
+        share = _soft(weight, reach)
+        light = _soft(apart, reach) / np.maximum(share, 1e-4)[..., None]
+        light[share < 1e-3] = 0
+        return np.clip(fill_smooth(light, smoothstep(0.02, 0.3, share)), -LIGHT_LIMIT, LIGHT_LIMIT)
+
+    def _mean(self, picture: Array) -> Array:
+        """Means over the cells of the grid, float32."""
+        return np.asarray(cv2.resize(picture.astype(np.float32), self.grid, interpolation=cv2.INTER_AREA))
 
 
 class Compositor:
@@ -55,8 +119,7 @@ class Compositor:
     def __init__(self, scene: Scene, plan: RenderPlan) -> None:
         self._photo = frame_photo(scene.photo.pixels, plan)
         self._side = max(plan.width, plan.height)
-        shrink = max(1.0, self._side / SIDE)
-        self._grid = (max(2, round(plan.width / shrink)), max(2, round(plan.height / shrink)))
+        self._tone = Tone(plan.width, plan.height)
         lack = 1 - np.arange(256, dtype=np.float32) / 255
         self._holes, self._eye_holes = _table(smoothstep(*UNSURE, lack)), _table(smoothstep(*EYE_UNSURE, lack))
         byte = np.arange(256, dtype=np.float32) / 255
@@ -72,7 +135,8 @@ class Compositor:
             return rgb
         person = np.where(anchor.depth[index] < np.inf, np.uint8(255), np.uint8(0))
         sure = np.where((share == 0) & (anchor.confidence[index] > SURE), np.uint8(255), np.uint8(0))
-        matrix, light = self._tone(made, rgb, sure, person)
+        made = self._tone.sharp(made, rgb, sure)
+        matrix, light = self._tone.measure(made, rgb, sure, person)
         out: Rgb = np.empty_like(rgb)
         composite_kernels.lay(rgb, made, share, _soft(person, SOFT * self._side), matrix, light, out)
         return out
@@ -108,39 +172,32 @@ class Compositor:
 
     def _near(self, travel: Float32[Array, "h w"]) -> Float32[Array, "h w"]:
         """The farthest travel around each pixel, smooth."""
-        small = cv2.resize(travel, self._grid, interpolation=cv2.INTER_AREA)
-        reach = max(1, round(NEAR * max(self._grid)))
+        small = cv2.resize(travel, self._tone.grid, interpolation=cv2.INTER_AREA)
+        reach = max(1, round(NEAR * max(self._tone.grid)))
         widest = _soft(cv2.dilate(small, _disc(reach)), reach / 2)
         return np.asarray(cv2.resize(widest, travel.shape[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
 
-    def _tone(
-        self, made: Rgb, rgb: Rgb, sure: Mask, person: Mask
-    ) -> tuple[Float32[Array, "3 4"], Float32[Array, "2 r c 3"]]:
-        """The colour map of the frame and the light maps of background and people, from where the anchor is sure."""
-        small = [cv2.resize(part, self._grid, interpolation=cv2.INTER_AREA) for part in (made, rgb, sure)]
-        found = colour_map(small[0][None], small[1][None], small[2][None] > SURE)
-        matrix = np.hstack([np.eye(3), np.zeros((3, 1))]).astype(np.float32) if found is None else found.matrix
-        layers = (cv2.bitwise_and(sure, cv2.bitwise_not(person)), cv2.bitwise_and(sure, person))
-        return matrix, np.stack([self._light(made, rgb, layer, matrix) for layer in layers])
 
-    def _light(self, made: Rgb, rgb: Rgb, layer: Mask, matrix: Float32[Array, "3 4"]) -> Float32[Array, "r c 3"]:
-        """What the colour map leaves over, in its low frequencies, where ``layer`` is sure; carried on where it is not."""
-        weight = self._mean(layer) / 255
-        seen, known = (self._mean(cv2.bitwise_and(part, part, mask=layer)) for part in (made, rgb))
-        apart = known - cv2.transform(seen, matrix[:, :3]) - weight[..., None] * matrix[:, 3]
-        weight[np.abs(apart).max(axis=2) > APART * weight] = 0
-        if not weight.any():
-            return np.zeros_like(apart)
-        apart[weight == 0] = 0
-        reach = REACH * max(self._grid)
-        share = _soft(weight, reach)
-        light = _soft(apart, reach) / np.maximum(share, 1e-4)[..., None]
-        light[share < 1e-3] = 0
-        return np.clip(fill_smooth(light, smoothstep(0.02, 0.3, share)), -LIGHT_LIMIT, LIGHT_LIMIT)
+class Inlay:
+    """Lays what was made anew of a video into it: the video stands wherever the mask says so, byte for byte."""
 
-    def _mean(self, picture: Array) -> Array:
-        """Means over the cells of the grid, float32."""
-        return np.asarray(cv2.resize(picture.astype(np.float32), self._grid, interpolation=cv2.INTER_AREA))
+    def __init__(self, width: int, height: int) -> None:
+        self._soft = SOFT * max(width, height)
+        self._tone = Tone(width, height)
+        self._inwards = _table(smoothstep(*INSET, np.arange(256, dtype=np.float32) / 255))
+
+    def frame(self, made: Rgb, standing: Rgb, make: Mask) -> Rgb:
+        """``standing`` with ``made`` where ``make`` is not 0, in the colours around it, fading in from the mask's border."""
+        hole = np.where(make > 0, np.uint8(255), np.uint8(0))
+        if not hole.any():
+            return standing
+        sure, nobody = cv2.bitwise_not(hole), np.zeros_like(hole)
+        made = self._tone.sharp(made, standing, sure)
+        matrix, light = self._tone.measure(made, standing, sure, nobody)
+        share = cv2.bitwise_and(cv2.LUT(_soft(hole, self._soft), self._inwards), hole)
+        out: Rgb = np.empty_like(standing)
+        composite_kernels.lay(standing, made, share, nobody, matrix, light, out)
+        return out
 
 
 def _of(labels: tuple[Label, ...]) -> UInt8[Array, 256]:
