@@ -244,6 +244,19 @@ def test_a_video_is_made_anew_from_its_light_and_dark_the_less_so_the_more_it_ma
     assert (wholly.video() == 0.5).all()
 
 
+def test_people_strike_the_poses_of_a_clip_unless_the_clip_itself_is_to_change() -> None:
+    clip = clip_of(plan("pose-guided", fps=16.0, frames=9))
+    asked = replace(clip.plan, mode="video-to-video", footage=Footage(video=noise(9, 64, 64, 3)))
+    posed = told_of(replace(clip, plan=asked, film=asked))
+    expected = told_of(clip)
+    np.testing.assert_array_equal(posed.video(), expected.video())
+    np.testing.assert_array_equal(posed.mask(), expected.mask())
+    said = replace(asked, sampling=Sampling(strength=0.5))
+    assert told_of(replace(clip, plan=said, film=said)).make.all()
+    mended = replace(asked, footage=replace(asked.footage, repair=square(9, 64, 64)))
+    np.testing.assert_array_equal(told_of(replace(clip, plan=mended, film=mended)).rgb, asked.footage.video)
+
+
 def test_hints_fade_from_the_first_block_to_the_last() -> None:
     assert hint_scales(1.0, 0.0, 8) == [1.0] * 8
     assert hint_scales(0.8, 0.5, 3) == pytest.approx([0.8, 0.6, 0.4])

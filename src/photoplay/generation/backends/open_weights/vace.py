@@ -106,7 +106,7 @@ class WanVace(WanBackend):
         extra="gpu",
         packages=("torch", "diffusers", "transformers", "ftfy"),
         models=tuple(recipes),
-        gpu_memory_gb=16.0,
+        gpu_memory_gb=8.19,
         free=("text-to-video", "multi-image-to-video", "video-to-video"),
         reads_prompt=True,
     )
@@ -130,8 +130,11 @@ class WanVace(WanBackend):
         """
         check_plan(tracks, plan)
         compositor, soft = Compositor(scene, plan), SOFT * plan.width / plan_native(plan, self.grid_for(plan)).width
+        poses = strikes_poses(tracks, plan)
+        if plan.mode == "video-to-video" and not poses:
+            tracks = ()  # the photo's motion is not the clip's
         for frames in super().generate(scene, tracks, plan, progress):
-            yield replace(frames, rgb=_standing(frames, compositor, plan, soft))
+            yield replace(frames, rgb=_standing(frames, compositor, plan, poses, soft))
 
     def condition(self, pipe: Any, clip: ClipInputs) -> dict[str, Any]:
         """``video`` [1, f, h, w, 3] in 0..1, ``mask`` [1, f, h, w, 1] (1: made anew), ``reference_images``, hint scales.
@@ -147,7 +150,8 @@ class WanVace(WanBackend):
             call["reference_images"] = [[Image.fromarray(person) for person in reversed(people_seen)]]
         part = pipe.transformer if pipe.transformer is not None else pipe.transformer_2
         scale = self.resolved(clip.film.sampling).conditioning_scale
-        fade = changes(clip.plan) if clip.plan.mode == "video-to-video" and told.shown.any() else 0.0
+        remade = clip.plan.mode == "video-to-video" and not strikes_poses(clip.tracks, clip.plan)
+        fade = changes(clip.plan) if remade and told.shown.any() else 0.0
         call["conditioning_scale"] = hint_scales(1.0 if scale is None else scale, fade, len(part.config.vace_layers))
         return call
 
@@ -198,6 +202,16 @@ def check_plan(tracks: Sequence[MotionTrack], plan: RenderPlan) -> None:
         )
 
 
+def strikes_poses(tracks: Sequence[MotionTrack], plan: RenderPlan) -> bool:
+    """Whether people strike a track's poses: with poses to follow, and as a clip does that they are to do.
+
+    A clip that is repaired, or may change by a ``strength`` that is given, is itself made anew.
+    """
+    if plan.mode == "video-to-video":
+        return len(tracks) > 0 and plan.footage.repair is None and plan.sampling.strength is None
+    return plan.mode == "pose-guided"
+
+
 def changes(plan: RenderPlan) -> float:
     """How far the source video may change, 0 to 1: where nobody says, half way, and wholly where it is repaired."""
     default = RESTYLED if plan.footage.repair is None else 1.0
@@ -214,7 +228,7 @@ def hint_scales(scale: float, fade: float, layers: int) -> list[float]:
 
 def told_of(clip: ClipInputs) -> Told:
     """What of the clip stands and what is made from what."""
-    if clip.plan.mode == "video-to-video":
+    if clip.plan.mode == "video-to-video" and not strikes_poses(clip.tracks, clip.plan):
         told = _of_video(clip)
     elif clip.anchor is not None:
         told = _of_anchor(clip, clip.anchor)
@@ -233,7 +247,8 @@ def _known(clip: ClipInputs) -> RgbStack:
     from the photo again."""
     if clip.anchor is None:
         return clip.known
-    believed, compositor = trusted(clip.anchor, clip.plan.mode == "pose-guided"), Compositor(clip.scene, clip.plan)
+    believed = trusted(clip.anchor, strikes_poses(clip.tracks, clip.plan))
+    compositor = Compositor(clip.scene, clip.plan)
     return np.stack([compositor.frame(made, believed, k) for k, made in enumerate(clip.known)])
 
 
@@ -253,7 +268,7 @@ def _of_anchor(clip: ClipInputs, anchor: Anchor) -> Told:
     drawing, so that lids and lips do what the track does; in other holes nothing is known and nothing hinted.
     (VACE's own mix of "repaint" and "control": annotators/composition.py.)
     """
-    poses = clip.plan.mode == "pose-guided"
+    poses = strikes_poses(clip.tracks, clip.plan)
     make = holes(guesses(clip.scene, trusted(anchor, poses), clip.plan))
     shown = make if poses else make & face_areas(clip.tracks, clip.plan)
     return Told.of(anchor.rgb, make).hinted(draw_whole_body(clip.tracks, clip.plan), shown)
@@ -276,21 +291,21 @@ def references(clip: ClipInputs) -> list[Rgb]:
     if clip.plan.footage.references:
         return references_of(clip.scene, clip.plan.footage.references, *size)
     whom = largest_faces(clip.scene)[:MOST_REFERENCES]
-    if clip.plan.mode == "pose-guided":
+    if strikes_poses(clip.tracks, clip.plan):
         moved = {track.subject for track in clip.tracks}
         return people_of(clip.scene, [subject for subject in whom if subject in moved], *size)
     goes_on = clip.plan.mode == "image-to-video" and clip.anchor is None and len(clip.known) > 0
     return people_of(clip.scene, whom, *size) if goes_on or clip.plan.mode == "video-to-video" else []
 
 
-def _standing(frames: Frames, compositor: Compositor, plan: RenderPlan, soft: float) -> RgbStack:
+def _standing(frames: Frames, compositor: Compositor, plan: RenderPlan, poses: bool, soft: float) -> RgbStack:
     """The film's frames with what stands laid round what was made, which fades in over ``soft`` pixels."""
     footage, anchor = plan.footage, frames.anchor
     if plan.mode == "video-to-video" and footage.video is not None and footage.repair is not None:
         at = np.minimum(frames.start + np.arange(len(frames.rgb)), len(footage.video) - 1)
         pairs = zip(frames.rgb, footage.video[at], footage.repair[at] > 0, strict=True)
         return np.stack([laid_over(made, still, make, soft) for made, still, make in pairs])
-    if plan.mode == "pose-guided" and anchor is not None:
+    if poses and anchor is not None:
         believed = trusted(anchor, poses=True)
         return np.stack([compositor.frame(made, believed, k) for k, made in enumerate(frames.rgb)])
     return frames.rgb
