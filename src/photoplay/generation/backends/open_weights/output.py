@@ -19,6 +19,7 @@ from photoplay.generation.backends.open_weights.backend import Made
 from photoplay.generation.backends.open_weights.composite import Compositor
 from photoplay.generation.backends.open_weights.native import NativePlan, clip_plan
 from photoplay.generation.backends.open_weights.rate import Look, Retimer, moment
+from photoplay.generation.backends.open_weights.sound import sample_of
 from photoplay.generation.backends.open_weights.upscale import Enlarge, Fit, upscaler, upscaler_name
 from photoplay.types import Anchor, Audio, Footage, Frames, MotionTrack, RenderPlan, Rgb, Scene
 
@@ -39,9 +40,7 @@ def finish(
     Raises:
         UnavailableError, InputError: as :func:`photoplay.generation.backends.open_weights.upscale.upscaler`.
     """
-    reel = _Reel(made, upscaler(chosen_upscaler(plan), fit_of(plan, native)))
-    retimer = Retimer(plan.width, plan.height)
-    looks = _Looks(retimer.looks(scene, tracks, plan, native)) if tracks else None
+    film = _Film(made, scene, tracks, plan, native)
     compositor = Compositor(scene, plan) if tracks and keeps else None
     anchors: Iterator[Anchor | None] = render(scene, tracks, plan) if tracks else _nothing(plan)
     start = 0
@@ -49,16 +48,10 @@ def finish(
         count = min(plan.window, plan.num_frames - start)
         rgb = np.empty((count, plan.height, plan.width, 3), np.uint8)
         for k in range(count):
-            before, share = moment(start + k, plan, native)
-            if share and looks is not None and anchor is not None:
-                first, second = reel.at(before), reel.at(before + 1)
-                now = retimer.look(anchor, k)
-                rgb[k] = retimer.between(first, second, share, now, (looks.at(before), looks.at(before + 1)))
-            else:
-                rgb[k] = retimer.between(reel.at(before), reel.at(before + 1), share) if share else reel.at(before)
+            rgb[k] = film.frame(start + k, anchor, k)
             if compositor is not None and anchor is not None:
                 rgb[k] = compositor.frame(rgb[k], anchor, k)
-        yield Frames(rgb, plan.fps, start, anchor, reel.sound(start / plan.fps, (start + count) / plan.fps, native.fps))
+        yield Frames(rgb, plan.fps, start, anchor, film.sound(start, count))
         start += count
 
 
@@ -89,15 +82,45 @@ def _nothing(plan: RenderPlan) -> Iterator[None]:
         yield None
 
 
+class _Film:
+    """What was made, at the film's size and rate."""
+
+    def __init__(
+        self, made: Iterator[Made], scene: Scene, tracks: Sequence[MotionTrack], plan: RenderPlan, native: NativePlan
+    ) -> None:
+        self._plan, self._native = plan, native
+        self._reel = _Reel(made, upscaler(chosen_upscaler(plan), fit_of(plan, native)), native.fps)
+        self._retimer = Retimer(plan.width, plan.height)
+        self._looks = _Looks(self._retimer.looks(scene, tracks, plan, native)) if tracks else None
+
+    def frame(self, index: int, anchor: Anchor | None, k: int) -> Rgb:
+        """Film frame ``index``, which is frame ``k`` of ``anchor``."""
+        before, share = moment(index, self._plan, self._native)
+        if not share:
+            return self._reel.at(before)
+        around = self._reel.at(before), self._reel.at(before + 1)
+        if self._looks is None or anchor is None:
+            return self._retimer.between(*around, share)
+        looks = self._looks.at(before), self._looks.at(before + 1)
+        return self._retimer.between(*around, share, self._retimer.look(anchor, k), looks)
+
+    def sound(self, start: int, frames: int) -> Audio | None:
+        """What is heard during ``frames`` film frames from ``start`` on, if the model made any sound."""
+        rate = self._reel.rate
+        if not rate:
+            return None
+        return self._reel.sound(*(sample_of(frame, self._plan.fps, rate) for frame in (start, start + frames)))
+
+
 class _Reel:
     """The native frames at the film's size, in order; those before the one last asked for are forgotten."""
 
-    def __init__(self, made: Iterator[Made], enlarge: Enlarge) -> None:
-        self._made, self._enlarge = made, enlarge
+    def __init__(self, made: Iterator[Made], enlarge: Enlarge, fps: float) -> None:
+        self._made, self._enlarge, self._fps = made, enlarge, fps
         self._clips: list[Made] = []
         self._ready: dict[int, Rgb] = {}
         self._heard: list[tuple[int, Audio]] = []
-        self._rate = 0
+        self.rate = 0
 
     def at(self, index: int) -> Rgb:
         """Native frame ``index``, which is at most one before the latest that was asked for."""
@@ -115,25 +138,19 @@ class _Reel:
                 raise ValueError("the model made fewer frames than it was to make")
             self._clips.append(clip)
             if clip.audio is not None:
-                self._heard.append((clip.start, clip.audio))
-                self._rate = clip.audio.rate
+                self.rate = clip.audio.rate
+                self._heard.append((sample_of(clip.start, self._fps, self.rate), clip.audio))
         return next(clip for clip in self._clips if clip.start <= index < clip.start + len(clip.rgb))
 
-    def sound(self, begin: float, end: float, fps: float) -> Audio | None:
-        """What is heard from ``begin`` to ``end`` seconds of the film; silence where clips left gaps."""
-        rate = self._rate
-        if not rate:
-            return None
-        first, last = round(begin * rate), round(end * rate)
+    def sound(self, first: int, last: int) -> Audio:
+        """The film's samples ``first`` to ``last``; silence where clips left gaps. Earlier ones are forgotten."""
         samples = np.zeros(last - first, np.float32)
-        for start, audio in self._heard:
-            at = round(start / fps * rate) - first
-            low, high = max(at, 0), min(at + len(audio.samples), len(samples))
+        for begin, audio in self._heard:
+            low, high = max(begin, first), min(begin + len(audio.samples), last)
             if high > low:
-                samples[low:high] = audio.samples[low - at : high - at]
-        ends = [round(start / fps * rate) + len(audio.samples) for start, audio in self._heard]
-        self._heard = [heard for heard, until in zip(self._heard, ends, strict=True) if until > last]
-        return Audio(samples, rate, hashlib.sha256(samples.tobytes()).hexdigest())
+                samples[low - first : high - first] = audio.samples[low - begin : high - begin]
+        self._heard = [(begin, audio) for begin, audio in self._heard if begin + len(audio.samples) > last]
+        return Audio(samples, self.rate, hashlib.sha256(samples.tobytes()).hexdigest())
 
 
 class _Looks:
