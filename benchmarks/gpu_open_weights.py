@@ -33,7 +33,14 @@ from photoplay.generation.backends.open_weights.guidance_pair import pair_guidan
 from photoplay.generation.backends.open_weights.lean_vae import channels_last, fuse_norms, lean
 from photoplay.generation.backends.open_weights.loading import compute_dtype
 from photoplay.generation.backends.open_weights.memory import ClipSize, Placement
-from photoplay.generation.backends.open_weights.speed import SPEED, attention_kernel, can_compile, speed_up
+from photoplay.generation.backends.open_weights.speed import (
+    SPEED,
+    attention_kernel,
+    can_compile,
+    ordered,
+    shape_up,
+    speed_up,
+)
 
 RESULTS = Path(__file__).parent / "results"
 STEPS = 4
@@ -270,7 +277,8 @@ def benchmark(log: Log, name: str, clips: dict[str, ClipSize], rate: float) -> N
     for size, larger in more:
         run.forward(size, larger, "stock", 1)
     with log.section(f"speed up {name}"):
-        on = speed_up(run.pipe, SPEED["exact"], Placement(), log.device)
+        how = (SPEED["exact"], Placement(), log.device)
+        on = ordered((*shape_up(run.pipe.vae, *how), *speed_up(run.pipe, *how)))
         kernel = attention_kernel(log.device) if log.device != "cpu" else None
         log.say("exact", model=name, turned_on=on, attention=kernel, compiles=can_compile())
     run.prompt("exact")

@@ -150,6 +150,15 @@ def test_loras_come_and_go_and_leave_no_trace(model: Sampling, tmp_path: Path) -
     assert np.array_equal(film(again), plain)
 
 
+def test_hooks_that_stream_wrap_what_is_there_by_then(model: Sampling, monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[str] = []
+    shape_up, settle = loading.shape_up, memory.settle
+    monkeypatch.setattr(loading, "shape_up", lambda *told: order.append("shape") or shape_up(*told))
+    monkeypatch.setattr(memory, "settle", lambda *told: order.append("settle") or settle(*told))
+    load_pipeline("WanPipeline", model)
+    assert order == ["shape", "settle", "settle", "settle"]
+
+
 # --- errors
 
 

@@ -1,27 +1,12 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from photoplay.errors import UnavailableError
 from photoplay.generation.backends.open_weights import parallel
-
-
-@pytest.mark.parametrize(
-    ("count", "heads", "shares"),
-    [
-        (1, 40, (1, 1)),
-        (2, 40, (2, 1)),  # Wan 14B
-        (8, 40, (8, 1)),
-        (8, 12, (4, 2)),  # Wan 1.3B
-        (3, 40, (1, 3)),
-        (6, 40, (2, 3)),
-        (16, 32, (16, 1)),
-    ],
-)
-def test_heads_are_shared_as_far_as_they_divide(count: int, heads: int, shares: tuple[int, int]) -> None:
-    assert parallel.degrees(count, heads) == shares
 
 
 def test_one_process_is_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,7 +46,26 @@ def test_a_model_without_a_plan_for_it_is_told() -> None:
     assert caught.value.code == "parallel_unsupported"
 
 
-def test_diffusers_has_a_plan_for_wans_transformer() -> None:
+def test_models_are_shared_whole_or_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of Wan's transformers diffusers has a plan for the plain one alone, as docs/speed.md says."""
     import diffusers
 
-    assert diffusers.WanTransformer3DModel._cp_plan
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    monkeypatch.setattr(parallel, "join", lambda: None)
+    asked: list[Any] = []
+
+    class Shared(diffusers.WanTransformer3DModel):  # type: ignore[misc]
+        def __init__(self) -> None:
+            pass
+
+        def enable_parallelism(self, *, config: Any, cp_plan: Any = None) -> None:
+            asked.append(config)
+
+    parallel.share_forwards(SimpleNamespace(transformer=Shared(), transformer_2=Shared()))
+    assert [(config.ulysses_degree, config.ring_degree, config.ulysses_anything) for config in asked] == [
+        (3, 1, True)
+    ] * 2
+    for name in ("WanVACETransformer3DModel", "WanAnimateTransformer3DModel"):
+        with pytest.raises(UnavailableError):
+            parallel.share_forwards(SimpleNamespace(transformer=getattr(diffusers, name)))

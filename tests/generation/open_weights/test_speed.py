@@ -258,15 +258,17 @@ def test_on_a_processor_only_the_same_bits_are_left() -> None:
         pipe = SimpleNamespace(
             transformer=checkpoints.transformer(0), vae=checkpoints.vae(0), encode_prompt=Encoder().encode
         )
-        on = speed.speed_up(pipe, SPEED[name], Placement(), "cpu")
+        shaped = speed.shape_up(pipe.vae, SPEED[name], Placement(), "cpu")
+        on = speed.ordered((*speed.speed_up(pipe, SPEED[name], Placement(), "cpu"), *shaped))
         assert on == ("prompt_cache", "lean_vae")
         assert {GRADES[one] for one in on} == {"same bits"}
 
 
 def test_tiles_and_streaming_are_told_when_memory_asked_for_them() -> None:
     pipe = SimpleNamespace(vae=checkpoints.vae(0))
-    on = speed.speed_up(pipe, Speed(prompt_cache=False), Placement(frozenset({"vae"}), tiles=True), "cpu")
-    assert on == ("lean_vae", "streaming", "tiled_vae")
+    placement, wanted = Placement(frozenset({"vae"}), tiles=True), Speed(prompt_cache=False)
+    assert speed.shape_up(pipe.vae, wanted, placement, "cpu") == ("lean_vae", "tiled_vae")
+    assert speed.speed_up(pipe, wanted, placement, "cpu") == ("streaming",)
     assert pipe.vae.use_tiling
 
 

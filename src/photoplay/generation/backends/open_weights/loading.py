@@ -23,7 +23,7 @@ from photoplay.errors import PhotoplayError, RequestError, UnavailableError
 from photoplay.generation.backends.open_weights import memory, motion_parts, parallel
 from photoplay.generation.backends.open_weights.memory import Allowed, ClipSize, Part, Placement
 from photoplay.generation.backends.open_weights.prompt_cache import PromptCache, remember_prompts
-from photoplay.generation.backends.open_weights.speed import SPEED, Speed, keep_in_float8, speed_up
+from photoplay.generation.backends.open_weights.speed import SPEED, Speed, keep_in_float8, ordered, shape_up, speed_up
 from photoplay.types import Lora, Sampling
 from photoplay.weights import store
 
@@ -224,17 +224,18 @@ def _change_loras(pipe: Any, loaded: Loaded, loras: tuple[Lora, ...]) -> None:
 
 
 def _prepare(pipe: Any, loaded: Loaded, loras: tuple[Lora, ...]) -> None:
-    """LoRAs, then what is left of placing the components, then speed: each is made for the weights as it finds them."""
+    """LoRAs, then what is left of placing the components, then speed: each is made for what it finds."""
     key, placement = loaded.key, loaded.placement
     if loras:
         _change_loras(pipe, loaded, loras)
+    shaped = shape_up(vae, key.settings, placement, key.device) if (vae := loaded.components.get("vae")) else ()
     for name, component in loaded.components.items():
         every_step = name in memory.DENOISERS
         if placement.fp8 and every_step:
             keep_in_float8(component)
         with memory.within(key.model):
             memory.settle(component, key.device, name in placement.streamed, every_step)
-    loaded.on = speed_up(pipe, key.settings, placement, key.device)
+    loaded.on = ordered((*shaped, *speed_up(pipe, key.settings, placement, key.device)))
     if parallel.world() > 1:
         parallel.share_forwards(pipe)
     pipe.set_progress_bar_config(disable=True)

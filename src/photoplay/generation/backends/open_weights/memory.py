@@ -129,8 +129,9 @@ def _needed(parts: Sequence[Part], streamed: frozenset[str], fp8: bool, working:
 
 
 def _host(parts: Sequence[Part], streamed: frozenset[str]) -> int:
-    """Bytes in the host's memory: what is streamed, and one component on its way to the device."""
-    return sum(part.size for part in parts if part.name in streamed)
+    """Bytes in the host's memory: what is streamed, and the largest of it twice while its pages are being pinned."""
+    sizes = [part.size for part in parts if part.name in streamed]
+    return sum(sizes) + max(sizes, default=0)
 
 
 def _too_large(parts: Sequence[Part], budget: Budget, least: int, allowed: Allowed) -> UnavailableError:

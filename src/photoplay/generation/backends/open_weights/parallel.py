@@ -1,8 +1,8 @@
 """Several GPUs for one film: under torchrun every process holds the model and computes its share of each forward.
 
-The share is of the tokens (diffusers' context parallelism): either every GPU does all tokens of some attention heads, after
-an exchange (Ulysses, https://arxiv.org/abs/2309.14509), or keys and values go round (ring, https://arxiv.org/abs/2310.01889).
-Everything else is done by every process alike, from the same seed. Many films are better served by a process for each GPU.
+The share is of the tokens (diffusers' context parallelism); for attention they are exchanged, so that each GPU does all
+tokens of some heads (Ulysses, https://arxiv.org/abs/2309.14509), whether tokens and heads divide evenly or not. Everything
+else is done by every process alike, from the same seed. Many films are better served by a process for each GPU.
 """
 
 from __future__ import annotations
@@ -32,15 +32,6 @@ def device() -> str:
     if not torch.cuda.is_available():
         return "cpu"
     return f"cuda:{int(os.environ.get('LOCAL_RANK', '0')) if world() > 1 else 0}"
-
-
-def degrees(count: int, heads: int) -> tuple[int, int]:
-    """(ulysses, ring) degrees for ``count`` GPUs and a transformer with ``heads`` attention heads.
-
-    Ulysses exchanges less, and needs the heads to divide evenly; the ring takes what is left.
-    """
-    ulysses = max(share for share in range(1, count + 1) if count % share == 0 and heads % share == 0)
-    return ulysses, count // ulysses
 
 
 def join() -> None:
@@ -79,5 +70,4 @@ def share_forwards(pipe: Any) -> None:
     join()
     share: Any = import_module("diffusers").ContextParallelConfig
     for model in models:
-        ulysses, ring = degrees(world(), model.config.num_attention_heads)
-        model.enable_parallelism(config=share(ulysses_degree=ulysses, ring_degree=ring))
+        model.enable_parallelism(config=share(ulysses_degree=world(), ulysses_anything=True))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from functools import partial
 from importlib import import_module
@@ -17,6 +17,7 @@ from importlib.util import find_spec
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
+from photoplay.generation.backends.open_weights import parallel
 from photoplay.generation.backends.open_weights.guidance_pair import pair_guidance
 from photoplay.generation.backends.open_weights.lean_vae import channels_last, fuse_norms, lean
 from photoplay.generation.backends.open_weights.memory import DENOISERS, Placement
@@ -128,33 +129,46 @@ def keep_in_float8(component: Any) -> None:
     component.enable_layerwise_casting(storage_dtype=torch.float8_e4m3fn, compute_dtype=component.dtype)
 
 
-def speed_up(pipe: Any, speed: Speed, placement: Placement, device: str) -> tuple[str, ...]:
-    """Turns on what applies here, on a pipeline whose components are in their places; returns what it was."""
-    gpu = device.startswith("cuda")
-    models = [model for name in DENOISERS if (model := getattr(pipe, name, None)) is not None]
-    vae: Any = getattr(pipe, "vae", None)
-    done = [name for name, on in (("streaming", placement.streamed), ("float8_weights", placement.fp8)) if on]
-    prompts = remember_prompts(pipe) if speed.prompt_cache else None
-    if prompts is not None:
-        done.append("prompt_cache")
-    if speed.lean_vae and vae is not None and lean(vae):
+def shape_up(vae: Any, speed: Speed, placement: Placement, device: str) -> tuple[str, ...]:
+    """Turns on what concerns an autoencoder, before it is brought to its place: hooks that stream it wrap what they find."""
+    gpu, done = device.startswith("cuda"), []
+    if speed.lean_vae and lean(vae):
         done.append("lean_vae")
     if placement.tiles and hasattr(vae, "enable_tiling"):
         vae.enable_tiling()
         done.append("tiled_vae")
-    if gpu and speed.channels_last and vae is not None:
+    if gpu and speed.channels_last:
         channels_last(vae)
         done.append("channels_last")
+    if gpu and speed.compiled and can_compile() and fuse_norms(vae):
+        done.append("compiled")
+    return ordered(done)
+
+
+def speed_up(pipe: Any, speed: Speed, placement: Placement, device: str) -> tuple[str, ...]:
+    """Turns on what applies here, on a pipeline whose components are in their places; returns what it was."""
+    gpu = device.startswith("cuda")
+    models = [model for name in DENOISERS if (model := getattr(pipe, name, None)) is not None]
+    done = [name for name, on in (("streaming", placement.streamed), ("float8_weights", placement.fp8)) if on]
+    prompts = remember_prompts(pipe) if speed.prompt_cache else None
+    if prompts is not None:
+        done.append("prompt_cache")
+    if gpu and speed.half_vae and getattr(pipe, "vae", None) is not None and pipe.vae.dtype.itemsize == 2:
+        done.append("half_vae")
     if gpu and speed.attention and _any(models, partial(use_attention, kernel=attention_kernel(device))):
         done.append("attention")
     if speed.step_cache and _any(models, cache_steps):
         done.append("step_cache")
     if gpu and speed.compiled and placement.resident and can_compile() and _any(models, compiled):
         done.append("compiled")
-        fuse_norms(vae)
     if gpu and speed.guidance_pair and isinstance(prompts, PromptCache) and _paired(models, prompts):
         done.append("guidance_pair")
-    return tuple(entry.name for entry in ENTRIES if entry.name in done)
+    return ordered(done)
+
+
+def ordered(names: Iterable[str]) -> tuple[str, ...]:
+    """Names of entries, each once, in the table's order."""
+    return tuple(entry.name for entry in ENTRIES if entry.name in set(names))
 
 
 def attention_kernel(device: str) -> str | None:
@@ -167,7 +181,8 @@ def attention_kernel(device: str) -> str | None:
 
     if torch.cuda.get_device_capability(torch.device(device)) < (9, 0):
         return None
-    names = ["_flash_3"] if find_spec("flash_attn_interface") is not None else []
+    # Shared among GPUs, attention hands its sums on, which FlashAttention 3 does not give.
+    names = ["_flash_3"] if find_spec("flash_attn_interface") is not None and parallel.world() == 1 else []
     return next((name for name in [*names, "_native_cudnn"] if _attends(name, device)), None)
 
 
