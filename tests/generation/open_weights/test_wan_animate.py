@@ -7,16 +7,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
 from photoplay.errors import RequestError
-from photoplay.generation.backends.open_weights.native import ClipInputs, Grid, Span, plan_native
+from photoplay.generation.backends.open_weights.native import ClipInputs, Grid, Span, joined, plan_native
 from photoplay.generation.backends.open_weights.wan import framed_photo
 from photoplay.generation.backends.open_weights.wan_animate import (
     PROMPT,
     REACH,
+    SURE,
     WanAnimate,
     background,
     face_boxes,
@@ -24,8 +26,9 @@ from photoplay.generation.backends.open_weights.wan_animate import (
     whole_cells,
 )
 from photoplay.generation.controls.wan_animate import draw_wan_animate
+from photoplay.generation.source import frame_photo
 from photoplay.topology import FACE_68
-from photoplay.types import Array, Footage, HeadPose, Mode, MotionTrack, RenderPlan, Sampling
+from photoplay.types import Anchor, Array, Footage, HeadPose, Label, Mode, MotionTrack, RenderPlan, Sampling
 from photoplay.weights import store
 from tests.generation import actors
 from tests.generation.open_weights import checkpoints
@@ -33,6 +36,7 @@ from tests.generation.open_weights.test_wan import calls_of, latents
 
 SMALL = Grid(multiple=16, frame_step=4, max_frames=5, fps=24.0, area=64 * 64, overlap=1)
 FACE = (128.0, 0.0, 320.0, 192.0)
+PHOTO = (0.0, 0.0, 512.0, 512.0)
 MODEL = "wan2.2-animate-14b"
 
 
@@ -152,15 +156,12 @@ def test_a_hole_is_made_of_whole_cells_and_holds_what_was_marked_with_room_aroun
     assert not whole_cells(np.zeros((32, 32), np.uint8)).any()
 
 
-def test_a_video_without_a_mask_gives_its_motion_alone() -> None:
-    assert background(clip_of(plan("video-to-video", footage=Footage(video=noise(5))))) is None
-
-
 def test_the_video_stands_outside_the_hole_and_known_frames_everywhere() -> None:
     footage, known = Footage(video=noise(5), repair=quarter(5)), noise(1, seed=1)
-    standing = background(replace(clip_of(plan("video-to-video", footage=footage)), known=known))
-    assert standing is not None
-    video, hole = standing
+    clip = replace(clip_of(plan("video-to-video", footage=footage)), known=known)
+    stands = background(clip, anchor_of(clip))
+    assert stands is not None
+    video, hole = stands
     np.testing.assert_array_equal(video[:1], known.astype(np.float32) / 255)
     assert not hole[:1].any()
     np.testing.assert_array_equal(hole[1], whole_cells(quarter(1)[0]))
@@ -168,12 +169,37 @@ def test_the_video_stands_outside_the_hole_and_known_frames_everywhere() -> None
     assert not video[1:][hole[1:] > 0].any()
 
 
+def test_the_photo_stands_around_a_pose() -> None:
+    clip = clip_of(plan(size=192, crop=PHOTO), grid=replace(SMALL, area=192 * 192))
+    anchor = anchor_of(clip)
+    stands = background(clip, anchor)
+    assert stands is not None
+    video, hole = stands
+    person = anchor.labels != Label.BACKGROUND
+    assert (hole[person] == 255).all()
+    assert (hole[anchor.confidence < SURE] == 255).all()
+    assert 0.05 < (hole == 0).mean() < 0.9
+    np.testing.assert_array_equal(video[hole == 0], anchor.rgb[hole == 0].astype(np.float32) / 255)
+    still = frame_photo(clip.scene.photo.pixels, clip.plan)
+    np.testing.assert_allclose(video[0][hole[0] == 0] * 255, still[hole[0] == 0], atol=2)
+
+
+def test_a_video_without_a_mask_gives_its_motion_alone() -> None:
+    clip = clip_of(plan("video-to-video", footage=Footage(video=noise(5))))
+    assert background(clip, anchor_of(clip)) is None
+
+
+def anchor_of(clip: ClipInputs) -> Anchor:
+    assert clip.anchor is not None
+    return clip.anchor
+
+
 # --- what the pipeline is told ----------------------------------------------------------------------------------------
 
 
 def test_reference_skeleton_and_face_go_in_as_the_model_knows_them(pipe: Any) -> None:
     """Channels: 16 noise, 4 mask (1: known), 16 latents; the first latent frame is the reference, then the clip's."""
-    clip = clip_of(plan())
+    clip = clip_of(plan("video-to-video", footage=Footage(video=noise(5))))
     call = WanAnimate(SMALL).condition(pipe, clip)
     assert call["prompt"] == PROMPT
     assert call["mode"] == "animate"
@@ -185,8 +211,7 @@ def test_reference_skeleton_and_face_go_in_as_the_model_knows_them(pipe: Any) ->
     close(latent[:, 20:, :1], latents(pipe, as_video(framed_photo(clip)[None])))
     close(latent[:, 20:, 1:], latents(pipe, torch.zeros(1, 3, 5, 64, 64)))
     close(told["pose_hidden_states"], latents(pipe, as_video(draw_wan_animate(clip.tracks, clip.plan))))
-    assert clip.anchor is not None
-    close(told["face_pixel_values"], as_video(face_video(clip.anchor.rgb, clip.tracks[0], clip.plan, 16)))
+    close(told["face_pixel_values"], as_video(face_video(anchor_of(clip).rgb, clip.tracks[0], clip.plan, 16)))
 
 
 def test_a_video_stands_outside_the_mask(pipe: Any) -> None:
@@ -202,17 +227,19 @@ def test_a_video_stands_outside_the_mask(pipe: Any) -> None:
     close(told["hidden_states"][:, 20:, 1:], latents(pipe, as_video(blacked)))
 
 
-@pytest.mark.parametrize(("marked", "overlap", "length"), [(False, 1, 5), (True, 1, 5), (False, 5, 13)])
+@pytest.mark.parametrize(
+    ("kind", "overlap", "length"), [("alone", 1, 5), ("repair", 1, 5), ("pose", 1, 5), ("alone", 5, 13)]
+)
 def test_clips_go_on_as_the_pipeline_s_own_segments_do(
-    marked: bool, overlap: int, length: int, pipe: Any, monkeypatch: pytest.MonkeyPatch
+    kind: str, overlap: int, length: int, pipe: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two implementations: the pipeline over the whole film, and our second clip told the end of the first."""
     frames = 2 * length - overlap
-    asked = plan("video-to-video" if marked else "pose-guided", frames)
+    asked = plan("pose-guided" if kind == "pose" else "video-to-video", frames)
     whole = clip_of(asked, grid=replace(SMALL, max_frames=frames, overlap=overlap))
     later = clip_of(asked, 1, noise(overlap), replace(SMALL, max_frames=length, overlap=overlap))
     assert later.span == Span(length - overlap, length, overlap)
-    if marked:
+    if kind == "repair":
         whole, later = (put(clip, noise(frames), quarter(frames)) for clip in (whole, later))
     in_segments = {"segment_frame_length": length, "prev_segment_conditioning_frames": overlap}
     made = rounded_frames(pipe, monkeypatch)
@@ -257,29 +284,36 @@ def film(asked: RenderPlan) -> Array:
 
 
 @pytest.mark.usefixtures("installed")
-def test_a_photo_is_moved_over_two_clips() -> None:
-    asked = plan(frames=9)
-    frames = film(asked)
-    assert frames.shape == (9, 64, 64, 3)
-    assert frames.std() > 5
+def test_a_person_is_moved_in_their_photo_over_two_clips() -> None:
+    asked = plan(frames=9, size=96, crop=PHOTO)
+    windows = list(WanAnimate(SMALL).generate(actors.astronaut(), [nod(9)], asked))
+    frames = np.concatenate([one.rgb for one in windows])
+    assert frames.shape == (9, 96, 96, 3)
+    anchor = joined([one.anchor for one in windows if one.anchor is not None])
+    unsure = (anchor.labels != Label.BACKGROUND) | (anchor.confidence < SURE)
+    far = np.stack([cv2.dilate(mask.astype(np.uint8), np.ones((2 * REACH + 1,) * 2)) for mask in unsure]) == 0
+    assert 0.02 < far.mean() < 0.9
+    np.testing.assert_array_equal(frames[far], anchor.rgb[far])
+    deep = np.stack([cv2.erode(mask.astype(np.uint8), np.ones((5, 5))) for mask in unsure]) > 0
+    assert (frames[deep] != anchor.rgb[deep]).mean() > 0.9
     np.testing.assert_array_equal(frames, film(asked))
-    assert (frames != film(replace(asked, seed=8))).mean() > 0.5
+    assert (frames != film(replace(asked, seed=8)))[deep].mean() > 0.5
 
 
 @pytest.mark.usefixtures("installed")
 def test_a_person_is_put_into_a_video() -> None:
     footage = Footage(video=noise(5), repair=quarter(5))
-    asked = plan("video-to-video", footage=footage)
-    frames = film(asked)
-    np.testing.assert_array_equal(frames[:, :8], noise(5)[:, :8])
+    frames = film(plan("video-to-video", footage=footage))
+    np.testing.assert_array_equal(frames[:, : 32 - REACH], noise(5)[:, : 32 - REACH])
     assert (frames[quarter(5) > 0] != noise(5)[quarter(5) > 0]).mean() > 0.9
-    np.testing.assert_array_equal(frames, film(asked))
 
 
 @pytest.mark.usefixtures("installed")
-def test_a_video_s_motion_alone_makes_the_film_of_its_track() -> None:
+def test_a_video_s_motion_alone_makes_a_film_of_the_photo() -> None:
     asked = plan("video-to-video", footage=Footage(video=noise(5)))
-    np.testing.assert_array_equal(film(asked), film(plan("pose-guided")))
+    frames = film(asked)
+    assert frames.std() > 5
+    np.testing.assert_array_equal(frames, film(replace(asked, footage=Footage(video=noise(5, seed=2)))))
 
 
 @pytest.mark.parametrize(("rate", "native"), [(24.0, 24.0), (25.0, 25.0), (60.0, 30.0), (8.0, 15.0)])
@@ -291,10 +325,12 @@ def test_a_film_s_own_rate_is_kept_where_the_model_can(rate: float, native: floa
 
 def test_what_it_cannot_make_it_says_before_it_loads_anything() -> None:
     scene = actors.astronaut()
+    still = Footage(last=noise(1)[0])
     for tracks, asked, code in (
         ([], plan(), "track_missing"),
         ([nod(5), nod(5)], plan(), "too_many_subjects"),
-        ([nod(5)], plan("video-to-video", footage=Footage(repair=quarter(5))), "video_missing"),
+        ([nod(5)], plan("video-to-video"), "footage_missing"),
+        ([nod(5)], plan("pose-guided", footage=still), "last_frame_unsupported"),
         ([nod(5)], plan("text-to-video"), "mode_unsupported"),
     ):
         with pytest.raises(RequestError) as refused:

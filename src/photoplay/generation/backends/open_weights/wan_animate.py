@@ -20,7 +20,9 @@ from PIL import Image
 
 from photoplay.errors import RequestError
 from photoplay.generation.backends.open_weights.backend import Defaults
-from photoplay.generation.backends.open_weights.native import ClipInputs, Grid
+from photoplay.generation.backends.open_weights.native import ClipInputs, Grid, plan_native
+from photoplay.generation.backends.open_weights.vace import check_plan
+from photoplay.generation.backends.open_weights.vace_inputs import laid_over
 from photoplay.generation.backends.open_weights.wan import (
     NEGATIVE,
     P480,
@@ -33,9 +35,11 @@ from photoplay.generation.backends.open_weights.wan import (
 from photoplay.generation.controls.wan_animate import draw_wan_animate
 from photoplay.topology import FACE_68
 from photoplay.types import (
+    Anchor,
     Array,
     Capabilities,
     Frames,
+    Label,
     Mode,
     MotionTrack,
     Progress,
@@ -59,6 +63,10 @@ LEAST_FACE = 8.0
 """Pixels of the smallest cut's side."""
 REACH = 9
 """Pixels by which the hole is larger than what shall be made anew: the authors dilate three times by 7 x 7."""
+SOFT = 8
+"""Pixels of the model's frame over which what was made fades in."""
+SURE = 128
+"""Confidence from which the photo's background stands: what nobody has seen has less."""
 CELL = 16
 """Pixels of the squares that the model can tell apart in a mask: latents of 8 pixels in patches of two."""
 HOLE = 0.5
@@ -66,10 +74,11 @@ HOLE = 0.5
 
 
 class WanAnimate(WanBackend):
-    """One person moved as the track says, in the photo itself or, with a repair mask, inside a video that stands around it.
+    """One person moved as the track says.
 
-    In video-to-video the track is the video's own motion on the photo's person. With a mask the person is put in where it
-    says so (the authors' "replace"); without one the video gives its motion alone (their "animate").
+    pose-guided     the photo stands around the person, who is made anew in it (the authors' "replace")
+    video-to-video  the track is the video's own motion, put on the photo's person: all is made anew (their "animate"), or,
+                    with a repair mask, the person is put in where it says so and the video stands around them
 
     The pipeline can chain its segments by itself, but then holds the whole film at once. Here each clip is one segment,
     told the last frames of the one before as a background that stands: the same numbers go into the model.
@@ -88,7 +97,7 @@ class WanAnimate(WanBackend):
         max_long_side=1280,
         max_subjects=1,
         needs_gpu=True,
-        source_type="trainedAlgorithmicMedia",
+        source_type="compositeWithTrainedAlgorithmicMedia",
         description="Moves one person by skeleton and face, or puts them into a video, with Wan 2.2 Animate 14B.",
         licence="Apache-2.0",
         extra="gpu",
@@ -113,17 +122,18 @@ class WanAnimate(WanBackend):
     ) -> Iterator[Frames]:
         """Yields consecutive windows of at most ``plan.window`` frames, ``plan.num_frames`` in all.
 
-        Of a video with a repair mask its own pixels stand where nothing was to be made anew.
+        What stands around the person comes from where it was: the photo, or the video round its repair.
 
         Raises:
-            RequestError: ``mode_unsupported``, ``track_missing``, ``too_many_subjects``, ``video_missing``.
+            RequestError: ``mode_unsupported``, ``track_missing``, ``too_many_subjects``, and as
+                :func:`photoplay.generation.backends.open_weights.vace.check_plan`.
             UnavailableError: a package or the model is missing, does not fit, or is of another grid.
         """
         _only(tracks)
-        if put_in(plan) and plan.footage.video is None:
-            raise RequestError("video_missing", "There is a repair mask, but no video that it belongs to.", "Give one.")
+        check_plan(tracks, plan)
+        soft = SOFT * plan.width / plan_native(plan, self.grid_for(plan)).width
         for frames in super().generate(scene, tracks, plan, progress):
-            yield put_into(frames, plan) if put_in(plan) else frames
+            yield laid_round(frames, plan, soft)
 
     def condition(self, pipe: Any, clip: ClipInputs) -> dict[str, Any]:
         """The character, the skeleton and the driving face, and what of the clip stands.
@@ -143,9 +153,8 @@ class WanAnimate(WanBackend):
             "segment_frame_length": clip.plan.num_frames,
             "mode": "animate",
         }
-        standing = background(clip)
-        if standing is not None:
-            video, hole = standing
+        if (stands := background(clip, anchor)) is not None:
+            video, hole = stands
             masks = [Image.fromarray(mask) for mask in hole]
             call |= {"mode": "replace", "background_video": list(video), "mask_video": masks}
         return call
@@ -165,11 +174,6 @@ def _only(tracks: Sequence[MotionTrack]) -> MotionTrack:
             "Ask for the main person only, or choose the backend “wan-vace”.",
         )
     return tracks[0]
-
-
-def put_in(plan: RenderPlan) -> bool:
-    """Whether the person is put into a video."""
-    return plan.mode == "video-to-video" and plan.footage.repair is not None
 
 
 def face_boxes(track: MotionTrack, plan: RenderPlan) -> Float32[Array, "f 4"]:
@@ -213,19 +217,27 @@ def _spread(scale: float) -> float:
     return 0.5 * sqrt(max(1 / scale**2 - 1, 1e-4))
 
 
-def background(clip: ClipInputs) -> tuple[Float32[Array, "f h w 3"], UInt8[Array, "f h w"]] | None:
-    """What of the clip stands: a video in 0..1 and its hole (255: made anew); None where all is made anew.
+def standing(plan: RenderPlan, anchor: Anchor, at: slice | Array) -> tuple[RgbStack, UInt8[Array, "f h w"]] | None:
+    """What stands, and of it what is made anew (255); None where all is. ``at`` are the anchor's frames in the footage."""
+    if plan.mode == "pose-guided":
+        unsure = (anchor.labels != Label.BACKGROUND) | (anchor.confidence < SURE)
+        return anchor.rgb, np.where(unsure, 255, 0).astype(np.uint8)
+    video, repair = plan.footage.video, plan.footage.repair
+    return None if video is None or repair is None else (video[at], repair[at])
 
-    The frames that the clip before made stand as they are. After them stands, where the person is put into a video, that
-    video outside the hole, black inside it as in training.
+
+def background(clip: ClipInputs, anchor: Anchor) -> tuple[Float32[Array, "f h w 3"], UInt8[Array, "f h w"]] | None:
+    """What the pipeline is told that stands: a video in 0..1 and its hole (255: made anew); None where all is made anew.
+
+    The frames that the clip before made stand as they are; then what stands around the person, black in the hole as in
+    training, or nothing.
     """
-    footage, known = clip.plan.footage, len(clip.known)
-    shape = (clip.plan.num_frames, clip.plan.height, clip.plan.width)
-    if put_in(clip.plan) and footage.video is not None and footage.repair is not None:
-        hole = np.stack([whole_cells(mask) for mask in footage.repair])
-        video = np.where(hole[..., None] > 0, np.float32(0), footage.video.astype(np.float32) / 255)
+    known = len(clip.known)
+    if (stands := standing(clip.plan, anchor, slice(None))) is not None:
+        hole = np.stack([whole_cells(mask) for mask in stands[1]])
+        video = np.where(hole[..., None] > 0, np.float32(0), stands[0].astype(np.float32) / 255)
     elif known:
-        video, hole = np.full((*shape, 3), HOLE, np.float32), np.full(shape, 255, np.uint8)
+        video, hole = np.full(anchor.rgb.shape, HOLE, np.float32), np.full(anchor.labels.shape, 255, np.uint8)
     else:
         return None
     video[:known], hole[:known] = clip.known.astype(np.float32) / 255, 0
@@ -235,25 +247,24 @@ def background(clip: ClipInputs) -> tuple[Float32[Array, "f h w 3"], UInt8[Array
 def whole_cells(mask: UInt8[Array, "h w"]) -> UInt8[Array, "h w"]:
     """The mask grown by 9 pixels and then to whole squares of 16, which is as fine as the model sees."""
     height, width = mask.shape
-    cells = _grown(mask, REACH).reshape(height // CELL, CELL, width // CELL, CELL).max(axis=(1, 3))
+    cells = _grown(mask).reshape(height // CELL, CELL, width // CELL, CELL).max(axis=(1, 3))
     whole: Array = np.where(cells > 0, 255, 0).astype(np.uint8)
     return whole.repeat(CELL, axis=0).repeat(CELL, axis=1)
 
 
-def put_into(frames: Frames, plan: RenderPlan) -> Frames:
-    """The film's frames where they were to be made anew, the video's own pixels elsewhere, softly joined."""
-    footage, rgb = plan.footage, np.empty_like(frames.rgb)
-    assert footage.video is not None, "generate has checked this"
-    assert footage.repair is not None, "there is a mask where somebody is put in"
-    for index, made in enumerate(frames.rgb):
-        at = min(frames.start + index, len(footage.video) - 1)
-        mask = footage.repair[min(frames.start + index, len(footage.repair) - 1)]
-        share = cv2.GaussianBlur(_grown(mask, REACH), (0, 0), REACH / 2).astype(np.float32) / 255
-        rgb[index] = cv2.blendLinear(made, footage.video[at], share, 1 - share)
-    return replace(frames, rgb=rgb)
+def laid_round(frames: Frames, plan: RenderPlan, soft: float) -> Frames:
+    """The film's frames with what stands laid round what was made anew, which fades in over ``soft`` pixels."""
+    assert frames.anchor is not None, "a film with tracks has an anchor"
+    at = frames.start + np.arange(len(frames.rgb))
+    if plan.footage.video is not None:
+        at = np.minimum(at, len(plan.footage.video) - 1)
+    if (stands := standing(plan, frames.anchor, at)) is None:
+        return frames
+    pairs = zip(frames.rgb, *stands, strict=True)
+    return replace(frames, rgb=np.stack([laid_over(new, still, _grown(mask) > 0, soft) for new, still, mask in pairs]))
 
 
-def _grown(mask: UInt8[Array, "h w"], reach: int) -> UInt8[Array, "h w"]:
-    """The mask grown by ``reach`` pixels to each side."""
-    grown: Array = cv2.dilate(mask, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
+def _grown(mask: UInt8[Array, "h w"]) -> UInt8[Array, "h w"]:
+    """The mask grown by 9 pixels to each side."""
+    grown: Array = cv2.dilate(mask, np.ones((2 * REACH + 1, 2 * REACH + 1), np.uint8))
     return grown
