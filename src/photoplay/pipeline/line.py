@@ -151,7 +151,7 @@ def produce(
     job = replace(job, request=request)
     with job.clock.stage("admit"):
         progress(StageEvent("admit", 0, 1))
-        admitted = admit(request, (check_romance,) if backend.capabilities.models else ())
+        admitted = admit(request, (check_romance,) if _hears_words(backend) else ())
         progress(StageEvent("admit", 1, 1))
     scene: Scene | None = None
     for intensity in RETRY_INTENSITIES:
@@ -197,6 +197,11 @@ def _seal(folder: Path, job: _Job, admitted: Admitted, prepared: Prepared, repor
         clip = sealed(folder / job.out.name, job.out)
         job.progress(StageEvent("seal", 1 + len(files), 1 + len(files)))
     return clip
+
+
+def _hears_words(backend: Backend) -> bool:
+    """Whether the prompt reaches a model as it is, template or not."""
+    return backend.capabilities.reads_prompt or bool(backend.capabilities.models)
 
 
 def _version(backend: Backend, request: Request) -> str:
