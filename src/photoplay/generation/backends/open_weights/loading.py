@@ -28,7 +28,7 @@ from photoplay.types import Lora, Sampling
 from photoplay.weights import store
 
 PACKAGES = ("torch", "diffusers", "transformers", "accelerate")
-WHOLE_FLOAT = ("AutoencoderKLWan", "CLIPVisionModel", "CLIPVisionModelWithProjection")
+WHOLE_FLOAT = ("AutoencoderKLWan", "CLIPVisionModel")
 """Classes that Wan's authors run in float32 beside a bfloat16 transformer (the code on the model cards of Wan-AI's Diffusers
 repositories). ``half_vae`` gives that up for the autoencoder."""
 logger = logging.getLogger(__name__)
@@ -244,8 +244,10 @@ def _prepare(pipe: Any, loaded: Loaded, loras: tuple[Lora, ...]) -> None:
 def _assemble(folder: Path, pipeline: str, loaded: Loaded) -> Any:
     """The pipeline around the components; schedulers, tokenizers and processors are read by the pipeline itself."""
     kind = getattr(importlib.import_module("diffusers"), pipeline)
+    expected, _ = kind._get_signature_keys(kind)
+    components = {name: component for name, component in loaded.components.items() if name in expected}
     with _broken_if_refused(loaded.key.model), _quietly():
-        return kind.from_pretrained(folder, **loaded.components, local_files_only=True, use_safetensors=True)
+        return kind.from_pretrained(folder, **components, local_files_only=True, use_safetensors=True)
 
 
 def _kinds(folder: Path, index: Mapping[str, Any]) -> dict[str, Any]:
