@@ -23,6 +23,7 @@ from photoplay.generation.backends.open_weights.wan_animate import (
     background,
     face_boxes,
     face_video,
+    toned,
     whole_cells,
 )
 from photoplay.generation.controls.wan_animate import draw_wan_animate
@@ -187,6 +188,18 @@ def test_the_photo_stands_around_a_pose() -> None:
 def test_a_video_without_a_mask_gives_its_motion_alone() -> None:
     clip = clip_of(plan("video-to-video", footage=Footage(video=noise(5))))
     assert background(clip, anchor_of(clip)) is None
+
+
+def test_a_cast_is_taken_back_as_far_as_what_stands_tells_it() -> None:
+    still = actors.astronaut().photo.pixels
+    cast = np.clip(still * np.array([0.93, 0.9, 0.86]) + 6, 0, 255).astype(np.uint8)
+    outside = np.ones(still.shape[:2], bool)
+    outside[100:400, 100:400] = False
+    again = toned(cast, still, outside)
+    inside = ~outside & ((still > 8) & (still < 247)).all(-1)
+    assert np.abs(cast.astype(float) - still)[inside].mean() > 5
+    assert np.abs(again.astype(float) - still)[inside].mean() < 1
+    np.testing.assert_array_equal(toned(cast, still, np.zeros_like(outside)), cast)
 
 
 def anchor_of(clip: ClipInputs) -> Anchor:

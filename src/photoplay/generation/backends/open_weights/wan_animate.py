@@ -15,11 +15,12 @@ from typing import Any, ClassVar
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Bool, Float32, UInt8
 from PIL import Image
 
 from photoplay.errors import RequestError
 from photoplay.generation.backends.open_weights.backend import Defaults
+from photoplay.generation.backends.open_weights.colour import colour_map
 from photoplay.generation.backends.open_weights.native import ClipInputs, Grid, plan_native
 from photoplay.generation.backends.open_weights.vace import check_plan
 from photoplay.generation.backends.open_weights.vace_inputs import laid_over
@@ -67,6 +68,8 @@ SOFT = 8
 """Pixels of the model's frame over which what was made fades in."""
 SURE = 128
 """Confidence from which the photo's background stands: what nobody has seen has less."""
+TONE_SIDE = 192
+"""Longer side in pixels at which colours are compared."""
 CELL = 16
 """Pixels of the squares that the model can tell apart in a mask: latents of 8 pixels in patches of two."""
 HOLE = 0.5
@@ -253,15 +256,34 @@ def whole_cells(mask: UInt8[Array, "h w"]) -> UInt8[Array, "h w"]:
 
 
 def laid_round(frames: Frames, plan: RenderPlan, soft: float) -> Frames:
-    """The film's frames with what stands laid round what was made anew, which fades in over ``soft`` pixels."""
+    """The film's frames with what stands laid round what was made anew, in the colours of what stands.
+
+    What was made fades in over ``soft`` pixels.
+    """
     assert frames.anchor is not None, "a film with tracks has an anchor"
     at = frames.start + np.arange(len(frames.rgb))
     if plan.footage.video is not None:
         at = np.minimum(at, len(plan.footage.video) - 1)
     if (stands := standing(plan, frames.anchor, at)) is None:
         return frames
-    pairs = zip(frames.rgb, *stands, strict=True)
-    return replace(frames, rgb=np.stack([laid_over(new, still, _grown(mask) > 0, soft) for new, still, mask in pairs]))
+    rgb = np.empty_like(frames.rgb)
+    for index, (made, still, mask) in enumerate(zip(frames.rgb, *stands, strict=True)):
+        make = _grown(mask) > 0
+        rgb[index] = laid_over(toned(made, still, ~make), still, make, soft)
+    return replace(frames, rgb=rgb)
+
+
+def toned(made: Rgb, still: Rgb, where: Bool[Array, "h w"]) -> Rgb:
+    """A made picture brought to the colours of ``still``, as measured ``where`` both show the same."""
+    shrink = min(1.0, TONE_SIDE / max(where.shape))
+    size = (max(2, round(where.shape[1] * shrink)), max(2, round(where.shape[0] * shrink)))
+    small = [cv2.resize(part, size, interpolation=cv2.INTER_AREA)[None] for part in (made, still)]
+    clear = cv2.resize(where.astype(np.uint8) * 255, size, interpolation=cv2.INTER_AREA)[None] == 255
+    found = colour_map(small[0], small[1], clear)
+    if found is None:
+        return made
+    mapped = cv2.transform(made.astype(np.float32), found.matrix)
+    return np.asarray(np.clip(np.rint(mapped), 0, 255), np.uint8)
 
 
 def _grown(mask: UInt8[Array, "h w"]) -> UInt8[Array, "h w"]:
