@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import logging
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -135,15 +137,31 @@ def _load(pipe: Any, name: str, path: Path) -> None:
         more = {"load_into_transformer_2": True} if part == "transformer_2" else {}
         before = _layers(pipe, name)
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter(
-                    "ignore", UserWarning
-                )  # peft's: of a second adapter, of layers that _count counts
+            with _quiet():
                 pipe.load_lora_weights(dict(tensors), adapter_name=name, **more)
         except (ValueError, KeyError, IndexError, AttributeError, RuntimeError, TypeError) as error:
             raise _mismatch(path) from error
         if _layers(pipe, name) - before < _count(tensors):
             raise _mismatch(path)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps to itself what diffusers and peft say while they load: that a part is left alone, that there are two LoRAs.
+
+    What does not fit is found by counting layers.
+    """
+    loggers = [logging.getLogger(f"diffusers.{name}") for name in ("loaders", "utils.peft_utils")]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def _layers(pipe: Any, name: str) -> int:
