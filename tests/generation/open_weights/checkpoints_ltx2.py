@@ -98,7 +98,7 @@ def connectors(seed: int, generation: float) -> Any:
             "audio_hidden_dim": TEXT,
             "proj_bias": True,
         }
-    from diffusers.pipelines.ltx2 import LTX2TextConnectors
+    from diffusers.pipelines.ltx2.connectors import LTX2TextConnectors
 
     with seeded(seed + 2):
         return LTX2TextConnectors(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from photoplay.generation.backends.open_weights.backend import Made
 from photoplay.generation.backends.open_weights.native import Grid, Span, plan_native
@@ -15,6 +16,7 @@ from photoplay.generation.backends.open_weights.sound import (
     cut,
     given_sound,
     joined_sound,
+    log_mel,
     sample_of,
 )
 from photoplay.media import read_audio
@@ -149,6 +151,29 @@ def test_the_film_s_own_sound_goes_to_the_frames_it_belongs_to() -> None:
     np.testing.assert_array_equal(whole[:16_000], audio.samples)
     assert not whole[16_000:].any()
     assert len(whole) == sample_of(spans[-1].start + spans[-1].frames, FPS, 16_000)
+
+
+def test_log_mel_agrees_with_a_second_implementation() -> None:
+    """Against torch's spectra and Slaney's bands written out: linear up to 1 kHz, logarithmic above, of unit area."""
+    time = np.arange(8000) / 16_000
+    tone = 0.5 * (np.sin(2 * np.pi * 3 * time) > 0) * np.sin(2 * np.pi * 440 * time)
+    audio = Audio(tone.astype(np.float32), 16_000, "")
+    spectra = torch.stft(
+        torch.from_numpy(audio.samples), 1024, 160, window=torch.hann_window(1024), pad_mode="reflect", return_complex=True
+    ).abs()  # fmt: skip
+
+    def hertz(mel: Array) -> Array:
+        return np.where(mel < 15, mel * 200 / 3, 1000 * np.exp(np.log(6.4) / 27 * (mel - 15)))
+
+    edges = hertz(np.linspace(0, 15 + 27 * np.log(8) / np.log(6.4), 66))
+    bins = np.arange(513) * 16_000 / 1024
+    rise = (bins[None] - edges[:-2, None]) / np.diff(edges)[:-1, None]
+    fall = (edges[2:, None] - bins[None]) / np.diff(edges)[1:, None]
+    bands = np.maximum(0, np.minimum(rise, fall)) * 2 / (edges[2:] - edges[:-2])[:, None]
+    wanted = np.log(np.maximum(bands @ spectra.numpy(), 1e-5)).T
+    mine = log_mel(audio, 64, 160)
+    assert mine.shape == (51, 64)
+    np.testing.assert_allclose(mine, wanted, atol=5e-3)
 
 
 def test_voices_fade_where_both_pause(shared_data: Path) -> None:

@@ -16,7 +16,7 @@ from photoplay.errors import RequestError
 from photoplay.generation.backends.open_weights import schedules
 from photoplay.generation.backends.open_weights.backend import Defaults, Made, OpenWeightsBackend
 from photoplay.generation.backends.open_weights.native import ClipInputs, Grid, NativePlan
-from photoplay.generation.backends.open_weights.sound import at_rate, cut, given_sound, joined_sound
+from photoplay.generation.backends.open_weights.sound import at_rate, cut, given_sound, joined_sound, log_mel
 from photoplay.generation.source import frame_photo
 from photoplay.types import (
     Audio,
@@ -49,8 +49,6 @@ SPATIO_TEMPORAL, MODALITY = 1.0, 3.0
 from pictures and sound that do not hear of each other. Each costs a forward pass a step."""
 SOUND_GUIDANCE = 7.0
 RESCALE = 0.7
-WINDOW = 1024
-"""Samples under one spectrum of the sound (ltx-core, ``audio_vae``)."""
 
 _DISTILLED = Defaults(num_inference_steps=8, guidance_scale=1.0, negative_prompt="")
 _FULL = Defaults(num_inference_steps=30, guidance_scale=3.0, negative_prompt=NEGATIVE)
@@ -232,21 +230,6 @@ def sound_latents(pipe: Any, audio: Audio, clip: ClipInputs) -> Any:
     with torch.no_grad():
         both = both.to(device=pipe._execution_device, dtype=pipe.audio_vae.dtype)
         return pipe.audio_vae.encode(both).latent_dist.mode().float()
-
-
-def log_mel(audio: Audio, mels: int, hop: int) -> Any:
-    """The sound as the autoencoder wants it: ln(max(mel, 1e-5)) of magnitude spectra, float32 [frames, mels].
-
-    Spectra of :data:`WINDOW` samples under a Hann window around every ``hop``-th sample, mirrored at the ends; Slaney's mel
-    scale from 0 Hz to half the rate, each band of unit area (ltx-core, ``AudioProcessor``).
-    """
-    from transformers.audio_utils import mel_filter_bank, spectrogram, window_function
-
-    bands = mel_filter_bank(WINDOW // 2 + 1, mels, 0.0, audio.rate / 2, audio.rate, norm="slaney", mel_scale="slaney")
-    window = window_function(WINDOW, "hann")
-    return spectrogram(
-        audio.samples, window, WINDOW, hop, power=1.0, mel_filters=bands, mel_floor=1e-5, log_mel="log"
-    ).T.copy()
 
 
 def _sound(clip: ClipInputs) -> Audio:

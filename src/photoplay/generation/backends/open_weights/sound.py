@@ -19,6 +19,8 @@ from photoplay.types import Array, Audio
 
 FADE_SECONDS = 0.25
 """How long one clip's sound fades into the next one's."""
+WINDOW = 1024
+"""Samples under one spectrum."""
 
 
 def sample_of(frame: int, fps: float, rate: int) -> int:
@@ -99,6 +101,22 @@ def crossfade(before: Float32[Array, n], after: Float32[Array, n], fade: int) ->
     t = (np.arange(fade) + 0.5) / max(fade, 1)
     mixed = ((1 - t) * old + t * new) / np.sqrt((1 - t) ** 2 + t**2 + 2 * t * (1 - t) * alike)
     return np.concatenate([before[:at], mixed.astype(np.float32), after[at + fade :]])
+
+
+def log_mel(audio: Audio, mels: int, hop: int) -> Float32[Array, "t m"]:
+    """The sound as LTX-2's autoencoder wants it: ln(max(mel, 1e-5)) of magnitude spectra, [frames, mels].
+
+    Spectra of :data:`WINDOW` samples under a Hann window around every ``hop``-th sample, mirrored at the ends; Slaney's mel
+    scale from 0 Hz to half the rate, each band of unit area (``AudioProcessor`` of Lightricks' ltx-core).
+    """
+    from transformers.audio_utils import mel_filter_bank, spectrogram, window_function
+
+    bands = mel_filter_bank(WINDOW // 2 + 1, mels, 0.0, audio.rate / 2, audio.rate, norm="slaney", mel_scale="slaney")
+    window = window_function(WINDOW, "hann")
+    spectra = spectrogram(
+        audio.samples, window, WINDOW, hop, power=1.0, mel_filters=bands, mel_floor=1e-5, log_mel="log"
+    )
+    return np.ascontiguousarray(spectra.T, np.float32)
 
 
 def _sized(samples: Float32[Array, _], count: int) -> Float32[Array, _]:
