@@ -87,6 +87,14 @@ def test_what_stands_still_stays_bit_for_bit_but_for_rounding():
         assert np.abs(retimer.between(picture, picture, 0.4, *known).astype(int) - picture).max() <= 1
 
 
+def test_nothing_is_blended_across_a_cut():
+    retimer = Retimer(SIZE, SIZE)
+    (before, _), other = disc(3), np.clip(np.rint(texture(7)[:SIZE, :SIZE]), 0, 255).astype(np.uint8)
+    other = 255 - cv2.flip(other, 0) // 2
+    assert (retimer.between(before, other, 0.3) == before).all()
+    assert (retimer.between(before, other, 0.7) == other).all()
+
+
 def test_a_share_of_nothing_is_the_frame_itself():
     (before, _), (after, _) = disc(0), disc(1)
     assert Retimer(SIZE, SIZE).between(before, after, 0.0) is before

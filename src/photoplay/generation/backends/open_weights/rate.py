@@ -37,6 +37,10 @@ NEAR = 0.03
 """How far a first guess of the motion reaches, in longer sides."""
 MARGIN, DECIDED = 3.0, 3.0
 """Grey levels by which sight must look better than the tracks to be heard, and over which it takes over."""
+LOST, LITTLE = 12.0, 0.03
+"""Grey levels that sight is taken to be off by where it lost a point, and the weight of that beside what it sees."""
+CUT = 24.0
+"""Mean difference in grey levels, motion taken out, over which two frames show different things."""
 ALIKE = 0.008
 """Size of the surroundings in which both ways are compared, in longer sides."""
 
@@ -89,7 +93,7 @@ class Retimer:
     def between(
         self, before: Rgb, after: Rgb, share: float, now: Look | None = None, looks: tuple[Look, Look] | None = None
     ) -> Rgb:
-        """The frame at ``share`` (0..1) of the way from ``before`` to ``after``.
+        """The frame at ``share`` (0..1) of the way from ``before`` to ``after``; across a cut, the nearer one of the two.
 
         With tracks, ``now`` is the anchor of that very moment and ``looks`` those of the two frames.
         """
@@ -97,6 +101,8 @@ class Retimer:
             return before
         first, second = self._small(before), self._small(after)
         ways = [self._seen(first, second, share)]
+        if float(_apart(first, second, ways[0]).mean()) > CUT:
+            return before if share < 0.5 else after
         choice = [np.ones((self.rows, self.columns), np.float32)]
         if now is not None and looks is not None:
             ways.append(self._tracked(now, looks))
@@ -145,23 +151,29 @@ class Retimer:
         tracked: Float32[Array, "r c 6"],
     ) -> list[Float32[Array, "r c"]]:
         """How far each pixel is given to sight and to the tracks."""
-        unlike = [self._unlike(first, second, way) for way in (seen, tracked)]
-        sight = np.clip((unlike[1] - unlike[0] - MARGIN) / DECIDED, 0, 1).astype(np.float32)
+        better = self._unlike(first, second, tracked, 0.0) - self._unlike(first, second, seen, LOST)
+        sight = np.clip((better - MARGIN) / DECIDED, 0, 1).astype(np.float32)
         return [sight, 1 - sight]
 
     def _unlike(
-        self, first: UInt8[Array, "r c"], second: UInt8[Array, "r c"], way: Float32[Array, "r c 6"]
+        self, first: UInt8[Array, "r c"], second: UInt8[Array, "r c"], way: Float32[Array, "r c 6"], lost: float
     ) -> Float32[Array, "r c"]:
-        """How much the two places of a way differ around each pixel, in grey levels, where both show it."""
-        y, x = np.mgrid[: self.rows, : self.columns].astype(np.float32)
-        one, other = (
-            cv2.remap(
-                picture.astype(np.float32), x + way[..., k], y + way[..., k + 1], cv2.INTER_LINEAR,
-                borderMode=cv2.BORDER_REPLICATE,
-            )
-            for picture, k in ((first, 0), (second, 2))
-        )  # fmt: skip
+        """How much the two places of a way differ around each pixel, in grey levels, where both show it; ``lost`` where
+        they do not."""
         both = way[..., 4] * way[..., 5]
         reach = max(1.0, ALIKE * self._side)
-        apart = cv2.GaussianBlur(np.abs(one - other) * both, (0, 0), reach)
-        return np.asarray(apart / np.maximum(cv2.GaussianBlur(both, (0, 0), reach), 0.02), np.float32)
+        apart = cv2.GaussianBlur(_apart(first, second, way) * both, (0, 0), reach)
+        weight = cv2.GaussianBlur(both, (0, 0), reach)
+        return np.asarray((apart + LITTLE * lost) / (weight + LITTLE), np.float32)
+
+
+def _apart(
+    first: UInt8[Array, "r c"], second: UInt8[Array, "r c"], way: Float32[Array, "r c 6"]
+) -> Float32[Array, "r c"]:
+    """The difference between the two places of a way."""
+    y, x = np.mgrid[: len(first), : first.shape[1]].astype(np.float32)
+    one, other = (
+        cv2.remap(picture, x + way[..., k], y + way[..., k + 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        for picture, k in ((first, 0), (second, 2))
+    )
+    return np.asarray(cv2.absdiff(one, other), np.float32)
