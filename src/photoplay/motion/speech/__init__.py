@@ -1,0 +1,1 @@
+"""From speech to motion: what is said when, and what a face does while it says it."""
