@@ -128,11 +128,11 @@ class WanVace(WanBackend):
             RequestError: ``mode_unsupported``, and as :func:`check_plan`.
             UnavailableError: a package or the model is missing, does not fit, or is of another grid.
         """
-        check_plan(tracks, plan)
-        compositor, soft = Compositor(scene, plan), SOFT * plan.width / plan_native(plan, self.grid_for(plan)).width
         poses = strikes_poses(tracks, plan)
         if plan.mode == "video-to-video" and not poses:
             tracks = ()  # the photo's motion is not the clip's
+        check_plan(tracks, plan)
+        compositor, soft = Compositor(scene, plan), SOFT * plan.width / plan_native(plan, self.grid_for(plan)).width
         for frames in super().generate(scene, tracks, plan, progress):
             yield replace(frames, rgb=_standing(frames, compositor, plan, poses, soft))
 
