@@ -225,7 +225,6 @@ def test_what_is_left_open_is_the_model_s_own(sampling: Sampling, steps: int, sc
     assert settings.model == (sampling.model or "ltx-2.3-distilled")
 
 
-# --- sound as the model hears it -----------------------------------------------------------------------------------------
 @pytest.mark.parametrize(("frames", "start"), [(9, 0), (25, 0), (25, 16)])
 def test_sound_latents_are_what_the_pipeline_documents(loaded: Callable[..., Any], frames: int, start: int) -> None:
     pipe = loaded("LTX2DFRPipeline", checkpoints_ltx2.ltx23, distilled=True)
