@@ -158,10 +158,10 @@ def _keep(pipe: Any, arguments: dict[str, Any], clip: ClipInputs, sampling: Samp
 
     from photoplay.version import __version__
 
-    computed = (
-        type(pipe).__name__, [getattr(part, "dtype", None) for part in pipe.components.values()],
-        getattr(pipe, "turned_on", ()), _computer(pipe._execution_device), torch.get_num_threads(), torch.__version__, version("diffusers"), __version__,
-    )  # fmt: skip
+    versions = torch.__version__, version("diffusers"), __version__
+    dtypes = [getattr(part, "dtype", None) for part in pipe.components.values()]
+    computer = _computer(pipe._execution_device), torch.get_num_threads(), getattr(pipe, "turned_on", ())
+    computed = type(pipe).__name__, dtypes, computer, versions
     steps = type(scheduler).__name__, dict(scheduler.config)
     weights = _model(sampling), loras.digests(sampling.loras)
     try:

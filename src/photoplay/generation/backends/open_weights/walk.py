@@ -47,15 +47,14 @@ class Walk:
         import torch
 
         pipe, kind, own = self.pipe, type(self.pipe), self.pipe.scheduler
-        pipe.set_progress_bar_config(disable=True)
-        pipe.scheduler = self._watched(scheduler)
-        if can_be_followed(pipe):
-            asked = property(lambda _: self.skips() or pipe._interrupt)
-            pipe.__class__ = type(kind.__name__, (kind,), {"interrupt": asked, "__module__": kind.__module__})
         device = pipe._execution_device
-        devices = [device] if device.type == "cuda" else []
+        pipe.set_progress_bar_config(disable=True)
         try:
-            with torch.random.fork_rng(devices):
+            pipe.scheduler = self._watched(scheduler)
+            if can_be_followed(pipe):
+                asked = property(lambda _: self.skips() or pipe._interrupt)
+                pipe.__class__ = type(kind.__name__, (kind,), {"interrupt": asked, "__module__": kind.__module__})
+            with torch.random.fork_rng([device] if device.type == "cuda" else []):
                 torch.manual_seed(self.seed)
                 yield
         except BaseException:
