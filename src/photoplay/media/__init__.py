@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from photoplay.media.audio import read_audio
     from photoplay.media.photo import load_photo, resize_photo, save_image
     from photoplay.media.video import VideoInfo, probe_video, read_video, stream_video
+    from photoplay.media.voice import say
 
 _HOMES = {
     "VideoInfo": "video",
@@ -22,6 +23,7 @@ _HOMES = {
     "read_video": "video",
     "resize_photo": "photo",
     "save_image": "photo",
+    "say": "voice",
     "stream_video": "video",
 }
 __all__ = [
@@ -32,6 +34,7 @@ __all__ = [
     "read_video",
     "resize_photo",
     "save_image",
+    "say",
     "stream_video",
 ]
 
