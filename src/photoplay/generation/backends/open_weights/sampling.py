@@ -47,36 +47,28 @@ OFF = {
 
 
 def denoise(
-    pipe: Any,
-    call: dict[str, Any],
-    clip: ClipInputs,
-    sampling: Sampling,
-    progress: Progress,
-    honoured: frozenset[str] = frozenset(),
+    pipe: Any, call: dict[str, Any], clip: ClipInputs, sampling: Sampling, progress: Progress
 ) -> tuple[RgbStack, Audio | None]:
     """Makes one clip: frames uint8 [f, h, w, 3], and the sound where the pipeline makes one.
 
-    ``call`` is what the adapter wants said; it wins over what is said here. ``honoured`` names settings that the adapter
-    itself has seen to. ``progress`` hears of every step and may raise to cancel: the pipeline can be used again.
+    ``call`` is what the adapter wants said; it wins over what is said here. A setting that the adapter sees to by itself,
+    it takes out of ``sampling``. ``progress`` hears of every step and may raise to cancel: the pipeline can be used again.
     Where the film has a folder for unfinished work, a clip goes on where it was when the same call was stopped.
 
     Raises:
         RequestError: ``setting_unsupported``, ``setting_invalid``.   UnavailableError: ``resume_unwritable``.
     """
-    arguments = arguments_for(pipe, call, clip, sampling, honoured)
+    arguments = arguments_for(pipe, call, clip, sampling)
     experts = getattr(pipe, "transformer_2", None) is not None
     scheduler = schedules.build(pipe.scheduler, sampling, experts)
-    seed = _seed(clip)
     keep = _keep(pipe, arguments, clip, sampling, scheduler)
     if keep is not None and (made := keep.made()) is not None:
         steps = arguments.get("num_inference_steps", 1)
         progress(StageEvent("denoise", steps, steps))
         return made
-    walk = Walk(pipe, seed, keep if can_be_followed(pipe) else None, progress, _loops(arguments))
+    walk = Walk(pipe, _seed(clip), keep if can_be_followed(pipe) else None, progress, _loops(arguments))
     with walk.followed(scheduler):
-        output = pipe(
-            **arguments | {"generator": walk.generator, "callback_on_step_end": walk.after(arguments)},
-        )
+        output = pipe(**arguments | {"generator": walk.generator, "callback_on_step_end": walk.after(arguments)})
     frames, audio = frames_of(output.frames), audio_of(pipe, output)
     wanted = (clip.plan.num_frames, clip.plan.height, clip.plan.width)
     if frames.shape[:3] != wanted:
@@ -90,16 +82,17 @@ def denoise(
     return frames, audio
 
 
-def arguments_for(
-    pipe: Any, call: dict[str, Any], clip: ClipInputs, sampling: Sampling, honoured: frozenset[str] = frozenset()
-) -> dict[str, Any]:
-    """The pipeline's arguments: what the adapter says, and the prompt, size, length and settings that it takes."""
+def arguments_for(pipe: Any, call: dict[str, Any], clip: ClipInputs, sampling: Sampling) -> dict[str, Any]:
+    """The pipeline's arguments: what the adapter says, and the prompt, size, length and settings that it takes.
+
+    Raises:
+        RequestError: ``setting_unsupported``, ``setting_invalid``.
+    """
     accepts = inspect.signature(pipe.__call__).parameters
     if surplus := set(call) - set(accepts):
         raise TypeError(f"{type(pipe).__name__} takes no {', '.join(sorted(surplus))}")
     _check(sampling, "strength" in accepts)
     _same_steps(sampling, call)
-    known = honoured | set(call)
     said: dict[str, Any] = {
         "prompt": clip.plan.prompt,
         "width": clip.plan.width,
@@ -115,7 +108,7 @@ def arguments_for(
         if value is None:
             continue
         said |= dict.fromkeys(names, value)
-        if not known & {setting, *names} and not any(name in accepts for name in names):
+        if not any(name in accepts for name in names):
             _need(setting, value, call)
     if sampling.guidance_scale is not None:
         said |= OFF if sampling.guidance_scale == 1 else {"audio_guidance_scale": sampling.guidance_scale}
