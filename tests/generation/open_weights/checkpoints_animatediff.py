@@ -19,13 +19,12 @@ IMAGE = 32
 TOKENS = 4
 
 
-def animatediff(folder: Path, seed: int = 0, faces: str = "plus", noisy: bool = True) -> Path:
-    """The published layout in ``folder``; ``faces`` is ``plus``, ``plain`` or empty. ``noisy``: no layer is zero."""
+def animatediff(folder: Path, seed: int = 0) -> Path:
+    """The published layout in ``folder``, with the ``plus`` image adapter."""
     unet, motion = _unet(seed), _motion(seed)
     controlnet = _controlnet(seed, unet)
-    if noisy:
-        for model in (motion, controlnet):
-            _stir(model, seed)
+    for model in (motion, controlnet):
+        _stir(model, seed)
     parts = {
         "unet": unet, "motion_adapter": motion, "controlnet": controlnet, "vae": _vae(seed),
         "text_encoder": _text_encoder(seed), "tokenizer": tokenizer(folder / "tokenizer"),
@@ -41,12 +40,20 @@ def animatediff(folder: Path, seed: int = 0, faces: str = "plus", noisy: bool = 
     index["feature_extractor"] = ["transformers", "CLIPImageProcessor"]
     index["scheduler"] = ["diffusers", "DDIMScheduler"]
     (folder / "model_index.json").write_text(json.dumps({"_class_name": "AnimateDiffControlNetPipeline", **index}))
-    if faces:
-        from safetensors.torch import save_file
-
-        (folder / "ip_adapter").mkdir(exist_ok=True)
-        save_file(face_adapter(seed, faces == "plus"), folder / "ip_adapter" / f"ip-adapter-{faces}_sd15.safetensors")
+    write_faces(folder, True, seed=seed)
     return folder
+
+
+def write_faces(folder: Path, *plus: bool, seed: int = 0) -> None:
+    """Puts these image adapters into a checkpoint in place of what it had."""
+    from safetensors.torch import save_file
+
+    place = folder / "ip_adapter"
+    place.mkdir(exist_ok=True)
+    for old in place.iterdir():
+        old.unlink()
+    for kind in plus:
+        save_file(face_adapter(seed, kind), place / f"ip-adapter{'-plus' if kind else ''}_sd15.safetensors")
 
 
 def tokenizer(folder: Path) -> Any:

@@ -11,8 +11,8 @@ from jaxtyping import Float32, UInt8
 from photoplay.generation.controls.figure import LEFT_SHOULDER, RIGHT_SHOULDER, Figure
 from photoplay.types import Anchor, Array, Label, MotionTrack, RenderPlan, RgbStack
 
-PEOPLE_BY = 16
-"""Regions are told apart on a grid this many times coarser than the frame."""
+CELLS = 64
+"""Regions are told apart on a grid of at most so many cells along the frame's longer side."""
 
 
 def draw_matte(anchor: Anchor) -> RgbStack:
@@ -28,7 +28,8 @@ def regions(tracks: Sequence[MotionTrack], plan: RenderPlan) -> UInt8[Array, "n 
     in that person's shoulder widths. Every pixel belongs to exactly one person, so that what each is told by (a photo, a
     description) never overlaps; one person alone has the whole frame.
     """
-    coarse = (max(1, plan.width // PEOPLE_BY), max(1, plan.height // PEOPLE_BY))
+    scale = min(1.0, CELLS / max(plan.width, plan.height))
+    coarse = (max(1, round(plan.width * scale)), max(1, round(plan.height * scale)))
     spans = [_distances(Figure.of(track, plan, coarse), coarse) for track in tracks]
     nearest = np.argmin(np.stack(spans), axis=0).astype(np.uint8)
     owner = np.stack(

@@ -197,6 +197,8 @@ def told_faces(pipe: Any, clip: ClipInputs, guided: bool) -> dict[str, Any]:
     Raises:
         UnavailableError: ``model_incomplete``.
     """
+    import torch
+
     faces = faces_of(clip)
     if not takes_faces(pipe):
         if faces:
@@ -211,9 +213,10 @@ def told_faces(pipe: Any, clip: ClipInputs, guided: bool) -> dict[str, Any]:
     shown = faces or [
         np.zeros((64, 64, 3), np.uint8)
     ]  # the adapter is asked for pictures even where they weigh nothing
-    embeds = pipe.prepare_ip_adapter_image_embeds(
-        [[Image.fromarray(face) for face in shown]], None, pipe._execution_device, 1, guided
-    )
+    with torch.no_grad():
+        embeds = pipe.prepare_ip_adapter_image_embeds(
+            [[Image.fromarray(face) for face in shown]], None, pipe._execution_device, 1, guided
+        )
     call: dict[str, Any] = {"ip_adapter_image_embeds": [one.to(pipe.unet.dtype) for one in embeds]}
     if several:
         call["cross_attention_kwargs"] = {"ip_adapter_masks": [region_masks(pipe, clip, len(faces), guided)]}
@@ -242,8 +245,8 @@ def person_regions(clip: ClipInputs, plan: RenderPlan, people: int) -> UInt8[Arr
     if len(clip.scene.subjects) == people and clip.plan.mode != "multi-image-to-video":
         corners = [subject.face.box[::2] for subject in clip.scene.subjects]
         places = plan.to_frame(np.array([[(x0 + x1) / 2, 0.0] for x0, x1 in corners], np.float32))
-        centres = places[:, 0].tolist()
-    nearest = np.argmin([np.abs(np.arange(plan.width) - x) for x in centres], axis=0)
+        centres = (places[:, 0] + 0.5).tolist()
+    nearest = np.argmin([np.abs(np.arange(plan.width) + 0.5 - x) for x in centres], axis=0)
     strips = np.stack([np.where(nearest == k, 255, 0) for k in range(people)]).astype(np.uint8)
     shape = (people, plan.num_frames, plan.height, plan.width)
     return np.ascontiguousarray(np.broadcast_to(strips[:, None, None, :], shape))

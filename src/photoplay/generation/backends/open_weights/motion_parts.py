@@ -53,7 +53,9 @@ def join(folder: Path, components: dict[str, Any]) -> None:
             str(folder), subfolder=FACES, weight_name=name, image_encoder_folder=None, local_files_only=True
         )
     pipe.enable_free_noise(context_length=WINDOW, context_stride=STRIDE)
-    components["unet"] = pipe.unet.to(device=device, dtype=dtype).eval()
+    if (pipe.unet.device, pipe.unet.dtype) != (device, dtype):
+        pipe.unet.to(device=device, dtype=dtype)
+    components["unet"] = pipe.unet.eval()
     motion.down_blocks, motion.up_blocks, motion.mid_block = torch.nn.ModuleList(), torch.nn.ModuleList(), None
     motion.register_buffer("moved_to_unet", torch.ones(1, device=device, dtype=dtype))
 
