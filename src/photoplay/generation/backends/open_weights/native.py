@@ -96,12 +96,15 @@ def plan_native(plan: RenderPlan, grid: Grid) -> NativePlan:
 
 
 def _spans(frames: int, grid: Grid) -> list[Span]:
-    """Clips of the longest length and a last one as short as will do, each told the end of the one before."""
-    spans = [Span(0, min(grid.max_frames, grid.frames(frames)))]
-    while (end := spans[-1].start + spans[-1].frames) < frames:
-        start = end - grid.overlap
-        spans.append(Span(start, min(grid.max_frames, grid.frames(frames - start)), grid.overlap))
-    return spans
+    """As few clips as will do, of about the same length, each told the end of the one before.
+
+    A short rest would be a clip with next to nothing of its own.
+    """
+    fresh = grid.max_frames - grid.overlap
+    count = max(1, math.ceil((frames - grid.overlap) / fresh))
+    length = min(grid.max_frames, grid.frames(math.ceil((frames + (count - 1) * grid.overlap) / count)))
+    starts = [k * (length - grid.overlap) for k in range(count)]
+    return [Span(start, length, grid.overlap if start else 0) for start in starts]
 
 
 def resample(track: MotionTrack, fps: float, start: int, frames: int) -> MotionTrack:
@@ -143,10 +146,12 @@ def clip_plan(film: RenderPlan, native: NativePlan, span: Span) -> RenderPlan:
     footage = film.footage
     if footage.last is not None:
         footage = replace(footage, last=scaled(footage.last[None], native.width, native.height)[0])
+    clips = {}
     for name in ("video", "repair"):
         if (frames := getattr(footage, name)) is not None:
             picked = nearest_frames(frames, film.fps, native.fps, span.start, span.frames)
-            footage = replace(footage, **{name: scaled(picked, native.width, native.height, mask=name == "repair")})
+            clips[name] = scaled(picked, native.width, native.height, mask=name == "repair")
+    footage = replace(footage, **clips)
     return replace(
         film,
         width=native.width,
