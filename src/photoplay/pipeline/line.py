@@ -14,23 +14,27 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias, TypedDict, Unpack
 
-from photoplay.errors import ReviewError
+from photoplay.errors import RequestError, ReviewError
 from photoplay.evaluation.free import FreeReviewer
 from photoplay.evaluation.reviewer import Reviewer
 from photoplay.finishing.sheet import film_sheet
 from photoplay.finishing.smoothing import smooth
 from photoplay.generation.backends import get_backend
 from photoplay.generation.backends.protocol import Backend
-from photoplay.media import load_photo, read_audio, read_video, save_image
+from photoplay.media import load_photo, read_video, save_image
+from photoplay.media import say as say_aloud
 from photoplay.perception.faces import FaceReader
 from photoplay.pipeline.clock import StageClock
 from photoplay.pipeline.outputs import check_out, keep_stills, write_film
 from photoplay.pipeline.plan import SECONDS_RANGE, Prepared, once, played, prepare, settle
+from photoplay.pipeline.sound import Sound, read_sound
 from photoplay.safety.admission import admit, check_romance
+from photoplay.safety.prompts import check_prompt
 from photoplay.safety.provenance import seal, with_timings
 from photoplay.safety.recipe import make_recipe
 from photoplay.types import (
     Admitted,
+    Audio,
     Clip,
     Consent,
     Frames,
@@ -42,6 +46,7 @@ from photoplay.types import (
     Sampling,
     Scene,
     StageEvent,
+    Turn,
     Video,
     silent,
 )
@@ -89,7 +94,7 @@ def _film(prepared: Prepared, backend: Backend, folder: Path, job: _Job) -> Repo
 
     kept = keep_stills(reviewed(), folder / "stills") if job.stills else reviewed()
     with clock.stage("encode"):
-        write_film(kept, folder / job.out.name, job.request.codec, job.request.audio)
+        write_film(kept, folder / job.out.name, job.request.codec, plan.footage.audio)
     with clock.stage("review"):
         job.progress(StageEvent("review", 0, 1))
         report = reviewer.report()
@@ -223,7 +228,10 @@ def animate(
     sheet: str | Path | None = None,
     last: Source | None = None,
     video: str | Path | bytes | None = None,
-    audio: str | Path | bytes | None = None,
+    audio: Sound | Sequence[Sound] = (),
+    say: str = "",
+    voice: str = "en-us",
+    turns: Sequence[Turn] = (),
     resume: str | Path | None = None,
     progress: Progress = silent,
     **options: Unpack[FilmOptions],
@@ -240,7 +248,9 @@ def animate(
         stills: a new folder for every frame as a sealed PNG.
         sheet: a contact sheet of the film as a sealed PNG.
         last: a photo that the film shall end on.   video: a clip that it is made from.
-        audio: the sound that it is made to.
+        audio: what is said (files, their bytes or decoded): one track, or one for each person from left to right.
+        say: words that an installed ``voice`` (espeak-ng's) speaks instead.
+        turns: who speaks when in a single track; the largest face all the time where there are none.
         resume: a folder for unfinished work: the same call goes on where it was killed.
         progress: told about every step; raise ``CancelledError`` in it to stop.
         options: see :class:`FilmOptions`.
@@ -256,7 +266,8 @@ def animate(
         prompt=prompt,
         last=None if last is None else _photo(last),
         video=None if video is None else _video(video),
-        audio=None if audio is None else read_audio(audio if isinstance(audio, bytes) else Path(audio)),
+        audio=_sound(audio, say, voice),
+        turns=tuple(turns),
         **options,
     )
     said = (consent,) * len(request.pictured()) if isinstance(consent, str) else tuple(consent)
@@ -272,6 +283,22 @@ def animate(
 
 def _photo(source: Source) -> Photo:
     return source if isinstance(source, Photo) else load_photo(source if isinstance(source, bytes) else Path(source))
+
+
+def _sound(audio: Sound | Sequence[Sound], words: str, voice: str) -> tuple[Audio, ...]:
+    """The sound tracks, or the words as a voice speaks them.
+
+    Raises:
+        RequestError: ``sound_twice``: there are both.   RefusedError: the words may not be said.
+    """
+    if not words:
+        return tuple(
+            read_sound(one) for one in ((audio,) if isinstance(audio, (str, Path, bytes, Audio)) else tuple(audio))
+        )
+    if audio:
+        raise RequestError("sound_twice", "There is a recording and a text to say.", "Give one of them.")
+    check_prompt(words)
+    return (say_aloud(words, voice),)
 
 
 def _video(source: str | Path | bytes) -> Video:

@@ -23,6 +23,7 @@ from photoplay.motion.template import Template
 from photoplay.perception.faces import FaceReader
 from photoplay.perception.scene import perceive
 from photoplay.pipeline.clock import StageClock
+from photoplay.pipeline.sound import mixed
 from photoplay.types import (
     Admitted,
     Array,
@@ -123,7 +124,7 @@ def _mode_of(request: Request, capabilities: Capabilities) -> Mode:
         return "text-to-video"
     if request.video is not None:
         return "video-to-video"
-    if request.audio is not None:
+    if request.audio:
         return "audio-driven"
     if len(request.photos) > 1:
         return "multi-image-to-video"
@@ -252,7 +253,7 @@ def _footage(request: Request, width: int, height: int) -> Footage:
         references=request.photos if request.mode == "multi-image-to-video" else (),
         last=None if request.last is None else _filled(request.last.pixels, width, height),
         video=None if request.video is None else _timed(request.video.frames, request.fps, width, height),
-        audio=request.audio,
+        audio=mixed(request.audio),
     )
 
 

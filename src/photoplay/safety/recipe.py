@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from photoplay.errors import RequestError
-from photoplay.types import Admitted, Audio, Lora, Photo, RenderPlan, Request, Sampling, Video
+from photoplay.types import Admitted, Audio, Lora, Photo, RenderPlan, Request, Sampling, Turn, Video
 from photoplay.version import __version__
 
 RECIPE_VERSION = 1
@@ -42,8 +42,8 @@ _REPLAYED = (
     "codec",
     "mode",
 )
-_BESIDE = ("last", "video", "audio")
-"""What may come in besides photos; the recipe names it by its digest."""
+_BESIDE = ("last", "video")
+"""What may come in besides photos; the recipe names it by its digest, as it does each track of ``audio``."""
 
 
 def canonical(data: object) -> str:
@@ -74,6 +74,7 @@ def make_recipe(
         "versions": {name: found for name in PIXEL_MAKERS if (found := _version(name))},
         "photos": [photo.sha256 for photo in request.photos],
         **{name: given.sha256 for name in _BESIDE if (given := getattr(request, name)) is not None},
+        **({"audio": [audio.sha256 for audio in request.audio]} if request.audio else {}),
         "consent": [
             {"photo": said["photo"], "statement": said["statement"]} for said in admitted.statements["consent"]
         ],
@@ -119,7 +120,7 @@ def request_from_recipe(
     template: str = "",
     last: Photo | None = None,
     video: Video | None = None,
-    audio: Audio | None = None,
+    audio: Sequence[Audio] = (),
 ) -> Request:
     """The request that makes this film again.
 
@@ -142,12 +143,16 @@ def request_from_recipe(
         loras = tuple(Lora(lora["file"], lora["weight"]) for lora in settings.pop("loras", ()))
         sampling = Sampling(**settings, loras=loras)
         name = template or recipe["template"]["name"]
-        given = [one.sha256 if one is not None else None for one in (last, video, audio)]
+        turns = tuple(Turn(*turn) for turn in asked.get("turns", ()))
+        given = [one.sha256 if one is not None else None for one in (last, video)]
+        wanted_beside = [recipe.get(name) for name in _BESIDE]
+        wanted_sound = recipe.get("audio", [])
     except (KeyError, TypeError, ValueError) as error:
         raise RequestError(
             "recipe_unreadable", "That recipe cannot be read.", "Use the recipe of a film that photoplay made."
         ) from error
-    if [photo.sha256 for photo in photos] != wanted or given != [recipe.get(name) for name in _BESIDE]:
+    sound = [track.sha256 for track in audio]
+    if [photo.sha256 for photo in photos] != wanted or given != wanted_beside or sound != wanted_sound:
         raise RequestError(
             "recipe_other_photo",
             "The recipe was made for another photo.",
@@ -160,7 +165,8 @@ def request_from_recipe(
         sampling=sampling,
         last=last,
         video=video,
-        audio=audio,
+        audio=tuple(audio),
+        turns=turns,
         **fields,
     )
 

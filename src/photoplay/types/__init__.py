@@ -23,7 +23,7 @@ from photoplay.types.film import (
     Video,
 )
 from photoplay.types.motion import MotionTrack, Performance
-from photoplay.types.request import Admitted, Clip, Consent, Request
+from photoplay.types.request import Admitted, Clip, Consent, Request, Turn
 from photoplay.types.scene import (
     Body,
     Face,
@@ -79,6 +79,7 @@ __all__ = [
     "Severity",
     "StageEvent",
     "Subject",
+    "Turn",
     "Video",
     "silent",
 ]

@@ -13,11 +13,21 @@ Consent: TypeAlias = Literal["self", "granted", "historical", "fictional"]
 
 
 @dataclass(frozen=True)
+class Turn:
+    """From second ``start`` to second ``end`` the person ``subject`` speaks, counted from 0 from the left."""
+
+    start: float
+    end: float
+    subject: int
+
+
+@dataclass(frozen=True)
 class Request:
     """What the user asked for. ``consent`` holds one statement for each of :meth:`pictured`.
 
     ``mode`` is chosen by what there is where it is None. ``last`` is a photo that the film shall end on, ``video`` a clip
-    whose pixels the film is made from, ``audio`` the sound that it is made to.
+    whose pixels the film is made from. ``audio`` is what is said: one track, or one for each person from left to right;
+    ``turns`` say who speaks when in a single track (the largest face all the time where there are none).
 
     ``template`` is a name or a file; empty where the prompt shall choose one, or in text-to-video. ``who`` is ``all`` (every
     face that can be animated) or ``main`` (the largest face). ``category`` is the template's, for the gates of admission.
@@ -42,7 +52,8 @@ class Request:
     sampling: Sampling = field(default_factory=Sampling)
     last: Photo | None = None
     video: Video | None = None
-    audio: Audio | None = None
+    audio: tuple[Audio, ...] = ()
+    turns: tuple[Turn, ...] = ()
 
     def pictured(self) -> tuple[str, ...]:
         """Digests of everything that shows people: the photos, then ``last``, then ``video``."""
