@@ -142,6 +142,8 @@ def test_a_soft_model_is_as_sharp_as_the_photo_around_it_and_a_sharp_one_stays(m
     error = [np.abs(cv2.GaussianBlur(frame.astype(float) - truth, (0, 0), 0.7)).mean() for frame in (soft, sharper)]
     assert error[1] < 0.6 * error[0]
     assert tone.sharp(truth, soft, everywhere) is truth
+    # Paler, not softer: the colours will bring its detail back.
+    assert tone.sharp(np.rint(truth * 0.6).astype(np.uint8), truth, everywhere, 1.75).max() <= truth.max() * 0.6 + 1
 
 
 def test_what_is_repaired_in_a_video_takes_its_colours_and_leaves_the_rest_alone(moved):

@@ -78,11 +78,14 @@ class Tone:
         layers = (cv2.bitwise_and(sure, cv2.bitwise_not(person)), cv2.bitwise_and(sure, person))
         return matrix, np.stack([self._light(made, rgb, layer, matrix) for layer in layers])
 
-    def sharp(self, made: Rgb, rgb: Rgb, sure: Mask) -> Rgb:
-        """``made`` with its fine detail as strong as that of ``rgb`` is, where both show the same; never softer."""
+    def sharp(self, made: Rgb, rgb: Rgb, sure: Mask, contrast: float = 1.0) -> Rgb:
+        """``made`` with fine detail as strong as that of ``rgb`` where both are ``sure``; never softer.
+
+        ``contrast`` is what its colours will be multiplied by.
+        """
         soft = _soft(made, self._fine)
         theirs, ours = self._strength(made, soft, sure), self._strength(rgb, _soft(rgb, self._fine), sure)
-        gain = min(max(ours / max(theirs, 1.0), 1.0), MOST_DETAIL)
+        gain = min(max(ours / max(theirs * contrast, 1.0), 1.0), MOST_DETAIL)
         return made if gain == 1 else np.asarray(cv2.addWeighted(made, gain, soft, 1 - gain, 0), np.uint8)
 
     def _strength(self, picture: Rgb, soft: Rgb, sure: Mask) -> float:
@@ -135,8 +138,8 @@ class Compositor:
             return rgb
         person = np.where(anchor.depth[index] < np.inf, np.uint8(255), np.uint8(0))
         sure = np.where((share == 0) & (anchor.confidence[index] > SURE), np.uint8(255), np.uint8(0))
-        made = self._tone.sharp(made, rgb, sure)
         matrix, light = self._tone.measure(made, rgb, sure, person)
+        made = self._tone.sharp(made, rgb, sure, float(matrix[1, :3].sum()))
         out: Rgb = np.empty_like(rgb)
         composite_kernels.lay(rgb, made, share, _soft(person, SOFT * self._side), matrix, light, out)
         return out
@@ -192,8 +195,8 @@ class Inlay:
         if not hole.any():
             return standing
         sure, nobody = cv2.bitwise_not(hole), np.zeros_like(hole)
-        made = self._tone.sharp(made, standing, sure)
         matrix, light = self._tone.measure(made, standing, sure, nobody)
+        made = self._tone.sharp(made, standing, sure, float(matrix[1, :3].sum()))
         share = cv2.bitwise_and(cv2.LUT(_soft(hole, self._soft), self._inwards), hole)
         out: Rgb = np.empty_like(standing)
         composite_kernels.lay(standing, made, share, nobody, matrix, light, out)
