@@ -1,0 +1,224 @@
+"""Performances of people who speak and who listen, from what is heard."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from jaxtyping import Float64
+
+from photoplay.errors import RequestError
+from photoplay.motion.channels import LEAST_WEIGHTS
+from photoplay.motion.curves import MAX_FRAMES
+from photoplay.motion.speech.articulation import articulate, both_sides, segments
+from photoplay.motion.speech.prosody import Gestures, listening, phrases, rise, speaking
+from photoplay.motion.speech.recogniser import Speech
+from photoplay.topology import ARKIT_INDEX, ARKIT_NAMES
+from photoplay.types import Array, Performance
+
+COMPOSE = 0.4
+"""Seconds in which the photo's own mouth goes over into a speaker's."""
+SMILE_AT_REST, SMILE_IN_SPEECH = -0.55, -0.80
+"""How much of the photo's smile a speaker gives up between phrases and while speaking: words need the lips."""
+KEPT_SMILE = 0.65
+"""The share of a performance's own smile that stays while it speaks."""
+CORNERS = ("mouthSmile", "mouthDimple", "mouthFrown", "mouthLeft", "mouthRight", "cheekPuff")
+"""Mouth shapes of a performance that speech shares; those of the jaw and the lips it takes over."""
+TOWARDS = 9.0
+"""Degrees that a listener looks aside to who speaks."""
+TURN = 0.3
+"""Seconds in which somebody changes from listening to speaking."""
+_SMILE = both_sides("mouthSmile")
+
+
+def speak(speech: Speech, *, fps: float, seconds: float, seed: int, base: Performance | None = None) -> Performance:
+    """Somebody says what is heard: ``round(seconds * fps)`` frames; frame 0 is rest.
+
+    Lips, jaw and cheeks articulate, the head nods and brows rise on stressed syllables, eyes blink where phrases end, breath
+    goes in before them. ``base`` (its length must be the film's) is what the speech is laid over: its jaw and lips give
+    way, its smile stays in part, all else is added. The sound that is longer than the film is left out.
+
+    Raises:
+        RequestError: the film's length or rate is not a positive number, or it has too many frames.
+    """
+    frames = _frames(fps, seconds)
+    spoken = segments(speech)
+    said = phrases(spoken)
+    mouth = articulate(spoken, fps=fps, frames=frames)
+    time = np.arange(frames) / fps
+    composed = rise(time, 0.0, COMPOSE)
+    mouth *= rise(time, 0.0, 0.5 * COMPOSE)[:, None]
+    mouth[:, _SMILE] = (composed * _smile_given_up(time, said))[:, None]
+    performance = _performed(mouth, speaking(speech, said, fps, frames, seed), fps, "speak")
+    return performance if base is None else _laid_over(base, performance)
+
+
+def listen(
+    speech: Speech,
+    *,
+    fps: float,
+    seconds: float,
+    seed: int,
+    towards: float = 0.0,
+    base: Performance | None = None,
+) -> Performance:
+    """Somebody listens to what is heard: looks ``towards`` the speaker (degrees of yaw, > 0 to the image's right), nods.
+
+    Raises:
+        RequestError: as :func:`speak`.
+    """
+    frames = _frames(fps, seconds)
+    said = phrases(segments(speech))
+    gestures = listening(said, fps, frames, seed, towards)
+    mouth = np.zeros((frames, 52))
+    attends = rise(np.arange(frames) / fps, 0.3, 1.2)
+    mouth[:, _SMILE] = 0.10 * attends[:, None]
+    performance = _performed(mouth, gestures, fps, "listen")
+    return performance if base is None else _added(base, performance)
+
+
+def turns(
+    speech: Speech,
+    spans: Sequence[tuple[float, float, int]],
+    *,
+    fps: float,
+    seconds: float,
+    seed: int,
+    bases: Sequence[Performance | None] = (None, None),
+) -> tuple[Performance, ...]:
+    """One performance for each of ``bases``: person ``who`` speaks in each span (start, end, who), the others listen.
+
+    Persons stand from the image's left to its right. What is heard outside all spans moves nobody's mouth.
+
+    Raises:
+        RequestError: a span names nobody or ends before it starts; else as :func:`speak`.
+    """
+    for start, end, who in spans:
+        if not (0 <= who < len(bases) and 0 <= start < end):
+            raise RequestError(
+                "turns_invalid",
+                "A speaker's turn names nobody in the film, or ends before it starts.",
+                f"Give each turn as start, end and a person from 0 to {len(bases) - 1}.",
+            )
+    return tuple(_in_turn(speech, spans, who, fps, seconds, seed + who, base) for who, base in enumerate(bases))
+
+
+def _in_turn(
+    speech: Speech,
+    spans: Sequence[tuple[float, float, int]],
+    who: int,
+    fps: float,
+    seconds: float,
+    seed: int,
+    base: Performance | None,
+) -> Performance:
+    own = speak(
+        _heard_in(speech, [span for span in spans if span[2] == who]), fps=fps, seconds=seconds, seed=seed, base=base
+    )
+    others = [span for span in spans if span[2] != who]
+    if not others:
+        return own
+    mean = float(np.mean([span[2] for span in others]))
+    towards = TOWARDS if mean > who else -TOWARDS
+    gestures = listen(_heard_in(speech, others), fps=fps, seconds=seconds, seed=seed, towards=towards)
+    return _added(own, replace(gestures, blendshapes=_without_smile(gestures.blendshapes)))
+
+
+def _without_smile(blendshapes: Array) -> Array:
+    kept = blendshapes.copy()
+    kept[:, _SMILE] = 0.0
+    return kept
+
+
+def _heard_in(speech: Speech, spans: Sequence[tuple[float, float, int]]) -> Speech:
+    """What is heard within the spans, silence elsewhere."""
+    time = np.arange(len(speech.voice)) / speech.rate
+    inside = np.zeros(len(time), bool)
+    for start, end, _ in spans:
+        inside |= (time >= start) & (time < end)
+    probabilities = np.where(inside[:, None], speech.probabilities, np.eye(1, speech.probabilities.shape[1]))
+    return Speech(
+        speech.rate,
+        probabilities.astype(np.float32),
+        *(np.where(inside, curve, 0.0).astype(np.float32) for curve in (speech.voice, speech.energy, speech.pitch)),
+    )
+
+
+def _frames(fps: float, seconds: float) -> int:
+    if not (np.isfinite([fps, seconds]).all() and fps > 0 and seconds > 0):
+        raise RequestError("length_invalid", "The film's length is not a positive number.", "Ask for 1 s or more.")
+    if seconds * fps > MAX_FRAMES:
+        raise RequestError("film_too_long", "The film would have too many frames.", "Ask for a shorter film.")
+    return max(1, round(seconds * fps))
+
+
+def _smile_given_up(time: Float64[Array, " f"], said: tuple[tuple[float, float], ...]) -> Float64[Array, " f"]:
+    busy = np.zeros(len(time))
+    for start, end in said:
+        busy = np.maximum(busy, rise(time, start - 0.45, 0.4) * (1.0 - rise(time, end + 0.1, 0.8)))
+    return SMILE_AT_REST + (SMILE_IN_SPEECH - SMILE_AT_REST) * busy
+
+
+def _performed(mouth: Float64[Array, "f 52"], gestures: Gestures, fps: float, name: str) -> Performance:
+    frames = len(mouth)
+    weights = mouth.copy()
+    weights[:, ARKIT_INDEX["browInnerUp"]] += 0.8 * gestures.brows
+    weights[:, both_sides("browOuterUp")] += gestures.brows[:, None]
+    lids = both_sides("eyeBlink")
+    weights[:, lids] = np.maximum(weights[:, lids], gestures.lids[:, None])
+    head = np.zeros((frames, 6))
+    head[:, :3] = gestures.head
+    start = rise(np.arange(frames) / fps, 0.0, COMPOSE)[:, None]
+    return Performance(
+        fps=float(fps),
+        blendshapes=np.clip(weights, LEAST_WEIGHTS, 1.0).astype(np.float32),
+        head=(head * start).astype(np.float32),
+        gaze=(gestures.gaze * start).astype(np.float32),
+        torso=np.zeros((frames, 6), np.float32),
+        arms=np.zeros((frames, 2, 4), np.float32),
+        breath=gestures.breath.astype(np.float32),
+        name=name,
+    )
+
+
+def _added(base: Performance, over: Performance) -> Performance:
+    """Both at once, but one breath: that of ``over`` where it has one."""
+    _check_length(base, over)
+    lids = both_sides("eyeBlink")
+    weights = base.blendshapes + over.blendshapes
+    weights[:, lids] = np.maximum(base.blendshapes, over.blendshapes)[:, lids]
+    return replace(
+        base,
+        blendshapes=np.clip(weights, LEAST_WEIGHTS, 1.0).astype(np.float32),
+        head=base.head + over.head,
+        gaze=base.gaze + over.gaze,
+        breath=over.breath if over.breath.any() else base.breath,
+        name="-".join(filter(None, (base.name, over.name))),
+    )
+
+
+def _laid_over(base: Performance, speech: Performance) -> Performance:
+    """``base`` with the mouth of ``speech``, which leaves it a part of its smile and its corners."""
+    _check_length(base, speech)
+    owned = [
+        index
+        for index, name in enumerate(ARKIT_NAMES)
+        if name.startswith(("mouth", "jaw", "tongue")) and not name.startswith(CORNERS)
+    ]
+    shared = [index for index, name in enumerate(ARKIT_NAMES) if name.startswith(CORNERS)]
+    own = base.blendshapes.copy()
+    own[:, owned] = 0.0
+    own[:, shared] *= KEPT_SMILE
+    spoken = speech.blendshapes.copy()
+    # A smile that is asked for stays: the speaker then gives up none of the photo's.
+    spoken[:, _SMILE] *= 1.0 - np.clip(4.0 * own[:, _SMILE], 0.0, 1.0)
+    return replace(
+        _added(replace(base, blendshapes=own), replace(speech, blendshapes=spoken)),
+        notices=(*base.notices, *speech.notices),
+    )
+
+
+def _check_length(base: Performance, over: Performance) -> None:
+    if base.num_frames != over.num_frames or base.fps != over.fps:
+        raise ValueError("both performances must have the same rate and number of frames")
