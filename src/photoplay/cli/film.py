@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,7 +15,7 @@ from photoplay.cli.portrait import portrait
 from photoplay.errors import ConsentError
 
 if TYPE_CHECKING:
-    from photoplay.types import Clip, Consent, Lora
+    from photoplay.types import Clip, Consent, Lora, Turn
 
 
 class ConsentChoice(StrEnum):
@@ -123,6 +124,21 @@ def read_lora(text: str) -> Lora:
         ) from error
 
 
+def read_turn(text: str) -> Turn:
+    """``START-END:PERSON`` in seconds, persons counted from 1, as a turn.
+
+    Raises:
+        RequestError: ``turn_invalid``.
+    """
+    from photoplay.errors import RequestError
+    from photoplay.types import Turn
+
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)-(\d+(?:\.\d+)?):([1-9]\d?)", text.strip())
+    if match is None:
+        raise RequestError("turn_invalid", "A turn to speak is not understood.", "Write for example --turn 0-2.5:1.")
+    return Turn(float(match[1]), float(match[2]), int(match[3]) - 1)
+
+
 def animate(
     photos: Annotated[
         list[Path] | None,
@@ -130,7 +146,9 @@ def animate(
     ] = None,
     template: Annotated[str, typer.Option("--template", "-t", help="A motion: a name or a YAML file.")] = "",
     prompt: Annotated[str, typer.Option(help="Describe the motion (or the scene, for models that read).")] = "",
-    seconds: Annotated[float, typer.Option(help="Length of the film.")] = 3.0,
+    seconds: Annotated[
+        float | None, typer.Option(help="Length of the film; 3, or as long as the sound.", show_default=False)
+    ] = None,
     fps: Annotated[float, typer.Option(help="Frames a second.")] = 24.0,
     size: Annotated[str, typer.Option(help="480p, 720p, 1080p (the photo's shape is kept) or WxH.")] = "720p",
     seed: Annotated[int, typer.Option(help="Same seed, same film.")] = 0,
@@ -153,7 +171,16 @@ def animate(
     sheet: Annotated[Path | None, typer.Option(help="Also a contact sheet, as a PNG.", show_default=False)] = None,
     last: Annotated[Path | None, typer.Option(help="A photo that the film ends on.", show_default=False)] = None,
     video: Annotated[Path | None, typer.Option(help="A clip that it is made from.", show_default=False)] = None,
-    audio: Annotated[Path | None, typer.Option(help="The sound that it is made to.", show_default=False)] = None,
+    audio: Annotated[
+        list[Path] | None,
+        typer.Option(help="Speech or song; once, or once for each person from left to right.", show_default=False),
+    ] = None,
+    say: Annotated[str, typer.Option(help="Words that an installed voice (espeak-ng) speaks.")] = "",
+    voice: Annotated[str, typer.Option(help="Its voice, such as de or fr+f3.")] = "en-us",
+    turn: Annotated[
+        list[str] | None,
+        typer.Option(help="START-END:PERSON, counted from 1 from the left; repeatable.", show_default=False),
+    ] = None,
     mode: Annotated[ModeChoice | None, typer.Option(help="What kind of film.", show_default=False)] = None,
     model: Annotated[str, typer.Option(help="One of the backend's models (see `photoplay models list`).")] = "",
     steps: Annotated[int | None, typer.Option(help="Denoising steps of an open model.", show_default=False)] = None,
@@ -184,17 +211,20 @@ def animate(
         clip = run(
             photos,
             consent=statements,
-            template=template or ("" if prompt or video or not photos else "smile"),
+            template=template or ("" if prompt or video or audio or say or not photos else "smile"),
             prompt=prompt,
             out=out,
             stills=stills,
             sheet=sheet,
             last=last,
             video=video,
-            audio=audio,
+            audio=audio or (),
+            say=say,
+            voice=voice,
+            turns=tuple(read_turn(text) for text in turn or ()),
             resume=resume,
             progress=progress,
-            seconds=seconds,
+            **({} if seconds is None else {"seconds": seconds}),
             fps=fps,
             size=size,
             seed=seed,
@@ -222,7 +252,7 @@ def animate(
         return
     show.notices(clip.notices)
     if profile:
-        show.timings(clip.timings, round(seconds * fps))
+        show.timings(clip.timings, int(clip.recipe["frame"]["num_frames"]))
     typer.echo(f"{clip.report.sentence}\nYour film: {clip.path} ({watch})")
 
 

@@ -270,6 +270,9 @@ def animate(
         turns=tuple(turns),
         **options,
     )
+    if request.audio and "seconds" not in options:
+        longest = max(len(track.samples) / track.rate for track in request.audio)
+        request = replace(request, seconds=min(SECONDS_RANGE[1], max(SECONDS_RANGE[0], longest)))
     said = (consent,) * len(request.pictured()) if isinstance(consent, str) else tuple(consent)
     return produce(
         replace(request, consent=said),
