@@ -8,11 +8,19 @@ ip-adapter_sd15).
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
+import pytest
+
+from photoplay.generation.backends.open_weights.loading import shelf
+from photoplay.weights import store
 from tests.generation.open_weights.checkpoints import diffusers, image_processor, seeded, transformers
 
+MODEL = "animatediff-sd15"
 CHANNELS = (32, 64)
 TEXT = 32
 IMAGE = 32
@@ -42,6 +50,20 @@ def animatediff(folder: Path, seed: int = 0) -> Path:
     (folder / "model_index.json").write_text(json.dumps({"_class_name": "AnimateDiffControlNetPipeline", **index}))
     write_faces(folder, True, seed=seed)
     return folder
+
+
+@contextmanager
+def stocked(root: Path, whole: Path) -> Iterator[None]:
+    """A store at ``root`` with the checkpoint in ``whole``, and as it is with a plain image adapter, none, and two."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PHOTOPLAY_MODELS", str(root / "store"))
+        store.add(MODEL, whole, backend="animatediff", licence="none")
+        for name, faces in (("plain", [False]), ("faceless", []), ("two-faced", [False, True])):
+            copytree(whole, root / name)
+            write_faces(root / name, *faces)
+            store.add(name, root / name, backend="animatediff", licence="none")
+        yield
+        shelf().clear()
 
 
 def write_faces(folder: Path, *plus: bool, seed: int = 0) -> None:

@@ -6,29 +6,38 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from shutil import copytree
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from photoplay.errors import RequestError, UnavailableError
+from photoplay.errors import CancelledError, RequestError, UnavailableError
 from photoplay.generation.backends.open_weights import animatediff
 from photoplay.generation.backends.open_weights.animatediff import AnimateDiff
 from photoplay.generation.backends.open_weights.loading import load_pipeline, shelf
 from photoplay.generation.backends.open_weights.native import ClipInputs, Grid, plan_native
 from photoplay.generation.backends.protocol import Backend
 from photoplay.generation.controls.openpose import draw_openpose
-from photoplay.types import Array, Footage, HeadPose, Lora, Mode, MotionTrack, Photo, RenderPlan, Sampling, Scene
-from photoplay.weights import store
+from photoplay.types import (
+    Array,
+    Footage,
+    HeadPose,
+    Lora,
+    Mode,
+    MotionTrack,
+    Photo,
+    RenderPlan,
+    Sampling,
+    Scene,
+    StageEvent,
+)
 from tests.generation import actors
-from tests.generation.open_weights.checkpoints_animatediff import CHANNELS, face_adapter, write_faces
+from tests.generation.open_weights.checkpoints_animatediff import CHANNELS, MODEL, stocked
 from tests.generation.open_weights.checkpoints_animatediff import animatediff as checkpoint
 
 SMALL = Grid(multiple=16, frame_step=1, max_frames=81, fps=8.0, area=64 * 64, overlap=1)
 WIDE = replace(SMALL, area=128 * 64)
-MODEL = "animatediff-sd15"
 MODES: tuple[Mode, ...] = (
     "text-to-video",
     "image-to-video",
@@ -40,18 +49,8 @@ MODES: tuple[Mode, ...] = (
 
 @pytest.fixture(scope="module", autouse=True)
 def installed(built: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A store with the tiny checkpoint: whole, with the plain image adapter, without any, and with two."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PHOTOPLAY_MODELS", str(tmp_path_factory.mktemp("models")))
-        whole = built(checkpoint)
-        store.add(MODEL, whole, backend="animatediff", licence="none")
-        for name, faces in (("plain", [False]), ("faceless", []), ("two-faced", [False, True])):
-            folder = tmp_path_factory.mktemp("other") / name
-            copytree(whole, folder)
-            write_faces(folder, *faces)
-            store.add(name, folder, backend="animatediff", licence="none")
+    with stocked(tmp_path_factory.mktemp("models"), built(checkpoint)):
         yield
-        shelf().clear()
 
 
 @cache
@@ -128,73 +127,6 @@ def first_attention(pipe: Any, call: dict[str, Any]) -> Any:
     return seen[0]
 
 
-# --- joining ----------------------------------------------------------------------------------------------------------
-
-
-def test_the_unet_has_motion_and_the_motion_adapter_is_only_a_description() -> None:
-    pipe = pipe_of("AnimateDiffPipeline")
-    assert type(pipe.unet).__name__ == "UNetMotionModel"
-    assert pipe_of("AnimateDiffControlNetPipeline").unet is pipe.unet
-    assert sum(tensor.numel() for tensor in pipe.motion_adapter.parameters()) == 0
-    assert pipe.motion_adapter.config.motion_max_seq_length == 32
-
-
-@pytest.mark.parametrize(("model", "faces"), [(MODEL, "plus"), ("plain", "plain")])
-def test_the_image_adapter_s_tensors_are_where_the_published_order_puts_them(model: str, faces: str) -> None:
-    pipe = pipe_of("AnimateDiffPipeline", model)
-    told = face_adapter(0, faces == "plus")
-    order = [
-        "down_blocks.1.attentions.0",
-        "up_blocks.0.attentions.0",
-        "up_blocks.0.attentions.1",
-        "mid_block.attentions.0",
-    ]
-    for place, name in enumerate(order):
-        processor = pipe.unet.attn_processors[f"{name}.transformer_blocks.0.attn2.processor"]
-        assert torch.equal(processor.to_k_ip[0].weight, told[f"ip_adapter.{2 * place + 1}.to_k_ip.weight"])
-        assert torch.equal(processor.to_v_ip[0].weight, told[f"ip_adapter.{2 * place + 1}.to_v_ip.weight"])
-        assert processor.to_k_ip[0].weight.shape[0] == CHANNELS[1]
-
-
-def test_frames_are_those_of_the_stock_pipeline() -> None:
-    import diffusers
-
-    stock: Any = diffusers.AnimateDiffPipeline.from_pretrained(store.folder("faceless"), local_files_only=True)
-    stock.set_progress_bar_config(disable=True)
-    stock.scheduler = animatediff.scheduler_of(stock)
-    asked = plan("text-to-video", frames=8)
-    pipe = pipe_of("AnimateDiffPipeline", "faceless")
-    said = AnimateDiff(SMALL).condition(pipe, clip_of(asked, tracks=[]))
-    assert said == {}
-    # The same noise for both: windows over long films deal it out anew.
-    call = {
-        "prompt": "she smiles",
-        "num_frames": 8,
-        "width": 64,
-        "height": 64,
-        "num_inference_steps": 2,
-        "output_type": "np",
-    }
-    noise = torch.randn(1, 4, 8, 8, 8, generator=torch.Generator().manual_seed(1))
-    ours, theirs = (one(**call, latents=noise.clone()).frames[0] for one in (pipe, stock))
-    np.testing.assert_allclose(ours, theirs, atol=1e-4)
-    assert ours.std() > 0.02
-
-
-def test_two_image_adapters_are_one_too_many() -> None:
-    with pytest.raises(UnavailableError, match="2 image adapters") as refused:
-        pipe_of("AnimateDiffPipeline", "two-faced")
-    assert refused.value.code == "model_broken"
-
-
-def test_without_an_image_adapter_there_are_words_but_no_faces() -> None:
-    asked = replace(film_plan("text-to-video"), sampling=Sampling("faceless", num_inference_steps=2))
-    assert film(asked, tracked=False).shape == (5, 64, 64, 3)
-    with pytest.raises(UnavailableError) as refused:
-        film(replace(asked, mode="image-to-video"))
-    assert refused.value.code == "model_incomplete"
-
-
 # --- what the pipelines are told --------------------------------------------------------------------------------------
 
 
@@ -229,9 +161,25 @@ def test_a_photo_without_tracks_stands_still_to_begin_with() -> None:
     assert frames.std() > 10
 
 
-def test_a_clip_starts_from_itself() -> None:
-    asked = film_plan("video-to-video")
-    np.testing.assert_array_equal(animatediff.start_of(clip_of(asked)), asked.footage.video)
+def test_a_clip_is_a_pose_for_the_photo_or_made_anew_itself() -> None:
+    asked, scene = film_plan("video-to-video"), actors.astronaut()
+    posed = clip_of(asked)
+    assert posed.anchor is not None
+    np.testing.assert_array_equal(animatediff.start_of(posed), posed.anchor.rgb)
+    np.testing.assert_array_equal(animatediff.start_of(clip_of(asked, tracks=[])), asked.footage.video)
+    changed = replace(asked, sampling=Sampling(strength=0.4))
+    assert not animatediff.remakes_clip(tracks_of(scene), asked)
+    assert animatediff.remakes_clip([], asked)
+    assert animatediff.remakes_clip(tracks_of(scene), changed)
+
+
+def test_how_far_a_film_may_leave_what_it_starts_from() -> None:
+    tracks = tracks_of(actors.astronaut())
+    usual = {mode: animatediff.strength_of(tracks, film_plan(mode)) for mode in MODES}
+    assert usual == {
+        "text-to-video": 1.0, "multi-image-to-video": 1.0, "image-to-video": 0.5, "pose-guided": 0.9, "video-to-video": 0.9,
+    }  # fmt: skip
+    assert animatediff.strength_of([], film_plan("video-to-video")) == 0.6
 
 
 def test_the_noise_levels_are_the_motion_module_s() -> None:
@@ -304,6 +252,9 @@ def test_whose_faces_are_told() -> None:
     assert count("image-to-video", pair, tracks_of(pair)[:1]) == 1
     assert count("image-to-video", pair, []) == 2
     assert count("multi-image-to-video", one, []) == 2
+    assert count("video-to-video", one, []) == 1
+    assert count("video-to-video", pair, []) == 0
+    assert count("video-to-video", pair, tracks_of(pair)) == 2
 
 
 def test_a_head_is_a_square_round_the_face_and_the_photo_s_edge_goes_on() -> None:
@@ -322,6 +273,14 @@ def test_references_show_the_head_where_it_is_known_else_the_middle() -> None:
     np.testing.assert_array_equal(known, animatediff.head_of(scene.photo.pixels, scene.subjects[0].face.box))
     wide = np.arange(40 * 60 * 3, dtype=np.uint32).astype(np.uint8).reshape(40, 60, 3)
     np.testing.assert_array_equal(animatediff.reference_face(scene, wide, "2" * 64), wide[:, 10:50])
+
+
+def test_without_an_image_adapter_there_are_words_but_no_faces() -> None:
+    asked = replace(film_plan("text-to-video"), sampling=Sampling("faceless", num_inference_steps=2))
+    assert film(asked, tracked=False).shape == (5, 64, 64, 3)
+    with pytest.raises(UnavailableError) as refused:
+        film(replace(asked, mode="image-to-video"))
+    assert refused.value.code == "model_incomplete"
 
 
 # --- settings ---------------------------------------------------------------------------------------------------------
@@ -343,9 +302,11 @@ def test_a_few_step_lora_brings_its_own_settings() -> None:
         ("video-to-video", Footage(), "footage_missing"),
         ("multi-image-to-video", Footage(), "photo_missing"),
         ("audio-driven", Footage(), "mode_unsupported"),
+        ("image-to-video", Footage(last=np.zeros((64, 64, 3), np.uint8)), "last_frame_unsupported"),
+        ("text-to-video", Footage(repair=np.zeros((5, 64, 64), np.uint8)), "repair_unsupported"),
     ],
 )
-def test_what_a_mode_starts_from_must_be_there(mode: Mode, footage: Footage, code: str) -> None:
+def test_what_cannot_be_made_is_refused(mode: Mode, footage: Footage, code: str) -> None:
     with pytest.raises(RequestError) as refused:
         list(AnimateDiff(SMALL).generate(actors.astronaut(), [], plan(mode, footage=footage)))
     assert refused.value.code == code
@@ -406,6 +367,20 @@ def test_long_films_are_made_in_windows() -> None:
     long = film(asked, tracked=False)
     assert long.shape == (20, 64, 64, 3)
     assert (long[16:].std((1, 2, 3)) > 2).all()
+
+
+def test_a_film_that_was_stopped_goes_on_as_it_would_have(tmp_path: Path) -> None:
+    def stop(event: StageEvent) -> None:
+        if event.stage == "denoise" and event.done == 2:
+            raise CancelledError()
+
+    asked = replace(film_plan("image-to-video"), sampling=Sampling(num_inference_steps=8))
+    scene, whole = actors.astronaut(), film(asked)
+    kept = replace(asked, resume=tmp_path)
+    with pytest.raises(CancelledError):
+        list(AnimateDiff(SMALL).generate(scene, tracks_of(scene), kept, stop))
+    assert any(tmp_path.rglob("*"))
+    np.testing.assert_array_equal(film(kept), whole)
 
 
 def test_two_people_in_one_film() -> None:

@@ -46,6 +46,8 @@ FACE_SCALE = 0.7
 """Between 0.5, where words and picture weigh the same, and 1, where the picture alone counts (diffusers' documentation)."""
 HEAD = 2.0
 """Side of the square round a face that shows the whole head, in face boxes."""
+MOVED, POSED, REMADE = 0.5, 0.9, 0.6
+"""How far anchor frames may change that shall stay the photo, that shall follow a pose, and a clip: our own choice."""
 UNPOSED = {
     "AnimateDiffControlNetPipeline": "AnimateDiffPipeline",
     "AnimateDiffVideoToVideoControlNetPipeline": "AnimateDiffVideoToVideoPipeline",
@@ -56,8 +58,9 @@ UNPOSED = {
 class AnimateDiff(OpenWeightsBackend):
     """Text, photo, pose, clip, or several people's photos; up to ten seconds in one clip.
 
-    A photo's own film starts from the anchor frames, a posed one from them under much more noise, a clip from the clip; text
-    and several photos start from noise. Skeletons are told where there are tracks, faces where there are photos.
+    A photo's own film starts from the anchor frames, a posed one from them under much more noise; text and several photos
+    start from noise. A clip's motion is a pose for the photo's people; with a ``strength``, or where it has none, the clip
+    itself is made anew. Skeletons are told where there are tracks, faces where there are photos.
     """
 
     name = "animatediff"
@@ -68,8 +71,6 @@ class AnimateDiff(OpenWeightsBackend):
         "pose-guided": "AnimateDiffVideoToVideoControlNetPipeline",
         "video-to-video": "AnimateDiffVideoToVideoControlNetPipeline",
     }
-    strengths: ClassVar[Mapping[Mode, float]] = {"image-to-video": 0.5, "pose-guided": 0.9, "video-to-video": 0.6}
-    """How far what a film starts from may change, where nobody says: our own choice."""
     keeps = frozenset({"image-to-video"})
     defaults = Defaults(
         num_inference_steps=25,
@@ -109,39 +110,52 @@ class AnimateDiff(OpenWeightsBackend):
 
         Raises:
             RequestError: ``mode_unsupported``, ``film_too_long``, ``track_missing``, ``footage_missing``,
-                ``photo_missing``.   UnavailableError: a package or the model is missing, lacks a part, or does not fit.
+                ``photo_missing``, ``last_frame_unsupported``, ``repair_unsupported``.
+            UnavailableError: a package or the model is missing, lacks a part, or does not fit.
         """
         mine = copy(self)
         if plan.mode in self.pipelines:
             self.check(tracks, plan)
-            chosen = (
-                self.pipelines[plan.mode]
-                if tracks
-                else UNPOSED.get(self.pipelines[plan.mode], self.pipelines[plan.mode])
-            )
-            defaults = replace(self.defaults, strength=self.strengths.get(plan.mode, 1.0))
+            tracks = () if remakes_clip(tracks, plan) else tracks
+            posed = self.pipelines[plan.mode]
+            chosen = posed if tracks else UNPOSED.get(posed, posed)
+            defaults = replace(self.defaults, strength=strength_of(tracks, plan))
             vars(mine).update(pipelines={plan.mode: chosen}, defaults=defaults)
         yield from super(AnimateDiff, mine).generate(scene, tracks, plan, progress)
 
     def check(self, tracks: Sequence[MotionTrack], plan: RenderPlan) -> None:
-        """Raises RequestError where the plan lacks what its mode starts from, or is longer than a clip."""
-        longest = (self.grid.max_frames - 1) / self.grid.fps
-        lacks: dict[Mode, tuple[bool, str, str, str]] = {
-            "pose-guided": (not tracks, "track_missing", "a pose to follow", "Choose a template or give a driving video."),
-            "video-to-video": (plan.footage.video is None, "footage_missing", "a clip to start from", "Give a video."),
-            "multi-image-to-video": (
-                not plan.footage.references, "photo_missing", "the people's photos", "Give one photo of each person."
+        """Raises RequestError where the plan lacks what its mode starts from, or has what no pipeline can be told."""
+        footage, longest = plan.footage, (self.grid.max_frames - 1) / self.grid.fps
+        another = "Leave it out, or choose the backend “wan-vace”."
+        wrong = {
+            "track_missing": (
+                plan.mode == "pose-guided" and not tracks,
+                "A pose-guided film needs a pose to follow.",
+                "Choose a template or give a driving video.",
             ),
-        }  # fmt: skip
-        missing, code, what, hint = lacks.get(plan.mode, (False, "", "", ""))
-        if missing:
-            raise RequestError(code, f"A {plan.mode} film needs {what}.", hint)
-        if (plan.num_frames - 1) / plan.fps > longest + 1e-6:
-            raise RequestError(
-                "film_too_long",
+            "footage_missing": (
+                plan.mode == "video-to-video" and footage.video is None,
+                "A video-to-video film needs a clip.",
+                "Give a video.",
+            ),
+            "photo_missing": (
+                plan.mode == "multi-image-to-video" and not footage.references,
+                "A film of several people needs their photos.",
+                "Give one photo of each person.",
+            ),
+            "last_frame_unsupported": (
+                footage.last is not None, "This model cannot be told what the film shall end on.", another
+            ),
+            "repair_unsupported": (footage.repair is not None, "This model cannot repair a part of a clip.", another),
+            "film_too_long": (
+                (plan.num_frames - 1) / plan.fps > longest + 1e-6,
                 f"This backend makes {longest:.1f} seconds at most.",
                 "Ask for a shorter film, or choose another backend.",
-            )
+            ),
+        }  # fmt: skip
+        for code, (is_wrong, message, hint) in wrong.items():
+            if is_wrong:
+                raise RequestError(code, message, hint)
 
     def resolved(self, sampling: Sampling) -> Sampling:
         """The settings with what a few-step LoRA wants, then this backend's defaults, in place of what was left open."""
@@ -164,6 +178,20 @@ class AnimateDiff(OpenWeightsBackend):
         return call | told_faces(pipe, clip, guided)
 
 
+def remakes_clip(tracks: Sequence[MotionTrack], plan: RenderPlan) -> bool:
+    """Whether a clip is made anew itself: it has no motion that a person could do, or a ``strength`` says how far."""
+    return plan.mode == "video-to-video" and (not tracks or plan.sampling.strength is not None)
+
+
+def strength_of(tracks: Sequence[MotionTrack], plan: RenderPlan) -> float:
+    """How far what a film starts from may change where nobody says; 1 for a film that starts from noise."""
+    if plan.mode in ("text-to-video", "multi-image-to-video"):
+        return 1.0
+    if plan.mode == "image-to-video":
+        return MOVED
+    return POSED if tracks else REMADE
+
+
 def scheduler_of(pipe: Any) -> Any:
     """DDIM on the noise levels that the motion module was trained on, whichever the image model came with."""
     diffusers: Any = import_module("diffusers")
@@ -183,10 +211,10 @@ def pictures(frames: RgbStack) -> list[Any]:
 
 def start_of(clip: ClipInputs) -> RgbStack:
     """What a film that does not start from noise starts from: the clip, the anchor frames, or the photo standing still."""
-    if clip.plan.mode == "video-to-video" and clip.plan.footage.video is not None:
-        return clip.plan.footage.video
     if clip.anchor is not None:
         return clip.anchor.rgb
+    if clip.plan.mode == "video-to-video" and clip.plan.footage.video is not None:
+        return clip.plan.footage.video
     still: Array = np.repeat(frame_photo(clip.scene.photo.pixels, clip.plan)[None], clip.plan.num_frames, axis=0)
     return still
 
@@ -253,13 +281,18 @@ def person_regions(clip: ClipInputs, plan: RenderPlan, people: int) -> UInt8[Arr
 
 
 def faces_of(clip: ClipInputs) -> list[Rgb]:
-    """A picture of each person in the film: of several photos one each, else of whoever moves, else of all in the photo."""
+    """A picture of each person in the film: of several photos one each, else of whoever moves, else of all in the photo.
+
+    Who of several people stands where in a clip is not known, so that none of them is told.
+    """
     scene = clip.scene
     if clip.plan.mode == "text-to-video":
         return []
     if clip.plan.mode == "multi-image-to-video":
         return [reference_face(scene, photo.pixels, photo.sha256) for photo in clip.plan.footage.references]
     who = [track.subject for track in clip.tracks] or list(range(len(scene.subjects)))
+    if remakes_clip(clip.tracks, clip.plan) and len(who) > 1:
+        return []
     return [head_of(scene.photo.pixels, scene.subjects[subject].face.box) for subject in who]
 
 

@@ -22,7 +22,8 @@ https://arxiv.org/abs/2310.15169), with diffusers' own stride."""
 def join(folder: Path, components: dict[str, Any]) -> None:
     """Makes ``components['unet']`` the model that runs: with motion, with the image adapter, with windows over long films.
 
-    The motion adapter stays as a description without weights, since they are in the unet now. Device and precision stay.
+    The motion adapter stays as a description without weights, since they are in the unet now. All has the unet's precision
+    afterwards: the pipelines ask any one of their parts for it.
 
     Raises:
         UnavailableError: ``model_broken``: more than one image adapter.
@@ -32,6 +33,8 @@ def join(folder: Path, components: dict[str, Any]) -> None:
     diffusers: Any = import_module("diffusers")
     unet, motion = components["unet"], components["motion_adapter"]
     device, dtype = unet.device, unet.dtype
+    if (seer := components.get("image_encoder")) is not None:
+        seer.to(dtype)
     pipe = diffusers.AnimateDiffPipeline(
         vae=components["vae"],
         text_encoder=components["text_encoder"],
@@ -39,7 +42,7 @@ def join(folder: Path, components: dict[str, Any]) -> None:
         unet=unet,
         motion_adapter=motion,
         scheduler=None,
-        image_encoder=components.get("image_encoder"),
+        image_encoder=seer,
     )
     adapters = sorted(path.name for path in (folder / FACES).glob("*.safetensors"))
     if len(adapters) > 1:
@@ -53,9 +56,7 @@ def join(folder: Path, components: dict[str, Any]) -> None:
             str(folder), subfolder=FACES, weight_name=name, image_encoder_folder=None, local_files_only=True
         )
     pipe.enable_free_noise(context_length=WINDOW, context_stride=STRIDE)
-    if (pipe.unet.device, pipe.unet.dtype) != (device, dtype):
-        pipe.unet.to(device=device, dtype=dtype)
-    components["unet"] = pipe.unet.eval()
+    components["unet"] = pipe.unet.to(device).eval()
     motion.down_blocks, motion.up_blocks, motion.mid_block = torch.nn.ModuleList(), torch.nn.ModuleList(), None
     motion.register_buffer("moved_to_unet", torch.ones(1, device=device, dtype=dtype))
 
