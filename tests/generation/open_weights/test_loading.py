@@ -83,6 +83,25 @@ def test_a_model_is_loaded_once_and_gives_way_to_the_next(model: Sampling, built
     assert other.turned_on == ("prompt_cache", "lean_vae", "step_cache")
 
 
+def test_a_larger_clip_is_made_where_there_is_room_and_read_anew_where_not(
+    model: Sampling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small, large = ClipSize(64, 64, 5), ClipSize(640, 480, 81)
+    pipe = load_pipeline("WanPipeline", model, large)
+    assert load_pipeline("WanPipeline", model, small) is pipe
+    loaded = shelf().loaded
+    assert loaded is not None
+    size = loaded.work.size(large, tiles=False)
+    monkeypatch.setattr(memory, "budget", lambda _: Budget("cpu", 2 * size, 2 * size))
+    shelf().clear()
+    pipe = load_pipeline("WanPipeline", model, small)
+    assert load_pipeline("WanPipeline", model, large) is pipe
+    monkeypatch.setattr(memory, "budget", lambda _: Budget("cpu", size // 2, size // 2))
+    with pytest.raises(UnavailableError) as caught:
+        load_pipeline("WanPipeline", model, large)
+    assert caught.value.code == "model_too_large"
+
+
 def test_two_pipelines_of_a_model_share_its_weights(model: Sampling) -> None:
     film_pipe, video_pipe = (load_pipeline(name, model) for name in ("WanPipeline", "WanVideoToVideoPipeline"))
     assert video_pipe.transformer is film_pipe.transformer
@@ -267,7 +286,7 @@ def test_what_its_authors_run_in_float32_stays_so_unless_it_is_given_up(monkeypa
 
     monkeypatch.setattr(loading, "compute_dtype", lambda _: torch.bfloat16)
     wan, clip, other = (type(name, (), {}) for name in ("AutoencoderKLWan", "CLIPVisionModel", "AutoencoderKL"))
-    exact, fast = (loading.Key("tiny", "", "cuda:0", SPEED[name], ClipSize()) for name in ("exact", "fast"))
+    exact, fast = (loading.Key("tiny", "", "cuda:0", SPEED[name]) for name in ("exact", "fast"))
     found = [[loading._dtype(kind, key) for kind in (wan, clip, other)] for key in (exact, fast)]
     assert found == [[torch.float32, torch.float32, torch.bfloat16], [torch.bfloat16, torch.float32, torch.bfloat16]]
 

@@ -63,14 +63,17 @@ def fuse_norms(vae: Any, compiler: Callable[..., Any] | None = None) -> bool:
 
 
 def norm_silu(x: Any, gamma: Any, scale: float) -> Any:
-    """SiLU(x / |x| scale gamma), the length taken over the channels [b, c, f, h, w]."""
+    """SiLU(x / |x| scale gamma), the length taken over the last axis [n, c]."""
     from torch.nn import functional
 
-    return functional.silu(functional.normalize(x.float(), dim=1).to(x.dtype) * scale * gamma)
+    return functional.silu(functional.normalize(x.float(), dim=-1).to(x.dtype) * scale * gamma)
 
 
 def _normed(norm: Any, fused: Callable[..., Any], x: Any) -> Any:
-    return fused(x, norm.gamma, norm.scale)
+    """A norm and SiLU of [b, c, f, h, w] as rows of channels: one shape, so one compilation serves every layer and size."""
+    rows = x.movedim(1, -1)
+    flat = fused(rows.reshape(-1, x.shape[1]).contiguous(), norm.gamma.flatten(), norm.scale)
+    return flat.reshape(rows.shape).movedim(-1, 1)
 
 
 def _causal_convolution(conv: Any, x: Any, cache_x: Any = None) -> Any:

@@ -42,19 +42,49 @@ class Key:
     digest: str
     device: str
     settings: Speed
-    clip: ClipSize
+
+
+@dataclass(frozen=True)
+class Work:
+    """What computing takes: the components' configs, and the bytes of a number in the denoiser and in the decoder."""
+
+    configs: Mapping[str, Mapping[str, Any]]
+    width: int
+    decoder: int
+
+    def size(self, clip: ClipSize, tiles: bool) -> int:
+        """Bytes at the height of making a clip, beside the weights: denoising or decoding, whichever takes more."""
+        denoising = memory.denoising_bytes(self.configs, clip, self.width)
+        return max(denoising, memory.decoding_bytes(clip, self.decoder, tiles))
 
 
 @dataclass
 class Loaded:
-    """A model in its place: the components, one pipeline for each class that was asked for, and what is turned on."""
+    """A model in its place: the components, one pipeline for each class that was asked for, and what is turned on.
+
+    ``placed_for`` is the bytes of work that its placement leaves room for.
+    """
 
     key: Key
+    work: Work
+    placed_for: int
     placement: Placement
     components: dict[str, Any]
     pipes: dict[str, Any]
     on: tuple[str, ...] = ()
     loras: tuple[Lora, ...] = ()
+
+    @property
+    def fixed(self) -> bool:
+        """Whether hooks and float8 weights were made for the weights as they are, so that LoRAs need them read anew."""
+        return bool(self.placement.streamed) or self.placement.fp8
+
+    def serves(self, clip: ClipSize, loras: tuple[Lora, ...]) -> bool:
+        """Whether a clip with these LoRAs can be made with everything where it stands."""
+        if self.fixed and self.pipes and self.loras != loras:
+            return False
+        size = self.work.size(clip, self.placement.tiles)
+        return size <= self.placed_for or size <= memory.budget(self.key.device).free * memory.SPARE
 
 
 class Shelf:
@@ -97,12 +127,12 @@ def load_pipeline(
     need_extra()
     settings = settings or SPEED[sampling.speed]
     folder = store.folder(sampling.model)
-    key = Key(sampling.model, store.manifest_digest(sampling.model), parallel.device(), settings, clip)
+    key = Key(sampling.model, store.manifest_digest(sampling.model), parallel.device(), settings)
     held = shelf()
     with held.lock:
-        if held.loaded is None or held.loaded.key != key:
+        if (found := held.loaded) is None or found.key != key or not found.serves(clip, sampling.loras):
             held.clear()
-            held.loaded = _load(folder, key, pipeline)
+            held.loaded = _load(folder, key, clip, pipeline)
         return _pipe(held, folder, pipeline, sampling.loras)
 
 
@@ -134,14 +164,15 @@ def compute_dtype(device: str) -> Any:
     return torch.bfloat16 if right else torch.float32
 
 
-def _load(folder: Path, key: Key, pipeline: str) -> Loaded:
+def _load(folder: Path, key: Key, clip: ClipSize, pipeline: str) -> Loaded:
     """Reads every component; those that stand on the device as they are go there before the next one is read."""
     index = _read_json(folder / "model_index.json")
     kinds = _kinds(folder, index)
     _check_kind(kinds, pipeline, key.model)
     dtypes = {name: _dtype(kind, key) for name, kind in kinds.items()}
     parts = [memory.part_of(folder, name, dtypes[name].itemsize) for name in kinds]
-    placement = plan(folder, parts, dtypes, key)
+    work = _work(folder, parts, dtypes)
+    placement = plan(parts, work, clip, key)
     components: dict[str, Any] = {}
     for part in parts:
         component = _component(folder / part.name, kinds[part.name], dtypes[part.name], key.model)
@@ -150,22 +181,24 @@ def _load(folder: Path, key: Key, pipeline: str) -> Loaded:
                 component.to(key.device)
         components[part.name] = component
     if "motion_adapter" in components:
-        with memory.within(key.model), _broken_if_refused(key.model), _quietly():
+        with _broken_if_refused(key.model), _quietly(), memory.within(key.model):
             motion_parts.join(folder, components)
-    return Loaded(key, placement, components, {})
+    return Loaded(key, work, work.size(clip, placement.tiles), placement, components, {})
 
 
-def plan(folder: Path, parts: list[Part], dtypes: Mapping[str, Any], key: Key) -> Placement:
+def _work(folder: Path, parts: list[Part], dtypes: Mapping[str, Any]) -> Work:
+    configs = {part.name: _read_json(folder / part.name / "config.json") for part in parts}
+    width = max((dtypes[part.name].itemsize for part in parts if part.every_step), default=4)
+    return Work(configs, width, dtypes["vae"].itemsize if "vae" in dtypes else 4)
+
+
+def plan(parts: list[Part], work: Work, clip: ClipSize, key: Key) -> Placement:
     """Where the components of a model stand: :func:`memory.place` with what is free now.
 
     Raises:
         UnavailableError: ``model_too_large``.
     """
-    configs = {part.name: _read_json(folder / part.name / "config.json") for part in parts}
-    width = max((dtypes[part.name].itemsize for part in parts if part.every_step), default=4)
-    decoder = dtypes["vae"].itemsize if "vae" in dtypes else 4
-    denoising = memory.denoising_bytes(configs, key.clip, width)
-    working = {tiles: max(denoising, memory.decoding_bytes(key.clip, decoder, tiles)) for tiles in (False, True)}
+    working = {tiles: work.size(clip, tiles) for tiles in (False, True)}
     allowed = Allowed(key.settings.float8_weights, key.settings.tiled_vae)
     return memory.place(parts, working, memory.budget(key.device), allowed)
 
@@ -174,20 +207,13 @@ def _pipe(held: Shelf, folder: Path, pipeline: str, loras: tuple[Lora, ...]) -> 
     """The pipeline of one class around the components that are loaded, made when it is first asked for."""
     loaded = held.loaded
     assert loaded is not None
-    fixed = bool(loaded.placement.streamed) or loaded.placement.fp8
-    if loaded.pipes and loaded.loras != loras and fixed:
-        # Hooks and float8 weights are made for the weights as they are.
-        key = loaded.key
-        del loaded
-        held.clear()
-        loaded = held.loaded = _load(folder, key, pipeline)
     pipe = loaded.pipes.get(pipeline) or _assemble(folder, pipeline, loaded)
     try:
         if not loaded.pipes:
             _prepare(pipe, loaded, loras)
         elif pipeline not in loaded.pipes:
             _go_along(pipe, next(iter(loaded.pipes.values())))
-        if not fixed and (loras or loaded.loras):
+        if not loaded.fixed and (loras or loaded.loras):
             _change_loras(pipe, loaded, loras)
     except BaseException:
         held.clear()  # what is half prepared is of no use
