@@ -24,6 +24,7 @@ from photoplay.perception.faces import FaceReader
 from photoplay.perception.scene import perceive
 from photoplay.pipeline.clock import StageClock
 from photoplay.pipeline.sound import mixed
+from photoplay.pipeline.speech import converse
 from photoplay.types import (
     Admitted,
     Array,
@@ -34,6 +35,7 @@ from photoplay.types import (
     Mode,
     MotionTrack,
     Notice,
+    Performance,
     Photo,
     Progress,
     RenderPlan,
@@ -53,6 +55,8 @@ WINDOW_PIXELS = 11_000_000
 IMAGINED = (1280, 720)
 """Shape of a film that starts from no photo, where its size names none."""
 GREY = 127
+TALK = "talk"
+"""The template whose needs are those of speech."""
 NOBODY = frozenset({"text-to-video", "multi-image-to-video"})
 """Modes in which no photo is moved: words say what happens."""
 
@@ -142,6 +146,8 @@ def _template(request: Request, capabilities: Capabilities) -> Template | None:
                 raise
     if not request.template and worded:
         return None
+    if request.mode == "audio-driven" and not request.template:
+        return None
     if request.mode == "text-to-video" and not request.template:
         raise RequestError("prompt_missing", "Nothing says what the film shall show.", "Describe it with a prompt.")
     return choose_template(request.template, request.prompt)
@@ -194,11 +200,13 @@ def prepare(
         tracks: tuple[MotionTrack, ...] = ()
         needs: tuple[Notice, ...] = ()
         subjects: list[int] = []
-        if template is not None and request.mode not in NOBODY:
-            asked, tamed = clamp_intensity(template, request.intensity)
-            needs = (*check_needs(template, scene), *tamed)
+        if request.mode not in NOBODY and (template is not None or request.audio):
+            asked, needs = _asked(template, scene, request)
             subjects = _playing(scene, needs, request, capabilities)
-            tracks = tuple(_track(scene, subject, template, request, asked * intensity) for subject in subjects)
+            acted = _acted(template, scene, subjects, request)
+            tracks = tuple(
+                make_track(scene, subject, acted[subject], intensity=asked * intensity) for subject in subjects
+            )
         plan = _plan(request, scene, subjects, _words(request, template))
         progress(StageEvent("move", 1, 1))
     photos = tuple(notice for photo in request.photos for notice in photo.notices)
@@ -307,9 +315,27 @@ def _faces_box(scene: Scene, subjects: list[int]) -> Box | None:
     return min(x0), min(y0), max(x1), max(y1)
 
 
-def _track(scene: Scene, subject: int, template: Template, request: Request, intensity: float) -> MotionTrack:
-    seed = request.seed + 7919 * subject
-    performance = perform(template, seconds=request.seconds, fps=request.fps, speed=request.speed, seed=seed)
-    if request.priors:
-        performance = add_priors(performance, seed=seed)
-    return make_track(scene, subject, performance, intensity=intensity)
+def _asked(template: Template | None, scene: Scene, request: Request) -> tuple[float, tuple[Notice, ...]]:
+    """How strong the motion shall be, and what the photo lacks for it."""
+    asked = request.intensity
+    tamed: tuple[Notice, ...] = ()
+    if template is not None:
+        asked, tamed = clamp_intensity(template, asked)
+    lacking = check_needs(template or find(TALK), scene)
+    return asked, (*lacking, *tamed)
+
+
+def _acted(template: Template | None, scene: Scene, subjects: list[int], request: Request) -> dict[int, Performance]:
+    """What each of ``subjects`` does: the template's motion, what they say laid over it, and what living people do."""
+    seeds = {subject: request.seed + 7919 * subject for subject in subjects}
+    acted: dict[int, Performance | None] = {
+        subject: None
+        if template is None
+        else perform(template, seconds=request.seconds, fps=request.fps, speed=request.speed, seed=seed)
+        for subject, seed in seeds.items()
+    }
+    spoken = converse(scene, request, acted, seeds) if request.audio else acted
+    moved = {subject: performance for subject, performance in spoken.items() if performance is not None}
+    if not request.priors:
+        return moved
+    return {subject: add_priors(performance, seed=seeds[subject]) for subject, performance in moved.items()}
