@@ -45,17 +45,17 @@ TARGETS: dict[str, _Row] = {
     "TH": {"jawOpen": 0.10, "mouthLowerDown": 0.16, "mouthUpperUp": 0.10, "tongueOut": 0.10},
     "DD": {"jawOpen": 0.09, "mouthLowerDown": 0.16, "mouthUpperUp": 0.09, "mouthStretch": 0.06},
     "kk": {"jawOpen": 0.13, "mouthLowerDown": 0.10, "mouthUpperUp": 0.06},
-    "CH": {"jawOpen": 0.08, "mouthFunnel": 0.40, "mouthPucker": 0.16, "mouthLowerDown": 0.10, "mouthUpperUp": 0.10},
+    "CH": {"jawOpen": 0.08, "mouthFunnel": 0.48, "mouthPucker": 0.26, "mouthLowerDown": 0.10, "mouthUpperUp": 0.10},
     "SS": {"jawOpen": 0.05, "mouthStretch": 0.20, "mouthDimple": 0.06, "mouthLowerDown": 0.26, "mouthUpperUp": 0.14},
     "nn": {"jawOpen": 0.11, "mouthLowerDown": 0.13, "mouthUpperUp": 0.08},
-    "RR": {"jawOpen": 0.10, "mouthFunnel": 0.22, "mouthPucker": 0.16, "mouthLowerDown": 0.05},
+    "RR": {"jawOpen": 0.10, "mouthFunnel": 0.28, "mouthPucker": 0.26, "mouthLowerDown": 0.05},
     "aa": {"jawOpen": 0.34, "mouthLowerDown": 0.17, "mouthUpperUp": 0.15, "mouthStretch": 0.05},
     "E": {"jawOpen": 0.23, "mouthStretch": 0.17, "mouthDimple": 0.08, "mouthLowerDown": 0.20, "mouthUpperUp": 0.14,
           "cheekSquint": 0.05},
     "ih": {"jawOpen": 0.13, "mouthStretch": 0.25, "mouthDimple": 0.12, "mouthLowerDown": 0.20, "mouthUpperUp": 0.14,
            "cheekSquint": 0.07},
-    "oh": {"jawOpen": 0.24, "mouthFunnel": 0.30, "mouthPucker": 0.20, "mouthUpperUp": 0.04},
-    "ou": {"jawOpen": 0.12, "mouthFunnel": 0.22, "mouthPucker": 0.50},
+    "oh": {"jawOpen": 0.24, "mouthFunnel": 0.38, "mouthPucker": 0.38},
+    "ou": {"jawOpen": 0.12, "mouthFunnel": 0.22, "mouthPucker": 0.78},
 }  # fmt: skip
 """ARKit weights of each viseme spoken loudly and alone; a name without its side stands for both."""
 
@@ -113,7 +113,7 @@ class Closing:
     leave: float
 
 
-CLOSINGS = {"PP": Closing(1.0, 0.060, 0.055), "FF": Closing(0.82, 0.060, 0.055), "sil": Closing(1.0, 0.130, 0.075)}
+CLOSINGS = {"PP": Closing(1.0, 0.060, 0.055), "FF": Closing(0.82, 0.060, 0.055), "sil": Closing(1.0, 0.130, 0.110)}
 
 
 @dataclass(frozen=True)
@@ -242,7 +242,7 @@ def closed_share(spoken: tuple[Segment, ...], times: Float64[Array, " f"], short
             continue
         if segment.viseme == "sil":
             # Lips come together while the sound dies away and part a little before the next one begins.
-            start, stop = min(start + 0.5 * kind.arrive, stop), stop - 0.3 * kind.leave
+            start, stop = min(start + 0.5 * kind.arrive, stop), stop - 0.5 * kind.leave
         elif stop - start < shortest:
             start, stop = (start + stop - shortest) / 2, (start + stop + shortest) / 2
         arrived = _step((times - start) / kind.arrive + 1.0)
