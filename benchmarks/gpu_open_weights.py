@@ -31,12 +31,12 @@ from benchmarks.wan_parts import CLIPS, SHAPES, SMALL, WORDS, Shape, autoencoder
 from photoplay.generation.backends.open_weights import memory
 from photoplay.generation.backends.open_weights.guidance_pair import pair_guidance
 from photoplay.generation.backends.open_weights.lean_vae import channels_last, fuse_norms, lean
-from photoplay.generation.backends.open_weights.loading import compute_dtype
 from photoplay.generation.backends.open_weights.memory import ClipSize, Placement
 from photoplay.generation.backends.open_weights.speed import (
     SPEED,
     attention_kernel,
     can_compile,
+    compute_dtype,
     ordered,
     shape_up,
     speed_up,

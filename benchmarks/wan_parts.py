@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from photoplay.generation.backends.open_weights.loading import compute_dtype
 from photoplay.generation.backends.open_weights.memory import ClipSize
+from photoplay.generation.backends.open_weights.speed import compute_dtype
 
 WORDS = 512
 TINY_VAE = {"base_dim": 8, "dim_mult": [1, 1, 1, 1], "num_res_blocks": 1}

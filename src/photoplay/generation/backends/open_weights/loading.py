@@ -23,7 +23,15 @@ from photoplay.errors import PhotoplayError, RequestError, UnavailableError
 from photoplay.generation.backends.open_weights import memory, motion_parts, parallel
 from photoplay.generation.backends.open_weights.memory import Allowed, ClipSize, Part, Placement
 from photoplay.generation.backends.open_weights.prompt_cache import PromptCache, remember_prompts
-from photoplay.generation.backends.open_weights.speed import SPEED, Speed, keep_in_float8, ordered, shape_up, speed_up
+from photoplay.generation.backends.open_weights.speed import (
+    SPEED,
+    Speed,
+    compute_dtype,
+    keep_in_float8,
+    ordered,
+    shape_up,
+    speed_up,
+)
 from photoplay.types import Lora, Sampling
 from photoplay.weights import store
 
@@ -145,23 +153,6 @@ def need_extra() -> None:
             f"Open-weight models need {', '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed.",
             "Install them with: pip install 'photoplay[gpu]'",
         )
-
-
-def compute_dtype(device: str) -> Any:
-    """The precision that models compute in on a device: bfloat16 where its product of two matrices is right, else float32.
-
-    On the processor it is float32, so that frames are the same on every one.
-    """
-    import torch
-
-    if not device.startswith("cuda") or not torch.cuda.is_bf16_supported(including_emulation=False):
-        return torch.float32
-    ones = torch.ones(64, 64, dtype=torch.bfloat16, device=device)
-    try:
-        right = bool(((ones @ ones) == 64).all())
-    except RuntimeError:
-        right = False
-    return torch.bfloat16 if right else torch.float32
 
 
 def _load(folder: Path, key: Key, clip: ClipSize, pipeline: str) -> Loaded:

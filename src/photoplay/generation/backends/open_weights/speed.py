@@ -122,6 +122,23 @@ def turned_on(speed: Speed) -> tuple[str, ...]:
     return tuple(field.name for field in fields(speed) if getattr(speed, field.name))
 
 
+def compute_dtype(device: str) -> Any:
+    """The precision that models compute in on a device: bfloat16 where its product of two matrices is right, else float32.
+
+    On the processor it is float32, so that frames are the same on every one.
+    """
+    import torch
+
+    if not device.startswith("cuda") or not torch.cuda.is_bf16_supported(including_emulation=False):
+        return torch.float32
+    ones = torch.ones(64, 64, dtype=torch.bfloat16, device=device)
+    try:
+        right = bool(((ones @ ones) == 64).all())
+    except RuntimeError:
+        right = False
+    return torch.bfloat16 if right else torch.float32
+
+
 def keep_in_float8(component: Any) -> None:
     """Keeps a denoiser's weights in float8 (e4m3), to be cast up layer by layer as they are computed with."""
     import torch
