@@ -192,6 +192,7 @@ def animate(
     flow_shift: Annotated[float | None, typer.Option(help="Shift of the noise schedule.", show_default=False)] = None,
     control: Annotated[float | None, typer.Option(help="Weight of the control signal.", show_default=False)] = None,
     lora: Annotated[list[str] | None, typer.Option(help="FILE or FILE:WEIGHT; repeatable.", show_default=False)] = None,
+    upscaler: Annotated[str, typer.Option(help="A network of the store that enlarges small frames.")] = "",
     quality: Annotated[QualityChoice, typer.Option(help="Shortcuts of an open model.")] = QualityChoice.EXACT,
     resume: Annotated[
         Path | None,
@@ -244,6 +245,7 @@ def animate(
                 flow_shift=flow_shift,
                 conditioning_scale=control,
                 loras=tuple(read_lora(text) for text in lora or ()),
+                upscaler=upscaler,
                 speed=quality.value,
             ),
         )

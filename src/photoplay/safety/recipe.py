@@ -15,6 +15,7 @@ from photoplay.types import Admitted, Audio, Lora, Photo, RenderPlan, Request, S
 from photoplay.version import __version__
 
 RECIPE_VERSION = 1
+LANCZOS = "lanczos"
 PIXEL_MAKERS = (
     "av",
     "dlib-bin",
@@ -97,8 +98,9 @@ def recipe_digest(recipe: dict[str, Any]) -> str:
 
 
 def _sampling(sampling: Sampling) -> dict[str, Any]:
-    """The settings as plain data. A LoRA is named without its folder, and by the digest of its file."""
-    plain = asdict(sampling)
+    """The settings as plain data. A LoRA is named without its folder, and by the digest of its file; frames that no network
+    enlarges are enlarged by Lanczos' filter."""
+    plain = asdict(sampling) | {"upscaler": sampling.upscaler or LANCZOS}
     plain["loras"] = [
         {"file": Path(lora.file).name, "weight": lora.weight, "sha256": _file_digest(Path(lora.file))}
         for lora in sampling.loras
@@ -141,7 +143,8 @@ def request_from_recipe(
         fields = {name: asked[name] for name in _REPLAYED if name in asked}
         settings = dict(asked.get("sampling", {}))
         loras = tuple(Lora(lora["file"], lora["weight"]) for lora in settings.pop("loras", ()))
-        sampling = Sampling(**settings, loras=loras)
+        upscaler = settings.pop("upscaler", LANCZOS)
+        sampling = Sampling(**settings, loras=loras, upscaler="" if upscaler == LANCZOS else upscaler)
         name = template or recipe["template"]["name"]
         turns = tuple(Turn(*turn) for turn in asked.get("turns", ()))
         given = [one.sha256 if one is not None else None for one in (last, video)]

@@ -34,6 +34,7 @@ class Sampling:
     ``guidance_scale`` is classifier-free guidance's w (Ho & Salimans 2022, https://arxiv.org/abs/2207.12598; 1: off);
     ``strength`` 0..1 is how far a source video may change (1: wholly); ``flow_shift`` is the s of
     sigma' = s sigma / (1 + (s - 1) sigma) (Esser et al. 2024); ``conditioning_scale`` weighs the control signal.
+    ``upscaler`` names a network of the store that enlarges frames which are smaller than the film (empty: Lanczos).
     ``speed``: ``exact`` (nothing that changes a pixel), ``fast`` (lossy, close) or ``preview`` (rough).
     """
 
@@ -45,6 +46,7 @@ class Sampling:
     flow_shift: float | None = None
     conditioning_scale: float | None = None
     loras: tuple[Lora, ...] = ()
+    upscaler: str = ""
     speed: Literal["exact", "fast", "preview"] = "exact"
 
 
@@ -87,14 +89,15 @@ class RenderPlan:
 
     @property
     def scale(self) -> float:
-        """Frame pixels per photo pixel."""
+        """Frame pixels per photo pixel, measured across; a model's own grid may make pixels that are not quite square."""
         return self.width / (self.crop[2] - self.crop[0])
 
     def to_frame(self, points: Float32[Array, "*n d"]) -> Float32[Array, "*n d"]:
         """Maps photo-space points ``[..., 2 or 3]`` to frame space (pixel centres at whole numbers in both)."""
         mapped = points.astype(np.float32, copy=True)
         mapped[..., 0] = (points[..., 0] + 0.5 - self.crop[0]) * self.scale - 0.5
-        mapped[..., 1] = (points[..., 1] + 0.5 - self.crop[1]) * self.scale - 0.5
+        down = self.height / (self.crop[3] - self.crop[1])
+        mapped[..., 1] = (points[..., 1] + 0.5 - self.crop[1]) * down - 0.5
         if points.shape[-1] == 3:
             mapped[..., 2] = points[..., 2] * self.scale
         return mapped

@@ -95,6 +95,7 @@ class OpenWeightsBackend(ABC):
         Raises:
             RequestError: ``mode_unsupported``.   UnavailableError: a package or the model is missing, or it does not fit.
         """
+        from photoplay.generation.backends.open_weights.ahead import ahead
         from photoplay.generation.backends.open_weights.output import finish
 
         if plan.mode not in self.pipelines:
@@ -104,7 +105,7 @@ class OpenWeightsBackend(ABC):
                 f"It makes {', '.join(self.pipelines)}; `photoplay backends` shows what the others make.",
             )
         native = plan_native(plan, self.grid)
-        made = self.clips(scene, tracks, plan, native, progress)
+        made = ahead(lambda told: self.clips(scene, tracks, plan, native, told), progress)
         yield from finish(made, scene, tracks, plan, native, plan.mode in self.keeps)
 
     def clips(

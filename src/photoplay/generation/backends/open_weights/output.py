@@ -57,7 +57,7 @@ def finish(
 
 def chosen_upscaler(plan: RenderPlan) -> str:
     """The upscaler that the request names, empty for Lanczos."""
-    return str(getattr(plan.sampling, "upscaler", ""))
+    return plan.sampling.upscaler
 
 
 def enlarged_with(plan: RenderPlan, native: NativePlan) -> str:
