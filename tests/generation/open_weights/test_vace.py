@@ -405,10 +405,7 @@ def test_a_film_in_several_clips_from_words_with_a_last_picture_and_two_experts(
 
 def test_a_repair_changes_nothing_but_what_is_repaired(installed: Callable[..., str]) -> None:
     installed()
-    asked = repair(13)
-    video, hole = asked.footage.video, asked.footage.repair
-    assert video is not None
-    assert hole is not None
-    rgb = pictures(film(asked, []))
+    video, hole = noise(13, 96, 96, 3), square(13, 96, 96)
+    rgb = pictures(film(plan("video-to-video", size=96, footage=Footage(video=video, repair=hole)), []))
     np.testing.assert_array_equal(rgb[hole == 0], video[hole == 0])
     assert (rgb[hole > 0] != video[hole > 0]).mean() > 0.8
