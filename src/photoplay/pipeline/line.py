@@ -7,7 +7,6 @@ finish as one stream of windows (so that memory stays flat), and :func:`animate`
 from __future__ import annotations
 
 import hashlib
-import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ from photoplay.evaluation.reviewer import Reviewer
 from photoplay.finishing.sheet import film_sheet
 from photoplay.finishing.smoothing import smooth
 from photoplay.generation.backends import get_backend
+from photoplay.generation.backends.open_weights.resume import clear
 from photoplay.generation.backends.protocol import Backend
 from photoplay.media import load_photo, read_video, save_image
 from photoplay.media import say as say_aloud
@@ -143,7 +143,7 @@ def produce(
         progress: told about every step; raise ``CancelledError`` in it to stop.
         stills: a new folder for every frame as a sealed PNG.
         sheet: a contact sheet of the film as a sealed PNG.
-        resume: a folder for unfinished work: the same request goes on where it was killed. Emptied with the film's end.
+        resume: a folder for unfinished work: the same request goes on where it was killed. Cleared at the end.
 
     Raises:
         RefusedError: admission says no.   SceneError: the photo cannot carry this film.
@@ -168,7 +168,7 @@ def produce(
             if report.passed:
                 clip = _seal(Path(folder), job, admitted, prepared, report)
                 if resume is not None:
-                    shutil.rmtree(resume, ignore_errors=True)
+                    clear(resume)
                 return with_timings(clip, job.clock.seconds)
     raise ReviewError("review_failed", report.sentence, "Try a calmer template, or a larger and sharper photo.")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, ClassVar
 
@@ -22,6 +22,7 @@ from photoplay.generation.backends.open_weights.native import (
     plan_native,
     resample,
 )
+from photoplay.generation.backends.open_weights.schedules import recommended
 from photoplay.types import (
     Audio,
     Capabilities,
@@ -127,14 +128,17 @@ class OpenWeightsBackend(ABC):
             known = frames[len(frames) - self.grid.overlap :] if len(frames) > self.grid.overlap else frames
             yield Made(span.start + span.known, frames[span.known :], audio)
 
+    def defaults_for(self, sampling: Sampling) -> Defaults:  # noqa: ARG002  (families of several models look at it)
+        """The defaults of the model that ``sampling`` asks for."""
+        return self.defaults
+
     def resolved(self, sampling: Sampling) -> Sampling:
-        """The sampling settings with this backend's defaults in place of what was left open."""
-        filled = {
-            name: default
-            for name, default in vars(self.defaults).items()
-            if getattr(sampling, name) is None and default is not None
-        }
-        return replace(sampling, model=sampling.model or self.capabilities.models[0], **filled)
+        """The settings with what was left open filled in: by a few-step model or LoRA, else by the model's defaults."""
+        asked = recommended(sampling)
+        wanted = self.defaults_for(asked)
+        left_open = [field.name for field in fields(Defaults) if getattr(asked, field.name) is None]
+        filled = {name: getattr(wanted, name) for name in left_open}
+        return replace(asked, model=asked.model or self.capabilities.models[0], **filled)
 
     def inputs(
         self,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from photoplay.errors import RequestError
@@ -116,13 +116,6 @@ class Ltx2Backend(OpenWeightsBackend):
             return given_sound(made, plan.footage.audio, native.fps)
         return joined_sound(made, native.spans, native.fps)
 
-    def resolved(self, sampling: Sampling) -> Sampling:
-        """The sampling settings with the chosen model's own in place of what was left open."""
-        wanted = self._defaults(sampling)
-        left_open = [field.name for field in fields(Defaults) if getattr(sampling, field.name) is None]
-        filled = {name: getattr(wanted, name) for name in left_open}
-        return replace(sampling, model=sampling.model or self.capabilities.models[0], **filled)
-
     def condition(self, pipe: Any, clip: ClipInputs) -> dict[str, Any]:
         """First, last and known frames; guidance; and for ``audio-driven`` the sound as latents that stay as they are.
 
@@ -132,7 +125,7 @@ class Ltx2Backend(OpenWeightsBackend):
         newer = pipe.connectors.config.per_modality_projections  # from LTX-2.3 on
         call: dict[str, Any] = {"conditions": conditions(clip), "use_cross_timestep": newer}
         asked = clip.film.sampling
-        distilled = self._defaults(asked) is _DISTILLED
+        distilled = self.defaults_for(asked) is _DISTILLED
         if distilled:
             call["sigmas"] = list(SIGMAS)
         if self._recipe(asked.model) is _DISTILLED and pipe.scheduler.config.use_dynamic_shifting:
@@ -159,7 +152,7 @@ class Ltx2Backend(OpenWeightsBackend):
         known = [name for name in self.recipes if model.startswith(name)]
         return self.recipes[max(known, key=len, default=self.capabilities.models[0])]
 
-    def _defaults(self, sampling: Sampling) -> Defaults:
+    def defaults_for(self, sampling: Sampling) -> Defaults:
         """How a model is sampled with its LoRAs, one of which may distil it."""
         few = schedules.few_step(sampling)
         return _DISTILLED if few is not None and few.sigmas == SIGMAS else self._recipe(sampling.model)

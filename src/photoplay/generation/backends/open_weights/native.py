@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise
+from typing import Any
 
 import cv2
 import numpy as np
@@ -122,7 +123,8 @@ def resample(track: MotionTrack, fps: float, start: int, frames: int) -> MotionT
         mixed: Array = (values[before] * (1 - weight) + values[after] * weight).astype(np.float32)
         return mixed
 
-    return replace(track, fps=fps, **{name: rows(getattr(track, name)) for name in PER_FRAME})
+    sampled: dict[str, Any] = {name: rows(getattr(track, name)) for name in PER_FRAME}
+    return replace(track, fps=fps, **sampled)
 
 
 def nearest_frames(video: Array, fps: float, native_fps: float, start: int, frames: int) -> Array:
@@ -146,7 +148,7 @@ def clip_plan(film: RenderPlan, native: NativePlan, span: Span) -> RenderPlan:
     footage = film.footage
     if footage.last is not None:
         footage = replace(footage, last=scaled(footage.last[None], native.width, native.height)[0])
-    clips = {}
+    clips: dict[str, Any] = {}
     for name in ("video", "repair"):
         if (frames := getattr(footage, name)) is not None:
             picked = nearest_frames(frames, film.fps, native.fps, span.start, span.frames)

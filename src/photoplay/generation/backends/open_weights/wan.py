@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from PIL import Image
@@ -73,12 +73,9 @@ class WanBackend(OpenWeightsBackend):
         known = [name for name in self.recipes if model.startswith(name)]
         return self.recipes[max(known, key=len, default=self.capabilities.models[0])]
 
-    def resolved(self, sampling: Sampling) -> Sampling:
-        """The sampling settings with the chosen model's own in place of what was left open."""
-        wanted = self.recipe(sampling.model).defaults
-        left_open = [field.name for field in fields(Defaults) if getattr(sampling, field.name) is None]
-        filled = {name: getattr(wanted, name) for name in left_open}
-        return replace(sampling, model=sampling.model or self.capabilities.models[0], **filled)
+    def defaults_for(self, sampling: Sampling) -> Defaults:
+        """Those of the chosen model's recipe."""
+        return self.recipe(sampling.model).defaults
 
     def grid_for(self, plan: RenderPlan) -> Grid:
         """The grid of the plan's model."""
