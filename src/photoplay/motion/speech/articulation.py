@@ -24,6 +24,8 @@ from photoplay.types import Array
 
 SWITCH = 2.5
 """Nats that a change of viseme costs: a doubtful hundredth of a second is no sound of its own."""
+NOBODY = 0.15
+"""Speech activity up to which nobody speaks, whatever the visemes look like; from twice that on they count in full."""
 SHORTEST = 0.03
 """Seconds; shorter segments go to their longer neighbour, but for those that close the lips."""
 LEAD = 0.02
@@ -41,7 +43,7 @@ _Row = dict[str, float]
 TARGETS: dict[str, _Row] = {
     "sil": {},
     "PP": {"jawOpen": 0.05, "mouthPress": 0.24, "mouthRollLower": 0.12, "mouthRollUpper": 0.10},
-    "FF": {"jawOpen": 0.06, "mouthRollLower": 0.42, "mouthUpperUp": 0.20},
+    "FF": {"jawOpen": 0.05, "mouthRollLower": 0.40, "mouthUpperUp": 0.28},
     "TH": {"jawOpen": 0.10, "mouthLowerDown": 0.16, "mouthUpperUp": 0.10, "tongueOut": 0.10},
     "DD": {"jawOpen": 0.09, "mouthLowerDown": 0.16, "mouthUpperUp": 0.09, "mouthStretch": 0.06},
     "kk": {"jawOpen": 0.13, "mouthLowerDown": 0.10, "mouthUpperUp": 0.06},
@@ -81,11 +83,11 @@ _VOWELS = ("aa", "E", "ih", "oh", "ou")
 ARTICULATORS: tuple[Articulator, ...] = (
     Articulator(
         ("jawOpen",), 0.040, 0.045, 0.75, 1.0, 0.55,
-        {"SS": 1.3, "CH": 1.2, "FF": 1.0, "kk": 0.35, "PP": 0.9, "sil": 0.9},
+        {"SS": 1.3, "CH": 1.2, "FF": 2.0, "kk": 0.35, "PP": 0.9, "sil": 0.9},
     ),
     Articulator(
         ("mouthLowerDown", "mouthUpperUp"), 0.035, 0.040, 0.55, 0.8, 0.55,
-        {"SS": 1.2, "FF": 1.5, "PP": 1.8, "kk": 0.3, "sil": 0.9},
+        {"SS": 1.2, "FF": 2.2, "PP": 1.8, "kk": 0.3, "sil": 0.9},
     ),
     Articulator(
         ("mouthFunnel", "mouthPucker"), 0.085, 0.060, 0.25, 0.9, 0.2,
@@ -113,7 +115,7 @@ class Closing:
     leave: float
 
 
-CLOSINGS = {"PP": Closing(1.0, 0.060, 0.055), "FF": Closing(0.82, 0.060, 0.055), "sil": Closing(1.0, 0.130, 0.110)}
+CLOSINGS = {"PP": Closing(1.0, 0.055, 0.055), "FF": Closing(0.35, 0.055, 0.055), "sil": Closing(1.0, 0.130, 0.110)}
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,7 @@ class Segment:
 
 def segments(speech: Speech) -> tuple[Segment, ...]:
     """The likeliest sequence of visemes, without gaps from 0 to the sound's end (Viterbi with a price on every change)."""
-    spoken = np.clip(speech.voice.astype(np.float64), 0.0, 1.0)[:, None]
+    spoken = np.clip((speech.voice.astype(np.float64) - NOBODY) / NOBODY, 0.0, 1.0)[:, None]
     likely = speech.probabilities.astype(np.float64) * spoken
     likely[:, 0] += 1.0 - spoken[:, 0]
     path = _path(np.log(np.maximum(likely, 1e-3)))
@@ -195,15 +197,15 @@ def articulate(spoken: tuple[Segment, ...], *, fps: float, frames: int) -> Float
     """
     fine = np.arange(frames * OVERSAMPLED) / (fps * OVERSAMPLED)
     times = np.arange(frames) / fps
-    led = tuple(replace(segment, start=segment.start - LEAD, end=segment.end - LEAD) for segment in spoken)
+    led = tuple(_seen(segment, 1.05 / fps) for segment in spoken)
     weights = np.zeros((frames, 52))
     for part in ARTICULATORS:
         curves = _soft(_blended(part, led, fine), fps * OVERSAMPLED)[::OVERSAMPLED]
         for column, name in enumerate(part.shapes):
             weights[:, both_sides(name)] = curves[:, column, None]
-    shut = closed_share(led, times, 1.05 / fps)
+    shut = closed_share(led, times)
     jaw = weights[:, ARKIT_INDEX["jawOpen"]]
-    weights[:, ARKIT_INDEX["mouthClose"]] = np.clip(shut * np.maximum(jaw, 0.05) + REST_JAW * shut**6, 0.0, 1.0)
+    weights[:, ARKIT_INDEX["mouthClose"]] = np.clip(shut * np.maximum(jaw, 0.05) + REST_JAW * shut**12, 0.0, 1.0)
     return weights
 
 
@@ -230,12 +232,19 @@ def _blended(part: Articulator, spoken: tuple[Segment, ...], times: Float64[Arra
     return blended
 
 
-def closed_share(spoken: tuple[Segment, ...], times: Float64[Array, " f"], shortest: float) -> Float64[Array, " f"]:
-    """How far the lips are closed at ``times``: 1 where they meet. A p, b or m keeps them so for ``shortest`` seconds."""
+def _seen(segment: Segment, least: float) -> Segment:
+    """The segment as the lips form it, ahead of the sound; p b m f v last for one frame (``least`` seconds) at least."""
+    start, end = segment.start - LEAD, segment.end - LEAD
+    more = max(least - (end - start), 0.0) / 2 if segment.viseme in ("PP", "FF") else 0.0
+    return replace(segment, start=start - more, end=end + more)
+
+
+def closed_share(spoken: tuple[Segment, ...], times: Float64[Array, " f"]) -> Float64[Array, " f"]:
+    """How far the lips are closed at ``times``: 1 where they meet, as they do in p, b, m and in silence."""
     shut = np.zeros(len(times))
-    end = spoken[-1].end if spoken else 0.0
-    silences = [*spoken, Segment("sil", end, np.inf, 0.0)]
-    for segment in silences:
+    last = next((index for index in reversed(range(len(spoken))) if spoken[index].viseme != "sil"), -1)
+    ended = spoken[last].end if last >= 0 else -np.inf
+    for segment in (*spoken[: last + 1], Segment("sil", ended, np.inf, 0.0)):
         kind = CLOSINGS.get(segment.viseme)
         start, stop = segment.start, segment.end
         if kind is None or (segment.viseme == "sil" and stop - start < PAUSE):
@@ -243,8 +252,6 @@ def closed_share(spoken: tuple[Segment, ...], times: Float64[Array, " f"], short
         if segment.viseme == "sil":
             # Lips come together while the sound dies away and part a little before the next one begins.
             start, stop = min(start + 0.5 * kind.arrive, stop), stop - 0.5 * kind.leave
-        elif stop - start < shortest:
-            start, stop = (start + stop - shortest) / 2, (start + stop + shortest) / 2
         arrived = _step((times - start) / kind.arrive + 1.0)
         left = _step((stop - times) / kind.leave + 1.0)
         shut = np.maximum(shut, kind.share * arrived * left)
