@@ -51,6 +51,13 @@ WEIGHTS: dict[str, Weight] = {
         source="trained by photoplay.training, see MODEL_CARD.md beside it",
         licence="Apache-2.0",
     ),
+    "visemes": Weight(
+        package="photoplay",
+        file="motion/speech/weights/visemes.safetensors",
+        sha256="04583bee9c4731bd29a7b0378a2b6e5b3f028b407ce764154391999e8707f578",
+        source="trained by photoplay.training, see MODEL_CARD.md beside it",
+        licence="Apache-2.0",
+    ),
 }
 
 

@@ -12,10 +12,12 @@ RATE = 100.0
 BANDS = 40
 LOWEST, HIGHEST = 60.0, 7600.0
 WINDOW = 0.025
-LOUD_SHARE = 0.9
-"""The level that counts as 0: this quantile of the frames' levels, so that neither a cough nor a long pause moves it."""
-QUIETEST = -70.0
-"""dB below that level, and dB of full scale, at which every band bottoms out."""
+LOUD_SHARE = 0.95
+"""The level that counts as 0: this quantile of the frames' levels, so that neither a click nor a long pause moves it."""
+LEAST_LOUD = -55.0
+"""... but never under this many dB of full scale: silence is not blown up into sound."""
+RANGE = 70.0
+"""dB under that level at which every band bottoms out."""
 _BATCH = 256
 
 
@@ -23,21 +25,24 @@ def log_mel(audio: Audio) -> Float32[Array, "n bands"]:
     """Mel spectra ``[ceil(100 * seconds), 40]`` in units of 20 dB, 0 where a band is as loud as the sound's loud frames.
 
     The sound is not resampled: windows (Hann, 25 ms) and filters are laid out at its own rate; bands above half of it stay
-    at the floor. The mel scale is O'Shaughnessy's, 2595 log10(1 + f / 700). Scale-free: a louder copy gives the same.
+    at the floor. The mel scale is O'Shaughnessy's, 2595 log10(1 + f / 700). A louder copy of a sound gives the same.
     """
-    power = mel_power(audio)
-    level = levels(power)
-    loud = max(float(np.quantile(level, LOUD_SHARE)), QUIETEST)
-    floor = max(loud + QUIETEST, QUIETEST)
-    decibels = np.maximum(10 * np.log10(power + 1e-12), floor)
-    return ((decibels - loud) / 20).astype(np.float32)
+    return normalised(mel_power(audio))
+
+
+def normalised(power: Float32[Array, "n bands"]) -> Float32[Array, "n bands"]:
+    """Band powers as :func:`log_mel` hands them on."""
+    loud = max(float(np.quantile(levels(power), LOUD_SHARE)), LEAST_LOUD)
+    decibels = np.maximum(10 * np.log10(power + 1e-14), loud - RANGE)
+    scaled: Array = ((decibels - loud) / 20).astype(np.float32)
+    return scaled
 
 
 def mel_power(audio: Audio) -> Float32[Array, "n bands"]:
     """Mean power of each mel band around each hundredth of a second; a full-scale sine sums to 0.5 over the bands."""
     width = round(WINDOW * audio.rate)
     size = 1 << (width - 1).bit_length()
-    window = np.hanning(width + 2)[1:-1].astype(np.float32)
+    window: Array = np.hanning(width + 2)[1:-1].astype(np.float32)
     count = max(1, -(-len(audio.samples) * int(RATE) // audio.rate))
     starts = np.round(np.arange(count) * (audio.rate / RATE)).astype(np.int64)
     padded = np.zeros(int(starts[-1]) + max(width, len(audio.samples)) + width, np.float32)
@@ -57,7 +62,7 @@ def mel_filters(rate: int, size: int) -> Float64[Array, "bands bins"]:
     bins = np.arange(size // 2 + 1) * (rate / size)
     rise = (bins - edges[:-2, None]) / np.diff(edges)[:-1, None]
     fall = (edges[2:, None] - bins) / np.diff(edges)[1:, None]
-    filters: Array = np.maximum(0.0, np.minimum(rise, fall))
+    filters: Array = np.clip(np.minimum(rise, fall), 0.0, None)
     return filters
 
 

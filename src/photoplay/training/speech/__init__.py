@@ -1,0 +1,1 @@
+"""Teaches the viseme recogniser from speech that espeak-ng makes, whose phoneme times are known."""
