@@ -27,8 +27,6 @@ CORNERS = ("mouthSmile", "mouthDimple", "mouthFrown", "mouthLeft", "mouthRight",
 """Mouth shapes of a performance that speech shares; those of the jaw and the lips it takes over."""
 TOWARDS = 9.0
 """Degrees that a listener looks aside to who speaks."""
-TURN = 0.3
-"""Seconds in which somebody changes from listening to speaking."""
 _SMILE = both_sides("mouthSmile")
 
 

@@ -1,0 +1,182 @@
+"""A photo speaks: lips in time with the sound, shut where they must be, whatever mouth the photo shows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+
+from photoplay.errors import RequestError
+from photoplay.evaluation.lips import SHUT, lip_report, mouth_opening
+from photoplay.motion.curves import perform
+from photoplay.motion.library import find
+from photoplay.motion.priors import add_priors
+from photoplay.motion.retarget import make_track
+from photoplay.motion.speech.articulation import Segment, both_sides, segments
+from photoplay.motion.speech.perform import listen, speak, turns
+from photoplay.motion.speech.recogniser import Speech
+from photoplay.topology import ARKIT_INDEX
+from photoplay.types import MotionTrack, Performance
+from tests.motion.rig_subjects import face, scene
+from tests.motion.speech.spoken import said, sentence, silence
+
+FPS = 24.0
+PEOPLE = ("astronaut", "hopper")
+"""One smiles with bared teeth, one has closed lips."""
+
+
+@cache
+def film(who: str, seed: int, template: str = "") -> tuple[MotionTrack, Speech]:
+    speech = sentence(seed)
+    seconds = speech.seconds + 0.5
+    base = perform(find(template), seconds=seconds, fps=FPS) if template else None
+    performance = speak(speech, fps=FPS, seconds=seconds, seed=seed, base=base)
+    return make_track(scene(face(who), who), 0, add_priors(performance, seed=seed)), speech
+
+
+def at_frames(curve: np.ndarray, frames: int) -> np.ndarray:
+    return np.interp(np.arange(frames) / FPS, np.arange(len(curve)) / 100.0, curve, right=0.0).astype(np.float32)
+
+
+def nearest(opening: np.ndarray, segment: Segment) -> float:
+    """The smallest opening in a segment's own time and a frame around."""
+    time = np.arange(len(opening)) / FPS
+    return float(opening[(time > segment.start - 1 / FPS) & (time < segment.end + 1 / FPS)].min())
+
+
+@pytest.mark.parametrize("who", PEOPLE)
+@pytest.mark.parametrize("template", ["", "smile", "laugh"])
+def test_lips_go_with_the_sound(who: str, template: str) -> None:
+    closed, touched, lags = [], [], []
+    for seed in range(3):
+        track, speech = film(who, seed, template)
+        opening = mouth_opening(track.landmarks)
+        report = lip_report(opening, at_frames(speech.energy, len(opening)), FPS)
+        lags.append(report.lag * FPS)
+        assert report.correlation > 0.5
+        settled = np.arange(len(opening)) > 0.35 * FPS
+        quiet = at_frames(speech.voice, len(opening)) == 0.0
+        away = quiet & np.roll(quiet, 2) & np.roll(quiet, -2) & settled
+        assert (opening[away] < SHUT).mean() > 0.95
+        found = segments(speech)
+        closed += [nearest(opening, segment) < SHUT for segment in found if segment.viseme == "PP"]
+        touched += [nearest(opening, segment) < 2 * SHUT for segment in found if segment.viseme == "FF"]
+        assert np.percentile(opening, 95) > 0.12
+    assert np.abs(lags).max() <= 1.0
+    assert np.mean(closed) >= 0.9
+    assert np.mean(touched) >= 0.9
+
+
+@pytest.mark.parametrize("who", PEOPLE)
+def test_no_jitter_and_no_fish_mouth(who: str) -> None:
+    for seed in range(3):
+        track, _ = film(who, seed)
+        opening = mouth_opening(track.landmarks)
+        assert opening.max() < 0.36
+        assert np.abs(np.diff(opening, 2)).max() < 0.24
+        assert np.abs(np.diff(opening, 2)).mean() < 0.05
+
+
+@pytest.mark.parametrize("who", PEOPLE)
+def test_the_first_frame_is_the_photo(who: str) -> None:
+    for speech in (sentence(0), said([("aa", 1.0)])):
+        performance = speak(speech, fps=FPS, seconds=1.5, seed=2)
+        assert not performance.blendshapes[0].any()
+        track = make_track(scene(face(who), who), 0, performance)
+        assert np.array_equal(track.landmarks[0], track.rest_landmarks)
+
+
+def test_a_shut_mouth_stays_shut_until_the_sound_starts() -> None:
+    speech = said([("sil", 1.0), ("aa", 0.5)])
+    track = make_track(scene(face("hopper")), 0, speak(speech, fps=FPS, seconds=1.5, seed=0))
+    opening = mouth_opening(track.landmarks)
+    assert opening[: round(0.85 * FPS)].max() < SHUT
+    assert opening[round(1.2 * FPS)] > 0.15
+
+
+def test_a_mouth_open_in_the_photo_closes_for_a_p() -> None:
+    """The hopper's photo, as if her jaw had been a quarter open in it."""
+    still = face("hopper")
+    jaw = said([("sil", 0.1), ("aa", 1.5)])
+    opened = make_track(scene(still), 0, speak(jaw, fps=FPS, seconds=1.5, seed=0)).landmarks[20]
+    gap = float(mouth_opening(opened[None])[0])
+    assert gap > 0.15
+    open_face = replace(still, landmarks=opened, mouth_opening=gap)
+    speech = said([("sil", 0.6), ("aa", 0.3), ("PP", 0.08), ("aa", 0.3), ("sil", 0.5)])
+    opening = mouth_opening(make_track(scene(open_face), 0, speak(speech, fps=FPS, seconds=1.7, seed=0)).landmarks)
+    closure = round(0.92 * FPS)
+    assert opening[0] > 0.15
+    assert opening[closure - 1 : closure + 2].min() < SHUT
+    assert opening[10:13].max() < SHUT
+    assert opening[18] > 0.15
+
+
+def test_silence_and_what_is_no_speech_move_no_mouth() -> None:
+    for performance in (
+        speak(silence(2.0), fps=FPS, seconds=2.0, seed=1),
+        listen(sentence(1), fps=FPS, seconds=3, seed=1),
+    ):
+        assert not performance.blendshapes[:, ARKIT_INDEX["jawOpen"]].any()
+        opening = mouth_opening(make_track(scene(face("hopper")), 0, performance).landmarks)
+        assert opening.max() < SHUT
+
+
+def test_takes_differ_by_seed_but_their_lips_do_not() -> None:
+    speech = sentence(5)
+    one, again, other = (speak(speech, fps=FPS, seconds=3.0, seed=seed) for seed in (1, 1, 2))
+    assert np.array_equal(one.head, again.head)
+    assert not np.array_equal(one.head, other.head)
+    lips = [both_sides(name)[0] for name in ("jawOpen", "mouthClose", "mouthPucker")]
+    assert np.array_equal(one.blendshapes[:, lips], other.blendshapes[:, lips])
+
+
+def test_speech_is_laid_over_a_smile() -> None:
+    speech = said([("sil", 0.5), ("aa", 0.6), ("ou", 0.4), ("sil", 1.5)])
+    base = perform(find("big_smile"), seconds=3.0, fps=FPS)
+    alone = speak(speech, fps=FPS, seconds=3.0, seed=0)
+    over = speak(speech, fps=FPS, seconds=3.0, seed=0, base=base)
+    smile, jaw = both_sides("mouthSmile"), ARKIT_INDEX["jawOpen"]
+    assert over.num_frames == base.num_frames
+    assert np.array_equal(over.blendshapes[:, jaw], alone.blendshapes[:, jaw])
+    peak = int(base.blendshapes[:, smile[0]].argmax())
+    assert 0.4 < over.blendshapes[peak, smile[0]] / base.blendshapes[peak, smile[0]] < 0.9
+    assert over.head == pytest.approx(base.head + alone.head, abs=1e-5)
+
+
+def test_a_base_of_another_length_is_a_mistake() -> None:
+    base = perform(find("smile"), seconds=2.0, fps=FPS)
+    with pytest.raises(ValueError, match="same rate"):
+        speak(silence(1.0), fps=FPS, seconds=3.0, seed=0, base=base)
+
+
+def test_in_turns_one_speaks_and_the_other_listens() -> None:
+    speech = said([("sil", 0.3), ("aa", 1.0), ("sil", 0.5), ("E", 1.0), ("sil", 0.2)])
+    left, right = turns(speech, [(0.0, 1.5, 0), (1.5, 3.0, 1)], fps=FPS, seconds=3.0, seed=7)
+    jaw = ARKIT_INDEX["jawOpen"]
+
+    def jaw_in(performance: Performance, start: float, end: float) -> float:
+        return float(performance.blendshapes[round(start * FPS) : round(end * FPS), jaw].max())
+
+    assert jaw_in(left, 0.4, 1.2) > 0.2
+    assert jaw_in(right, 0.4, 1.2) == 0.0
+    assert jaw_in(left, 1.9, 2.9) < 0.01
+    assert jaw_in(right, 1.9, 2.7) > 0.2
+    # Who stands at the image's right looks to the image's left, and the other way round.
+    assert right.gaze[24, 0] < -3.0
+    assert left.gaze[66, 0] > 3.0
+
+
+def test_turns_of_nobody_and_lengths_of_nothing_are_refused() -> None:
+    speech = silence(1.0)
+    for spans in ([(0.0, 1.0, 2)], [(0.0, 1.0, -1)], [(1.0, 0.5, 0)]):
+        with pytest.raises(RequestError, match="turn names nobody"):
+            turns(speech, spans, fps=FPS, seconds=1.0, seed=0)
+    for seconds in (0.0, -1.0, float("nan")):
+        with pytest.raises(RequestError) as caught:
+            speak(speech, fps=FPS, seconds=seconds, seed=0)
+        assert caught.value.code == "length_invalid"
+    with pytest.raises(RequestError) as caught:
+        listen(speech, fps=FPS, seconds=1e6, seed=0)
+    assert caught.value.code == "film_too_long"
