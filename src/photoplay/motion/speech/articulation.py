@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Bool, Float32, Float64
 
 from photoplay.motion.speech.recogniser import Speech
 from photoplay.motion.speech.visemes import VISEMES
@@ -24,8 +24,10 @@ from photoplay.types import Array
 
 SWITCH = 2.5
 """Nats that a change of viseme costs: a doubtful hundredth of a second is no sound of its own."""
-NOBODY = 0.15
-"""Speech activity up to which nobody speaks, whatever the visemes look like; from twice that on they count in full."""
+BEGINS, ENDS = 0.5, 0.3
+"""Speech activity from which on somebody speaks, and below which nobody does any more."""
+ONE_AGAINST_MANY = 0.2
+"""What silence counts for against a single viseme while somebody speaks: its share is whole, theirs is split."""
 SHORTEST = 0.03
 """Seconds; shorter segments go to their longer neighbour, but for those that close the lips."""
 LEAD = 0.02
@@ -130,9 +132,9 @@ class Segment:
 
 def segments(speech: Speech) -> tuple[Segment, ...]:
     """The likeliest sequence of visemes, without gaps from 0 to the sound's end (Viterbi with a price on every change)."""
-    spoken = np.clip((speech.voice.astype(np.float64) - NOBODY) / NOBODY, 0.0, 1.0)[:, None]
-    likely = speech.probabilities.astype(np.float64) * spoken
-    likely[:, 0] += 1.0 - spoken[:, 0]
+    spoken = _speaks(speech.voice)
+    likely = np.where(spoken[:, None], speech.probabilities, 0.0).astype(np.float64)
+    likely[:, 0] = np.where(spoken, ONE_AGAINST_MANY * likely[:, 0], 1.0)
     path = _path(np.log(np.maximum(likely, 1e-3)))
     if not len(path):
         return ()
@@ -143,6 +145,16 @@ def segments(speech: Speech) -> tuple[Segment, ...]:
         loudness = float(np.clip(speech.energy[start:stop].max(), 0.0, 1.0))
         found.append(Segment(viseme, start / speech.rate, stop / speech.rate, loudness))
     return tuple(found)
+
+
+def _speaks(voice: Float32[Array, " n"]) -> Bool[Array, " n"]:
+    """Hysteresis: speech begins at :data:`BEGINS` and lasts while activity stays over :data:`ENDS`, to both sides."""
+    over = voice > ENDS
+    edges = np.flatnonzero(np.diff(over.astype(np.int8), prepend=0, append=0))
+    spoken = np.zeros(len(voice), bool)
+    for start, stop in zip(edges[::2], edges[1::2], strict=True):
+        spoken[start:stop] = voice[start:stop].max() > BEGINS
+    return spoken
 
 
 def _path(scores: Float64[Array, "n 15"]) -> Array:
