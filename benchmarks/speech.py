@@ -3,9 +3,9 @@
     PYTHONPATH=FOLDER .venv/bin/python -m benchmarks.speech [--sentences 40] [--write]
 
 The speech comes from espeak-ng (the package espeakng-loader, in FOLDER or installed), which tells when each phoneme begins;
-without it only the recordings in ../shared/data/audio are heard. *told* is the median distance between an onset as espeak-ng
-tells it and as it is recognised; *label* the same against the training labels, in which a stop begins with its closure. *found*
-is the share of phonemes recognised within 150 ms of their time.
+without it only the recordings in ../shared/data/audio are heard. *told* is the median distance between an onset as
+espeak-ng tells it and as it is recognised; *label* the same against the training labels, in which a stop begins with its
+closure. *found* is the share of phonemes recognised within 150 ms of their time.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ def main() -> None:
     if asked.write:
         machine, today = read_device(), datetime.datetime.now(tz=datetime.UTC).date().isoformat()
         heading = (
-            f"# Visemes from speech, {today}\n\n`python -m benchmarks.speech --sentences {asked.sentences}`: {machine.processor}, "
-            f"{machine.cores} cores, {machine.system}, Python {machine.python}.\n\n"
+            f"# Visemes from speech, {today}\n\n`python -m benchmarks.speech --sentences {asked.sentences}`: "
+            f"{machine.processor}, {machine.cores} cores, {machine.system}, Python {machine.python}.\n\n"
         )
         (RESULTS / f"{today}-speech.md").write_text(heading + text + "\n", encoding="utf-8")
 

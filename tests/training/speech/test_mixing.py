@@ -7,7 +7,7 @@ import numpy as np
 from photoplay.motion.speech.spectrum import BANDS
 from photoplay.training.speech import noises
 from photoplay.training.speech.generate import Corpus, load, noise_corpus, powers, save
-from photoplay.training.speech.mixing import Mixer, in_a_room, recorded, warped
+from photoplay.training.speech.mixing import Mixer, in_a_room, recorded, retimed, warped
 from tests.training.speech.made_up import corpus
 
 
@@ -72,3 +72,16 @@ def test_a_corpus_comes_back_from_its_file(tmp_path: Path) -> None:
     power, labels = again.clip(1)
     assert np.array_equal(power, powers(made.decibels[made.starts[1] : made.starts[2]]))
     assert len(power) == len(labels)
+
+
+def test_time_only_runs_forwards_and_within_the_clip() -> None:
+    made = corpus(0)
+    _, labels = made.clip(0)
+    draws = [retimed(np.random.default_rng(seed), labels) for seed in range(20)]
+    for where in draws:
+        assert (np.diff(where) > 0).all()
+        assert where[0] >= 0
+        assert where[-1] < len(labels) - 1
+    lengths = np.array([len(where) for where in draws]) / len(labels)
+    assert lengths.min() < 0.9
+    assert lengths.max() > 1.3

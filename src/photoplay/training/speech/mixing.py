@@ -8,14 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32, Float64, UInt8
 
 from photoplay.motion.speech.spectrum import BANDS, levels, normalised
-from photoplay.motion.speech.visemes import VISEMES
+from photoplay.motion.speech.visemes import INDEX, VISEMES
 from photoplay.training.speech.generate import Corpus
 from photoplay.types import Array
 
-NO_SPEECH, WITH_NOISE, WITH_BABBLE = 0.12, 0.75, 0.12
+FIRST_VOWEL = INDEX["aa"]
+NO_SPEECH, WITH_NOISE, WITH_BABBLE = 0.1, 0.72, 0.12
 """Share of crops without speech, and of those with speech: with noise or music, with other voices, behind it."""
 
 
@@ -56,15 +57,16 @@ class Mixer:
         return _masked(draw, features), labels
 
     def _speech(self, draw: np.random.Generator) -> tuple[Float32[Array, "frames bands"], UInt8[Array, " frames"]]:
-        """Clips one after the other with pauses between, slowed down or sped up; long drawn vowels are near to song."""
-        speed = float(np.exp(draw.uniform(-0.3, 0.3)) if draw.random() < 0.9 else draw.uniform(0.4, 0.8))
+        """Clips one after the other with pauses between, each at a tempo of its own."""
         power = np.full((self.frames, BANDS), 1e-14, np.float32)
         labels = np.zeros(self.frames, np.uint8)
         at, first = int(draw.integers(0, 60)) if draw.random() < 0.5 else 0, True
         while at < self.frames:
             clip, spoken = self.speech.clip(int(draw.integers(len(self.speech))))
-            start = float(draw.uniform(0, 0.6) * len(clip)) if first and at == 0 else 0.0
-            where = np.arange(start, len(clip) - 1, speed)[: self.frames - at]
+            where = retimed(draw, spoken)
+            if first and at == 0:
+                where = where[int(draw.uniform(0, 0.6) * len(where)) :]
+            where = where[: self.frames - at]
             low = where.astype(np.int64)
             share = (where - low)[:, None].astype(np.float32)
             part = slice(at, at + len(where))
@@ -82,6 +84,19 @@ class Mixer:
     def _babble(self, draw: np.random.Generator) -> Float32[Array, "frames bands"]:
         voices = [self._speech(draw)[0] for _ in range(int(draw.integers(3, 6)))]
         return _to_level(np.sum(voices, axis=0, dtype=np.float32), self.frames)
+
+
+def retimed(draw: np.random.Generator, labels: UInt8[Array, " n"]) -> Float64[Array, " m"]:
+    """Where in a clip each new frame comes from: faster or slower, vowels held or cut short, at times as in song."""
+    lasts = np.full(len(labels), np.exp(draw.uniform(-0.3, 0.3)))
+    edges = np.flatnonzero(np.diff(labels)) + 1
+    hold = draw.uniform(0.3, 0.9) if draw.random() < 0.3 else 0.0
+    for first, last in zip([0, *edges], [*edges, len(labels)], strict=True):
+        vowel = labels[first] >= FIRST_VOWEL
+        lasts[first:last] *= np.exp(draw.normal(hold if vowel else 0.0, 0.35 if vowel else 0.2))
+    ends = np.concatenate([[0.0], np.cumsum(lasts)])
+    where: Array = np.interp(np.arange(int(ends[-2])) + 0.5, ends[:-1], np.arange(len(labels)))
+    return np.minimum(where, len(labels) - 1.001)
 
 
 def warped(draw: np.random.Generator, power: Float32[Array, "n bands"]) -> Float32[Array, "n bands"]:
