@@ -19,6 +19,7 @@ from photoplay.evaluation.reviewer import Reviewer
 from photoplay.finishing.sheet import film_sheet
 from photoplay.finishing.smoothing import smooth
 from photoplay.generation.backends import get_backend
+from photoplay.generation.backends.open_weights.parallel import leads
 from photoplay.generation.backends.open_weights.resume import clear
 from photoplay.generation.backends.protocol import Backend
 from photoplay.media import load_photo, read_video, save_image
@@ -150,7 +151,14 @@ def produce(
         ReviewError: no attempt passed review.   SealError: the film could not be signed.
     """
     check_out(out, stills, sheet)
-    job = _Job(request, out, stills, sheet, resume, progress, StageClock())
+    if not leads():  # under torchrun every process makes the film, and the first one hands it out
+        with tempfile.TemporaryDirectory() as folder:
+            return _produced(_Job(request, Path(folder) / out.name, None, None, resume, progress, StageClock()))
+    return _produced(_Job(request, out, stills, sheet, resume, progress, StageClock()))
+
+
+def _produced(job: _Job) -> Clip:
+    request, progress = job.request, job.progress
     backend = get_backend(request.backend)
     request = settle(request, backend)
     job = replace(job, request=request)
@@ -160,15 +168,15 @@ def produce(
         progress(StageEvent("admit", 1, 1))
     scene: Scene | None = None
     for intensity in RETRY_INTENSITIES:
-        with tempfile.TemporaryDirectory(prefix=".photoplay-", dir=out.parent) as folder:
+        with tempfile.TemporaryDirectory(prefix=".photoplay-", dir=job.out.parent) as folder:
             prepared = prepare(admitted, progress, job.clock, intensity, scene)
-            prepared = replace(prepared, plan=replace(prepared.plan, resume=resume))
+            prepared = replace(prepared, plan=replace(prepared.plan, resume=job.resume))
             scene = prepared.scene
             report = _film(prepared, backend, Path(folder), job)
             if report.passed:
                 clip = _seal(Path(folder), job, admitted, prepared, report)
-                if resume is not None:
-                    clear(resume)
+                if job.resume is not None:
+                    clear(job.resume)
                 return with_timings(clip, job.clock.seconds)
     raise ReviewError("review_failed", report.sentence, "Try a calmer template, or a larger and sharper photo.")
 

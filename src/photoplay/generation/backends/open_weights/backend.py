@@ -115,10 +115,12 @@ class OpenWeightsBackend(ABC):
         """Makes one clip after the other, each going on from the last frames of the one before."""
         from photoplay.generation.backends.open_weights.chain import go_on
         from photoplay.generation.backends.open_weights.loading import load_pipeline
+        from photoplay.generation.backends.open_weights.memory import ClipSize
         from photoplay.generation.backends.open_weights.sampling import denoise
 
         sampling = self.resolved(plan.sampling)
-        pipe = load_pipeline(self.pipelines[plan.mode], sampling)
+        largest = ClipSize(native.width, native.height, max(span.frames for span in native.spans))
+        pipe = load_pipeline(self.pipelines[plan.mode], sampling, largest)
         known = np.zeros((0, native.height, native.width, 3), np.uint8)
         for span in native.spans:
             clip = self.inputs(scene, tracks, plan, native, span, known)

@@ -149,7 +149,7 @@ def _too_large(parts: Sequence[Part], budget: Budget, least: int, allowed: Allow
             f"This model needs at least {least / GIB:.1f} GiB of GPU memory at this size, and {free:.1f} GiB are free."
         )
         hint = "Choose a smaller model or size, or a GPU with more memory."
-        hint += "" if allowed.fp8 and allowed.tiles else " `--speed fast` needs less."
+        hint += "" if allowed.fp8 and allowed.tiles else " `--quality fast` needs less."
     return UnavailableError("model_too_large", message, hint)
 
 
@@ -262,7 +262,7 @@ def within(model: str) -> Iterator[None]:
         raise UnavailableError(
             "model_too_large",
             f"The GPU's memory ran out with the model “{model}”.",
-            "Close other programs that use the GPU, or choose a smaller size or model; `--speed fast` needs less.",
+            "Close other programs that use the GPU, or choose a smaller size or model; `--quality fast` needs less.",
         ) from error
 
 

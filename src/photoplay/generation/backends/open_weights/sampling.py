@@ -15,6 +15,7 @@ import numpy as np
 
 from photoplay.errors import RequestError, UnavailableError
 from photoplay.generation.backends.open_weights import loras, resume, schedules
+from photoplay.generation.backends.open_weights.memory import within
 from photoplay.generation.backends.open_weights.native import ClipInputs
 from photoplay.generation.backends.open_weights.resume import Keep
 from photoplay.generation.backends.open_weights.walk import Walk, can_be_followed
@@ -67,7 +68,7 @@ def denoise(
         progress(StageEvent("denoise", steps, steps))
         return made
     walk = Walk(pipe, _seed(clip), keep if can_be_followed(pipe) else None, progress, _loops(arguments))
-    with walk.followed(scheduler):
+    with walk.followed(scheduler), within(sampling.model):
         output = pipe(**arguments | {"generator": walk.generator, "callback_on_step_end": walk.after(arguments)})
     frames, audio = frames_of(output.frames), audio_of(pipe, output)
     wanted = (clip.plan.num_frames, clip.plan.height, clip.plan.width)
