@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float32, Float64
 
 from photoplay.errors import RequestError
 from photoplay.motion.channels import LEAST_WEIGHTS
@@ -25,7 +25,7 @@ KEPT_SMILE = 0.65
 """The share of a performance's own smile that stays while it speaks."""
 CORNERS = ("mouthSmile", "mouthDimple", "mouthFrown", "mouthLeft", "mouthRight", "cheekPuff")
 """Mouth shapes of a performance that speech shares; those of the jaw and the lips it takes over."""
-TOWARDS = 9.0
+TOWARDS = 16.0
 """Degrees that a listener looks aside to who speaks."""
 _SMILE = both_sides("mouthSmile")
 
@@ -63,15 +63,17 @@ def listen(
 ) -> Performance:
     """Somebody listens to what is heard: looks ``towards`` the speaker (degrees of yaw, > 0 to the image's right), nods.
 
+    The lips come together, and a broad smile in the photo becomes a small one.
+
     Raises:
         RequestError: as :func:`speak`.
     """
     frames = _frames(fps, seconds)
     said = phrases(segments(speech))
     gestures = listening(said, fps, frames, seed, towards)
-    mouth = np.zeros((frames, 52))
     attends = rise(np.arange(frames) / fps, 0.3, 1.2)
-    mouth[:, _SMILE] = 0.10 * attends[:, None]
+    mouth = articulate((), fps=fps, frames=frames) * attends[:, None]
+    mouth[:, _SMILE] = SMILE_AT_REST * attends[:, None]
     performance = _performed(mouth, gestures, fps, "listen")
     return performance if base is None else _added(base, performance)
 
@@ -120,12 +122,12 @@ def _in_turn(
     mean = float(np.mean([span[2] for span in others]))
     towards = TOWARDS if mean > who else -TOWARDS
     gestures = listen(_heard_in(speech, others), fps=fps, seconds=seconds, seed=seed, towards=towards)
-    return _added(own, replace(gestures, blendshapes=_without_smile(gestures.blendshapes)))
+    return _added(own, replace(gestures, blendshapes=_without_mouth(gestures.blendshapes)))
 
 
-def _without_smile(blendshapes: Array) -> Array:
+def _without_mouth(blendshapes: Float32[Array, "f 52"]) -> Float32[Array, "f 52"]:
     kept = blendshapes.copy()
-    kept[:, _SMILE] = 0.0
+    kept[:, [index for index, name in enumerate(ARKIT_NAMES) if name.startswith("mouth")]] = 0.0
     return kept
 
 

@@ -147,7 +147,7 @@ def listening(spoken: tuple[tuple[float, float], ...], fps: float, frames: int, 
         near = rise(time, start + 0.12, 0.35) * (1.0 - rise(time, end + 1.2, 0.6))
         attends = np.maximum(attends, near)
         if end - start > 0.5 and draw.random() < 0.85:
-            size = float(draw.uniform(2.0, 3.4))
+            size = float(draw.uniform(2.6, 4.2))
             for again in range(2 if draw.random() < 0.6 else 1):
                 head[:, 1] -= size * 0.6**again * bump(time, end + 0.22 + 0.42 * again, 0.18, 0.26)
             brows = np.maximum(brows, 0.14 * bump(time, end + 0.12, 0.25, 0.6))
@@ -156,10 +156,10 @@ def listening(spoken: tuple[tuple[float, float], ...], fps: float, frames: int, 
         if draw.random() < 0.6:
             lids = np.maximum(lids, blink_curve(time, end + float(draw.uniform(0.1, 0.5)), fps))
     # The eyes go most of the way, the head follows with less and a little later.
-    head[:, 0] += 0.45 * towards * attends
+    head[:, 0] += 0.4 * towards * attends
     head[:, 2] += float(draw.choice((-1.0, 1.0))) * 1.4 * attends
     gaze = np.zeros((frames, 2))
-    gaze[:, 0] = 0.55 * towards * attends
+    gaze[:, 0] = 0.6 * towards * attends
     gaze[:, 1] = -0.85 * head[:, 1]
     return Gestures(head, gaze, brows, lids, np.zeros(frames))
 
