@@ -15,10 +15,10 @@ from photoplay.motion.library import find
 from photoplay.motion.priors import add_priors
 from photoplay.motion.retarget import make_track
 from photoplay.motion.speech.articulation import Segment, both_sides, segments
-from photoplay.motion.speech.perform import listen, speak, turns
+from photoplay.motion.speech.perform import listen, speak
 from photoplay.motion.speech.recogniser import Speech
 from photoplay.topology import ARKIT_INDEX
-from photoplay.types import MotionTrack, Performance
+from photoplay.types import MotionTrack
 from tests.motion.rig_subjects import face, scene
 from tests.motion.speech.spoken import said, sentence, silence
 
@@ -158,28 +158,30 @@ def test_a_base_of_another_length_is_a_mistake() -> None:
         speak(silence(1.0), fps=FPS, seconds=3.0, seed=0, base=base)
 
 
-def test_in_turns_one_speaks_and_the_other_listens() -> None:
-    speech = said([("sil", 0.3), ("aa", 1.0), ("sil", 0.5), ("E", 1.0), ("sil", 0.2)])
-    left, right = turns(speech, [(0.0, 1.5, 0), (1.5, 3.0, 1)], fps=FPS, seconds=3.0, seed=7)
-    jaw = ARKIT_INDEX["jawOpen"]
-
-    def jaw_in(performance: Performance, start: float, end: float) -> float:
-        return float(performance.blendshapes[round(start * FPS) : round(end * FPS), jaw].max())
-
-    assert jaw_in(left, 0.4, 1.2) > 0.2
-    assert jaw_in(right, 0.4, 1.2) == 0.0
-    assert jaw_in(left, 1.9, 2.9) < 0.01
-    assert jaw_in(right, 1.9, 2.7) > 0.2
-    # Who stands at the image's right looks to the image's left, and the other way round.
-    assert right.gaze[24, 0] < -3.0
-    assert left.gaze[66, 0] > 3.0
+def test_who_listens_and_then_answers() -> None:
+    other = said([("sil", 0.3), ("aa", 1.0), ("sil", 1.7)])
+    own = said([("sil", 1.8), ("E", 1.0), ("sil", 0.2)])
+    heard = listen(other, fps=FPS, seconds=3.0, seed=7, towards=16.0)
+    both = speak(own, fps=FPS, seconds=3.0, seed=7, base=heard)
+    alone = speak(own, fps=FPS, seconds=3.0, seed=7)
+    jaw, smile = ARKIT_INDEX["jawOpen"], both_sides("mouthSmile")
+    assert np.array_equal(both.blendshapes[:, jaw], alone.blendshapes[:, jaw])
+    assert both.blendshapes[:, jaw].max() > 0.15
+    assert both.blendshapes[:, smile] == pytest.approx(alone.blendshapes[:, smile], abs=1e-6)
+    assert both.gaze[24, 0] > 6.0
+    assert np.abs(both.gaze - heard.gaze - alone.gaze).max() < 1e-5
 
 
-def test_turns_of_nobody_and_lengths_of_nothing_are_refused() -> None:
+def test_a_listener_shows_the_mouth_that_was_asked_for() -> None:
+    base = perform(find("big_smile"), seconds=3.0, fps=FPS)
+    performance = listen(sentence(0), fps=FPS, seconds=3.0, seed=1, base=base)
+    mouth = [*both_sides("mouthSmile"), *both_sides("mouthClose"), ARKIT_INDEX["jawOpen"]]
+    assert np.array_equal(performance.blendshapes[:, mouth], base.blendshapes[:, mouth])
+    assert not np.array_equal(performance.head, base.head)
+
+
+def test_lengths_of_nothing_are_refused() -> None:
     speech = silence(1.0)
-    for spans in ([(0.0, 1.0, 2)], [(0.0, 1.0, -1)], [(1.0, 0.5, 0)]):
-        with pytest.raises(RequestError, match="turn names nobody"):
-            turns(speech, spans, fps=FPS, seconds=1.0, seed=0)
     for seconds in (0.0, -1.0, float("nan")):
         with pytest.raises(RequestError) as caught:
             speak(speech, fps=FPS, seconds=seconds, seed=0)

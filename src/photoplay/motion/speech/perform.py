@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -22,6 +21,10 @@ COMPOSE = 0.4
 SMILE_AT_REST, SMILE_IN_SPEECH = -0.55, -0.80
 """How much of the photo's smile a speaker gives up between phrases and while speaking: words need the lips."""
 KEPT_SMILE = 0.65
+"""The share of a performance's own smile that stays while it speaks."""
+CORNERS = ("mouthSmile", "mouthDimple", "mouthFrown", "mouthLeft", "mouthRight", "cheekPuff")
+"""Mouth shapes of a performance that speech shares; those of the jaw and the lips it takes over."""
+_SMILE = 0.65
 """The share of a performance's own smile that stays while it speaks."""
 CORNERS = ("mouthSmile", "mouthDimple", "mouthFrown", "mouthLeft", "mouthRight", "cheekPuff")
 """Mouth shapes of a performance that speech shares; those of the jaw and the lips it takes over."""
@@ -63,7 +66,8 @@ def listen(
 ) -> Performance:
     """Somebody listens to what is heard: looks ``towards`` the speaker (degrees of yaw, > 0 to the image's right), nods.
 
-    The lips come together, and a broad smile in the photo becomes a small one.
+    The lips come together, and a broad smile in the photo becomes a small one, unless ``base`` has a mouth of its own to
+    show. 16 degrees suit two people side by side.
 
     Raises:
         RequestError: as :func:`speak`.
@@ -75,74 +79,15 @@ def listen(
     mouth = articulate((), fps=fps, frames=frames) * attends[:, None]
     mouth[:, _SMILE] = SMILE_AT_REST * attends[:, None]
     performance = _performed(mouth, gestures, fps, "listen")
-    return performance if base is None else _added(base, performance)
-
-
-def turns(
-    speech: Speech,
-    spans: Sequence[tuple[float, float, int]],
-    *,
-    fps: float,
-    seconds: float,
-    seed: int,
-    bases: Sequence[Performance | None] = (None, None),
-) -> tuple[Performance, ...]:
-    """One performance for each of ``bases``: person ``who`` speaks in each span (start, end, who), the others listen.
-
-    Persons stand from the image's left to its right. What is heard outside all spans moves nobody's mouth.
-
-    Raises:
-        RequestError: a span names nobody or ends before it starts; else as :func:`speak`.
-    """
-    for start, end, who in spans:
-        if not (0 <= who < len(bases) and 0 <= start < end):
-            raise RequestError(
-                "turns_invalid",
-                "A speaker's turn names nobody in the film, or ends before it starts.",
-                f"Give each turn as start, end and a person from 0 to {len(bases) - 1}.",
-            )
-    return tuple(_in_turn(speech, spans, who, fps, seconds, seed + who, base) for who, base in enumerate(bases))
-
-
-def _in_turn(
-    speech: Speech,
-    spans: Sequence[tuple[float, float, int]],
-    who: int,
-    fps: float,
-    seconds: float,
-    seed: int,
-    base: Performance | None,
-) -> Performance:
-    own = speak(
-        _heard_in(speech, [span for span in spans if span[2] == who]), fps=fps, seconds=seconds, seed=seed, base=base
-    )
-    others = [span for span in spans if span[2] != who]
-    if not others:
-        return own
-    mean = float(np.mean([span[2] for span in others]))
-    towards = TOWARDS if mean > who else -TOWARDS
-    gestures = listen(_heard_in(speech, others), fps=fps, seconds=seconds, seed=seed, towards=towards)
-    return _added(own, replace(gestures, blendshapes=_without_mouth(gestures.blendshapes)))
+    if base is None:
+        return performance
+    return _added(base, replace(performance, blendshapes=_without_mouth(performance.blendshapes)))
 
 
 def _without_mouth(blendshapes: Float32[Array, "f 52"]) -> Float32[Array, "f 52"]:
     kept = blendshapes.copy()
     kept[:, [index for index, name in enumerate(ARKIT_NAMES) if name.startswith("mouth")]] = 0.0
     return kept
-
-
-def _heard_in(speech: Speech, spans: Sequence[tuple[float, float, int]]) -> Speech:
-    """What is heard within the spans, silence elsewhere."""
-    time = np.arange(len(speech.voice)) / speech.rate
-    inside = np.zeros(len(time), bool)
-    for start, end, _ in spans:
-        inside |= (time >= start) & (time < end)
-    probabilities = np.where(inside[:, None], speech.probabilities, np.eye(1, speech.probabilities.shape[1]))
-    return Speech(
-        speech.rate,
-        probabilities.astype(np.float32),
-        *(np.where(inside, curve, 0.0).astype(np.float32) for curve in (speech.voice, speech.energy, speech.pitch)),
-    )
 
 
 def _frames(fps: float, seconds: float) -> int:
@@ -211,8 +156,11 @@ def _laid_over(base: Performance, speech: Performance) -> Performance:
     own[:, owned] = 0.0
     own[:, shared] *= KEPT_SMILE
     spoken = speech.blendshapes.copy()
-    # A smile that is asked for stays: the speaker then gives up none of the photo's.
-    spoken[:, _SMILE] *= 1.0 - np.clip(4.0 * own[:, _SMILE], 0.0, 1.0)
+    # A smile that is asked for stays: the speaker then gives up none of the photo's. What both give up counts once.
+    asked = own[:, _SMILE]
+    spoken[:, _SMILE] = np.minimum(asked, spoken[:, _SMILE] * (1.0 - np.clip(4.0 * asked, 0.0, 1.0)))
+    own[:, _SMILE] = np.maximum(asked, 0.0)
+    spoken[:, _SMILE] = np.minimum(spoken[:, _SMILE], 0.0)
     return replace(
         _added(replace(base, blendshapes=own), replace(speech, blendshapes=spoken)),
         notices=(*base.notices, *speech.notices),
