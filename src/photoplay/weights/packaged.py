@@ -54,7 +54,7 @@ WEIGHTS: dict[str, Weight] = {
     "visemes": Weight(
         package="photoplay",
         file="motion/speech/weights/visemes.safetensors",
-        sha256="04583bee9c4731bd29a7b0378a2b6e5b3f028b407ce764154391999e8707f578",
+        sha256="a31a4d32a6a1fdddd9d23189b74cae19a77ded608b9ac486879fd413c54704dd",
         source="trained by photoplay.training, see MODEL_CARD.md beside it",
         licence="Apache-2.0",
     ),
