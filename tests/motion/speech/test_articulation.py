@@ -18,19 +18,21 @@ from photoplay.motion.speech.articulation import (
 )
 from photoplay.motion.speech.visemes import VISEMES
 from photoplay.topology import ARKIT_INDEX, ARKIT_NAMES
+from photoplay.types import Array
 from tests.motion.speech.spoken import said, sentence, silence
 
 FPS = 24.0
 
 
-def curve(weights: np.ndarray, name: str) -> np.ndarray:
+def curve(weights: Array, name: str) -> Array:
     return weights[:, both_sides(name)[0]]
 
 
-def between(viseme: str, *, fps: float = FPS, before: str = "DD", after: str = "DD") -> np.ndarray:
+def between(viseme: str, *, fps: float = FPS, before: str = "DD", after: str = "DD") -> Array:
     """The mouth in the middle of ``viseme``, between two others."""
     spoken = (Segment(before, 0.0, 0.5, 1.0), Segment(viseme, 0.5, 0.75, 1.0), Segment(after, 0.75, 1.2, 1.0))
-    return articulate(spoken, fps=fps, frames=round(1.2 * fps))[round(0.61 * fps)]
+    middle: Array = articulate(spoken, fps=fps, frames=round(1.2 * fps))[round(0.61 * fps)]
+    return middle
 
 
 def test_every_viseme_has_targets_that_exist_and_an_articulator_moves_each() -> None:

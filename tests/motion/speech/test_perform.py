@@ -18,7 +18,7 @@ from photoplay.motion.speech.articulation import Segment, both_sides, segments
 from photoplay.motion.speech.perform import listen, speak
 from photoplay.motion.speech.recogniser import Speech
 from photoplay.topology import ARKIT_INDEX
-from photoplay.types import MotionTrack
+from photoplay.types import Array, MotionTrack
 from tests.motion.rig_subjects import face, scene
 from tests.motion.speech.spoken import said, sentence, silence
 
@@ -36,11 +36,11 @@ def film(who: str, seed: int, template: str = "") -> tuple[MotionTrack, Speech]:
     return make_track(scene(face(who), who), 0, add_priors(performance, seed=seed)), speech
 
 
-def at_frames(curve: np.ndarray, frames: int) -> np.ndarray:
+def at_frames(curve: Array, frames: int) -> Array:
     return np.interp(np.arange(frames) / FPS, np.arange(len(curve)) / 100.0, curve, right=0.0).astype(np.float32)
 
 
-def nearest(opening: np.ndarray, segment: Segment) -> float:
+def nearest(opening: Array, segment: Segment) -> float:
     """The smallest opening in a segment's own time and a frame around."""
     time = np.arange(len(opening)) / FPS
     return float(opening[(time > segment.start - 1 / FPS) & (time < segment.end + 1 / FPS)].min())

@@ -27,12 +27,14 @@ SWITCH = 2.5
 BEGINS, ENDS = 0.5, 0.3
 """Speech activity from which on somebody speaks, and below which nobody does any more."""
 ONE_AGAINST_MANY = 0.2
-"""What silence counts for against a single viseme while somebody speaks: its share is whole, theirs is split."""
+"""What silence counts for against a single viseme in loud speech: its share is whole, theirs is split."""
+LOUD = 0.5
+"""Loudness from which on that holds; where speech dies away silence counts for more."""
 SHORTEST = 0.03
 """Seconds; shorter segments go to their longer neighbour, but for those that close the lips."""
 LEAD = 0.02
 """Seconds by which the lips are ahead of the sound that they shape."""
-PAUSE = 0.13
+PAUSE = 0.10
 """Seconds of silence from which on the lips close."""
 OVERSAMPLED = 8
 """Steps a frame in which curves are made, before they are smoothed and read off at the frames."""
@@ -134,7 +136,8 @@ def segments(speech: Speech) -> tuple[Segment, ...]:
     """The likeliest sequence of visemes, without gaps from 0 to the sound's end (Viterbi with a price on every change)."""
     spoken = _speaks(speech.voice)
     likely = np.where(spoken[:, None], speech.probabilities, 0.0).astype(np.float64)
-    likely[:, 0] = np.where(spoken, ONE_AGAINST_MANY * likely[:, 0], 1.0)
+    counts = 1.0 - (1.0 - ONE_AGAINST_MANY) * np.clip(speech.energy / LOUD, 0.0, 1.0)
+    likely[:, 0] = np.where(spoken, counts * likely[:, 0], 1.0)
     path = _path(np.log(np.maximum(likely, 1e-3)))
     if not len(path):
         return ()

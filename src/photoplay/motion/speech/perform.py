@@ -24,13 +24,7 @@ KEPT_SMILE = 0.65
 """The share of a performance's own smile that stays while it speaks."""
 CORNERS = ("mouthSmile", "mouthDimple", "mouthFrown", "mouthLeft", "mouthRight", "cheekPuff")
 """Mouth shapes of a performance that speech shares; those of the jaw and the lips it takes over."""
-_SMILE = 0.65
-"""The share of a performance's own smile that stays while it speaks."""
-CORNERS = ("mouthSmile", "mouthDimple", "mouthFrown", "mouthLeft", "mouthRight", "cheekPuff")
-"""Mouth shapes of a performance that speech shares; those of the jaw and the lips it takes over."""
-TOWARDS = 16.0
-"""Degrees that a listener looks aside to who speaks."""
-_SMILE = both_sides("mouthSmile")
+_SMILE: list[int] = both_sides("mouthSmile")
 
 
 def speak(speech: Speech, *, fps: float, seconds: float, seed: int, base: Performance | None = None) -> Performance:
