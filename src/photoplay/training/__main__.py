@@ -16,7 +16,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from photoplay.errors import PhotoplayError
 from photoplay.training.config import Recipe, load_recipe
 
-app = typer.Typer(help="Trains the pocket model.", no_args_is_help=True, pretty_exceptions_enable=False)
+app = typer.Typer(
+    help="Trains the pocket model, and the network that hears speech.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
 RecipeName = Annotated[str, typer.Option("--recipe", help="A YAML file, or a shipped recipe: cpu, gpu, overnight.")]
 RunFolder = Annotated[Path, typer.Option("--run", help="The run's folder.")]
 DataFolder = Annotated[Path | None, typer.Option("--data", help="The dataset's folder, instead of the recipe's.")]
@@ -48,6 +52,29 @@ def features(
         library = Library(data, "train", 8.0)
         net = train_features(library, steps, 16, 96, seed, lambda step, loss: shown((step + 1) / steps, {"loss": loss}))
     save_features(net, out)
+
+
+@app.command()
+def speech(
+    out: Annotated[Path, typer.Option("--out", help="The weights file to write (.safetensors).")],
+    data: Annotated[Path, typer.Option("--data", help="Folder of made speech; built where it is empty.")],
+    minutes: Annotated[float, typer.Option("--minutes", help="Minutes of training.")] = 25.0,
+    hours: Annotated[float, typer.Option("--hours", help="Hours of speech to make.")] = 3.0,
+    seed: int = 0,
+) -> None:
+    """Trains the network that hears visemes, on speech made with espeak-ng (needs the package espeakng-loader)."""
+    from photoplay.training.speech.train import teach
+
+    with _Shown(f"{minutes:g} min") as shown:
+        digest = teach(
+            out,
+            data=data,
+            minutes=minutes,
+            hours=hours,
+            seed=seed,
+            tell=lambda _, done, terms: shown(done, terms),
+        )
+    typer.echo(digest)
 
 
 @app.command()
