@@ -119,7 +119,7 @@ class Closing:
     leave: float
 
 
-CLOSINGS = {"PP": Closing(1.0, 0.055, 0.055), "FF": Closing(0.45, 0.055, 0.055), "sil": Closing(1.0, 0.130, 0.110)}
+CLOSINGS = {"PP": Closing(1.0, 0.065, 0.060), "FF": Closing(0.45, 0.060, 0.055), "sil": Closing(1.0, 0.130, 0.110)}
 
 
 @dataclass(frozen=True)
