@@ -15,6 +15,7 @@ import photoplay
 from photoplay.errors import ConsentError, PhotoplayError, RefusedError, RequestError, ReviewError
 from photoplay.generation import backends
 from photoplay.media import load_photo, read_video
+from photoplay.pipeline import line
 from photoplay.safety.recipe import request_from_recipe
 from photoplay.safety.verify import verify
 from photoplay.types import (
@@ -168,3 +169,27 @@ def test_everything_that_shows_people_needs_a_statement(portrait_file: Path, tmp
         photoplay.animate(
             portrait_file, consent=["self"], last=portrait_file, prompt="x", out=tmp_path / "film.mp4", **SHORT
         )
+
+
+def test_a_generator_is_closed_at_once_when_the_film_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Blind:
+        def __init__(self, *told: object) -> None: ...
+
+        def see(self, frames: Frames) -> None:
+            raise RuntimeError("it cannot see")
+
+    closed: list[bool] = []
+
+    def generate(
+        self: Painter, scene: Scene, tracks: Sequence[MotionTrack], plan: RenderPlan, progress: Progress = silent
+    ) -> Iterator[Frames]:
+        try:
+            yield Frames(np.zeros((plan.num_frames, plan.height, plan.width, 3), np.uint8), plan.fps)
+        finally:
+            closed.append(True)
+
+    monkeypatch.setattr(line, "_reviewer", Blind)
+    monkeypatch.setattr(Painter, "generate", generate)
+    with pytest.raises(RuntimeError) as caught:  # which keeps the frames of the stack alive
+        photoplay.animate(prompt="a river", out=tmp_path / "film.mp4", **SHORT)
+    assert (str(caught.value), closed) == ("it cannot see", [True])

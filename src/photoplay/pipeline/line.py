@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias, TypedDict, Unpack
@@ -94,7 +95,7 @@ def _film(prepared: Prepared, backend: Backend, folder: Path, job: _Job) -> Repo
             yield frames
 
     kept = keep_stills(reviewed(), folder / "stills") if job.stills else reviewed()
-    with clock.stage("encode"):
+    with clock.stage("encode"), closing(windows):  # whatever happens, a generator's own thread ends here
         write_film(kept, folder / job.out.name, job.request.codec, plan.footage.audio)
     with clock.stage("review"):
         job.progress(StageEvent("review", 0, 1))
@@ -178,6 +179,8 @@ def _produced(job: _Job) -> Clip:
                 if job.resume is not None:
                     clear(job.resume)
                 return with_timings(clip, job.clock.seconds)
+        if not prepared.tracks:
+            break  # there is no motion to calm: it would be the same film again
     raise ReviewError("review_failed", report.sentence, "Try a calmer template, or a larger and sharper photo.")
 
 
