@@ -81,7 +81,7 @@ class OpenWeightsBackend(ABC):
     @property
     def version(self) -> str:
         """The versions of photoplay and of the packages that compute the frames; the model is named by the request."""
-        found = [f"{package} {_installed(package)}" for package in ("diffusers", "torch")]
+        found = [f"{package} {_installed(package)}" for package in ("diffusers", "torch", "transformers")]
         return ", ".join([__version__, *found])
 
     @abstractmethod
