@@ -57,6 +57,8 @@ IMAGINED = (1280, 720)
 GREY = 127
 TALK = "talk"
 """The template whose needs are those of speech."""
+DRIVEN = "driving_video"
+"""The name of a motion that was read from the request's own clip: no template is called so."""
 NOBODY = frozenset({"text-to-video", "multi-image-to-video"})
 """Modes in which no photo is moved: words say what happens."""
 
@@ -116,7 +118,7 @@ def settle(request: Request, backend: Backend) -> Request:
             "Ask for a shorter film or choose another backend.",
         )
     settled = replace(request, mode=mode)
-    if mode == "video-to-video" and not request.template:
+    if _is_driven(settled):
         return settled  # the clip's own motion, which is read from it later
     template = _template(settled, capabilities)
     return settled if template is None else replace(settled, category=template.category)
@@ -132,19 +134,26 @@ def _mode_of(request: Request, capabilities: Capabilities) -> Mode:
         return "audio-driven"
     if len(request.photos) > 1:
         return "multi-image-to-video"
-    return "image-to-video" if "image-to-video" in capabilities.modes else "pose-guided"
+    only_poses = "pose-guided" in capabilities.modes and "image-to-video" not in capabilities.modes
+    return "pose-guided" if only_poses else "image-to-video"
+
+
+def _is_driven(request: Request) -> bool:
+    """Whether the motion is that of the request's clip."""
+    drives = request.mode in ("video-to-video", "pose-guided")
+    return drives and request.video is not None and not request.template
 
 
 def _template(request: Request, capabilities: Capabilities) -> Template | None:
     """The motion that is played; None where the model reads the prompt and no template is named."""
     worded = capabilities.reads_prompt and bool(request.prompt.strip())
-    if request.video is not None and request.mode == "video-to-video" and not request.template:
+    if request.video is not None and _is_driven(request):
         try:
-            return capture(request.video.frames, FaceReader(), name="driving_video")
+            return capture(request.video.frames, FaceReader(), name=DRIVEN)
         except TemplateError:
-            if not worded:
+            if request.mode == "pose-guided" or not worded:
                 raise
-    if not request.template and worded:
+    if not request.template and worded and request.mode != "pose-guided":
         return None
     if request.mode == "audio-driven" and not request.template:
         return None
@@ -215,8 +224,11 @@ def prepare(
 
 
 def played(template: Template | None) -> dict[str, Any]:
-    """The template as plain data for the recipe; empty where words alone said what happens."""
-    return {} if template is None else template.model_dump(mode="json")
+    """The template as plain data for the recipe; empty where words alone said what happens, nameless where a clip did."""
+    if template is None:
+        return {}
+    plain = template.model_dump(mode="json")
+    return plain | {"name": ""} if template.name == DRIVEN else plain
 
 
 def once(notices: tuple[Notice, ...]) -> tuple[Notice, ...]:
