@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -35,7 +35,7 @@ class StageClock:
             self._book()
             self._stack.pop()
 
-    def stream(self, name: str, items: Iterator[T]) -> Iterator[T]:
+    def stream(self, name: str, items: Iterator[T]) -> Generator[T, None, None]:
         """Books the time that ``items`` takes to produce each item on ``name``."""
         while True:
             with self.stage(name):
