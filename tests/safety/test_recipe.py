@@ -1,18 +1,21 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from photoplay.errors import RequestError
 from photoplay.safety.recipe import canonical, digest, make_recipe, recipe_digest, request_from_recipe
-from photoplay.types import Admitted
+from photoplay.types import Admitted, Audio, Lora, Sampling, Turn
 from tests.safety.conftest import PLAN, TEMPLATE, make_admitted, make_photo
 
 JSON = st.recursive(
@@ -70,6 +73,25 @@ def test_a_recipe_gives_its_request_back() -> None:
     admitted = make_admitted(seed=7, intensity=0.8, prompt="a nod", fps=25.0, who="main", consent=("historical",))
     recipe = json.loads(canonical(make_recipe(admitted, TEMPLATE, PLAN, "anchor")))
     assert request_from_recipe(recipe, admitted.request.photos) == admitted.request
+
+
+def test_a_dialogue_with_its_settings_comes_back(tmp_path: Path) -> None:
+    lora = tmp_path / "private" / "style.safetensors"
+    lora.parent.mkdir()
+    lora.write_bytes(b"weights")
+    sound = Audio(np.zeros(8, np.float32), 16_000, "e" * 64)
+    sampling = Sampling(model="m", num_inference_steps=4, loras=(Lora(str(lora), 0.5),), upscaler="sharp")
+    said = {"mode": "audio-driven", "audio": (sound,), "turns": (Turn(0.0, 1.5, 1), Turn(1.5, 2.0, 0))}
+    admitted = make_admitted(sampling=sampling, **said)
+    text = canonical(make_recipe(admitted, TEMPLATE, PLAN, "anchor"))
+    assert "private" not in text
+    recipe = json.loads(text)
+    assert recipe["request"]["sampling"]["loras"][0]["sha256"] == hashlib.sha256(b"weights").hexdigest()
+    again = request_from_recipe(recipe, admitted.request.photos, audio=[sound])
+    assert again.turns == admitted.request.turns
+    assert again.sampling == replace(sampling, loras=(Lora("style.safetensors", 0.5),))
+    with pytest.raises(RequestError):
+        request_from_recipe(recipe, admitted.request.photos)
 
 
 def test_another_photo_is_refused(recipe: dict[str, Any]) -> None:

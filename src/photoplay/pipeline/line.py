@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias, TypedDict, Unpack
@@ -58,6 +58,8 @@ Source: TypeAlias = str | Path | bytes | Photo
 """A photo: a file, its bytes, or decoded already."""
 RETRY_INTENSITIES = (1.0, 0.65)
 """A film that fails review is made once more with calmer motion before it is refused."""
+ATTEMPTS = ("first", "calmer")
+"""Folders of their unfinished work."""
 
 
 class FilmOptions(TypedDict, total=False):
@@ -86,7 +88,8 @@ def _film(prepared: Prepared, backend: Backend, folder: Path, job: _Job) -> Repo
         StageEvent("generate", 0, plan.num_frames)
     )  # the very first film compiles kernels before its first frame
     windows = clock.stream("generate", backend.generate(scene, tracks, plan, job.progress))
-    smoothed = clock.stream("smooth", smooth(windows))
+    free = plan.mode in backend.capabilities.free
+    smoothed = clock.stream("smooth", smooth(_unanchored(windows) if free else windows))
 
     def reviewed() -> Iterator[Frames]:
         for frames in smoothed:
@@ -102,6 +105,11 @@ def _film(prepared: Prepared, backend: Backend, folder: Path, job: _Job) -> Repo
         report = reviewer.report()
         job.progress(StageEvent("review", 1, 1, report.sentence))
     return report
+
+
+def _unanchored(windows: Iterator[Frames]) -> Iterator[Frames]:
+    """Frames that do not lie on their anchor, so that nothing is held to it: neither background nor skin."""
+    return (replace(window, anchor=None) for window in windows)
 
 
 def _reviewer(prepared: Prepared, backend: Backend) -> Reviewer | FreeReviewer:
@@ -168,20 +176,32 @@ def _produced(job: _Job) -> Clip:
         admitted = admit(request, (check_romance,) if _hears_words(backend) else ())
         progress(StageEvent("admit", 1, 1))
     scene: Scene | None = None
-    for intensity in RETRY_INTENSITIES:
+    for attempt, intensity in enumerate(RETRY_INTENSITIES):
+        resume = job.resume and job.resume / ATTEMPTS[attempt]
         with tempfile.TemporaryDirectory(prefix=".photoplay-", dir=job.out.parent) as folder:
             prepared = prepare(admitted, progress, job.clock, intensity, scene)
-            prepared = replace(prepared, plan=replace(prepared.plan, resume=job.resume))
+            prepared = replace(prepared, plan=replace(prepared.plan, resume=resume))
             scene = prepared.scene
             report = _film(prepared, backend, Path(folder), job)
             if report.passed:
                 clip = _seal(Path(folder), job, admitted, prepared, report)
-                if job.resume is not None:
-                    clear(job.resume)
+                _forget(job.resume)
                 return with_timings(clip, job.clock.seconds)
-        if not prepared.tracks:
+        if not prepared.tracks or prepared.plan.mode in backend.capabilities.free:
             break  # there is no motion to calm: it would be the same film again
+    _forget(job.resume)
     raise ReviewError("review_failed", report.sentence, "Try a calmer template, or a larger and sharper photo.")
+
+
+def _forget(folder: Path | None) -> None:
+    """Removes what a backend kept of a film that is finished or refused; whatever else lies in the folder stays."""
+    if folder is None:
+        return
+    for name in ATTEMPTS:
+        if (kept := folder / name).is_dir():
+            clear(kept)
+            with suppress(OSError):  # something else lies in there
+                kept.rmdir()
 
 
 def _seal(folder: Path, job: _Job, admitted: Admitted, prepared: Prepared, report: Report) -> Clip:
@@ -284,6 +304,9 @@ def animate(
     if request.audio and "seconds" not in options:
         longest = max(len(track.samples) / track.rate for track in request.audio)
         request = replace(request, seconds=min(SECONDS_RANGE[1], max(SECONDS_RANGE[0], longest)))
+    if request.video is not None and not request.audio and "seconds" not in options:
+        clip = request.video.frames
+        request = replace(request, seconds=min(SECONDS_RANGE[1], max(SECONDS_RANGE[0], len(clip.rgb) / clip.fps)))
     said = (consent,) * len(request.pictured()) if isinstance(consent, str) else tuple(consent)
     return produce(
         replace(request, consent=said),

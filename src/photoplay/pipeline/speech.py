@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from photoplay.pipeline.sound import check_turns, mixed, voices
 from photoplay.types import Performance, Request, Scene
 
-TOWARDS = 6.0
+TOWARDS = 16.0
 """Degrees by which a listener's eyes and head turn to whoever speaks."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -81,7 +81,11 @@ def make_recipe(
         ],
         "template": {"name": str(template.get("name", "")), "sha256": digest(template)},
         "backend": {"name": backend, "version": backend_version},
-        "request": {name: getattr(request, name) for name in _REPLAYED} | {"sampling": _sampling(request.sampling)},
+        "request": {
+            **{name: getattr(request, name) for name in _REPLAYED},
+            "sampling": _sampling(request.sampling),
+            "turns": [list(astuple(turn)) for turn in request.turns],
+        },
         "frame": {
             "width": plan.width,
             "height": plan.height,

@@ -87,7 +87,7 @@ def _prominence(speech: Speech) -> Float64[Array, " n"]:
         high[voiced] = np.clip(octaves / 0.5, -1.0, 1.0)
     width = max(1, round(0.03 * speech.rate))
     kernel = np.exp(-0.5 * (np.arange(-3 * width, 3 * width + 1) / width) ** 2)
-    raw = np.clip((energy - 0.55) / 0.45, 0.0, 1.0) * (0.7 + 0.3 * high)
+    raw: Array = np.clip((energy - 0.55) / 0.45, 0.0, 1.0) * (0.7 + 0.3 * high)
     if len(raw) < len(kernel):
         return raw
     smooth: Array = np.convolve(raw, kernel / kernel.sum(), mode="same")
