@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -58,3 +60,14 @@ def counted(model: Any) -> list[int]:
 
     model.register_forward_hook(made)
     return count
+
+
+@contextmanager
+def calls_of(model: Any) -> Iterator[list[dict[str, Any]]]:
+    """The keyword arguments with which a model is called meanwhile."""
+    seen: list[dict[str, Any]] = []
+    hook = model.register_forward_pre_hook(lambda _, __, said: seen.append(said), with_kwargs=True)
+    try:
+        yield seen
+    finally:
+        hook.remove()

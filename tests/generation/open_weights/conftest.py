@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from photoplay.weights import store
+
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
@@ -21,3 +23,29 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         return made[key]
 
     return folder
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, built: Callable[..., Path]) -> Callable[..., str]:
+    """``installed(name, builder, **settings)`` puts a tiny checkpoint into an empty store under this name."""
+    monkeypatch.setenv("PHOTOPLAY_MODELS", str(tmp_path / "models"))
+
+    def put(name: str, builder: Callable[..., Path], **settings: Any) -> str:
+        store.add(name, built(builder, **settings), backend="a test's", licence="none")
+        return name
+
+    return put
+
+
+@pytest.fixture
+def loaded(built: Callable[..., Path]) -> Callable[..., Any]:
+    """``loaded(pipeline, builder, **settings)`` is a tiny checkpoint in a pipeline."""
+
+    def pipe(kind: str, builder: Callable[..., Path], **settings: Any) -> Any:
+        import diffusers
+
+        made = getattr(diffusers, kind).from_pretrained(built(builder, **settings), local_files_only=True)
+        made.set_progress_bar_config(disable=True)
+        return made
+
+    return pipe

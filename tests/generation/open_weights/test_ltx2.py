@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,8 @@ from photoplay.generation.backends.open_weights.ltx2 import Ltx2Backend, conditi
 from photoplay.generation.backends.open_weights.native import ClipInputs, Grid, plan_native
 from photoplay.generation.backends.open_weights.sound import at_rate, log_mel
 from photoplay.types import Array, Audio, Footage, Frames, Lora, Mode, Photo, RenderPlan, Sampling, Scene, StageEvent
-from photoplay.weights import store
 from tests.generation.open_weights import checkpoints_ltx2
+from tests.generation.open_weights.calls import calls_of
 
 SMALL = Grid(multiple=32, frame_step=8, max_frames=25, fps=24.0, area=64 * 64, overlap=9)
 MODEL = "ltx-2.3-distilled"
@@ -61,43 +60,6 @@ def speech(seconds: float, rate: int = 16_000) -> Audio:
     time = np.arange(int(seconds * rate)) / rate
     loud = (np.sin(2 * np.pi * 3 * time) > 0) * 0.5
     return Audio((loud * np.sin(2 * np.pi * 440 * time)).astype(np.float32), rate, "")
-
-
-@contextmanager
-def heard_by(model: Any) -> Iterator[list[dict[str, Any]]]:
-    """The keyword arguments with which a model is called meanwhile."""
-    seen: list[dict[str, Any]] = []
-    hook = model.register_forward_pre_hook(lambda _, __, said: seen.append(said), with_kwargs=True)
-    try:
-        yield seen
-    finally:
-        hook.remove()
-
-
-@pytest.fixture
-def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, built: Callable[..., Path]) -> Callable[..., str]:
-    """``installed(name, builder, **settings)`` puts a tiny checkpoint into an empty store under this name."""
-    monkeypatch.setenv("PHOTOPLAY_MODELS", str(tmp_path / "models"))
-
-    def put(name: str, builder: Callable[..., Path], **settings: Any) -> str:
-        store.add(name, built(builder, **settings), backend="ltx2", licence="none")
-        return name
-
-    return put
-
-
-@pytest.fixture
-def loaded(built: Callable[..., Path]) -> Callable[..., Any]:
-    """``loaded(pipeline, builder, **settings)`` is a tiny checkpoint in a pipeline."""
-
-    def pipe(kind: str, builder: Callable[..., Path], **settings: Any) -> Any:
-        import diffusers
-
-        made = getattr(diffusers, kind).from_pretrained(built(builder, **settings), local_files_only=True)
-        made.set_progress_bar_config(disable=True)
-        return made
-
-    return pipe
 
 
 # --- what the pipelines are told ---------------------------------------------------------------------------------------
@@ -142,7 +104,7 @@ def test_the_last_picture_is_told_at_the_very_last_frame(loaded: Callable[..., A
             assert len(told) == 1
             continue
         pipe = loaded("LTX2ConditionPipeline", checkpoints_ltx2.ltx23, distilled=True)
-        with heard_by(pipe.transformer) as heard:
+        with calls_of(pipe.transformer) as heard:
             pipe(prompt="x", conditions=told, width=64, height=64, num_frames=span.frames, frame_rate=24.0,
                  num_inference_steps=1, output_type="latent", **ltx2_off())  # fmt: skip
         tokens = 4 * ((span.frames - 1) // 8 + 1)
@@ -165,7 +127,7 @@ def test_first_and_known_frames_replace_the_first_tokens(loaded: Callable[..., A
     known = np.random.default_rng(1).integers(0, 255, (9, 64, 64, 3), np.uint8)
     for clip, tokens in ((clip_of(plan("image-to-video", 25)), 4), (clip_of(plan("image-to-video", 40), 1, known), 8)):
         told = conditions(clip)
-        with heard_by(pipe.transformer) as heard:
+        with calls_of(pipe.transformer) as heard:
             pipe(prompt="x", conditions=told, width=64, height=64, num_frames=25, num_inference_steps=1,
                  output_type="latent", **ltx2_off())  # fmt: skip
         noise = heard[0]["timestep"][0]
@@ -251,7 +213,7 @@ def test_the_given_sound_stays_as_it_is_while_pictures_are_made(installed: Calla
     installed(MODEL, checkpoints_ltx2.ltx23, distilled=True)
     asked = plan("audio-driven", footage=Footage(audio=speech(1.0)))
     pipe = load_pipeline("LTX2DFRPipeline", Ltx2Backend().resolved(asked.sampling))
-    with heard_by(pipe.transformer) as heard:
+    with calls_of(pipe.transformer) as heard:
         film(asked)
     assert len(heard) == 8
     latents = ltx2.sound_latents(pipe, speech(1.0), clip_of(asked))

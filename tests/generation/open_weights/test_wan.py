@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,9 @@ from photoplay.errors import RequestError, UnavailableError
 from photoplay.generation.backends.open_weights.native import ClipInputs, Grid, plan_native
 from photoplay.generation.backends.open_weights.wan import WanBackend, WanI2V, WanT2V, framed_photo
 from photoplay.types import Footage, Frames, Mode, RenderPlan, Sampling
-from photoplay.weights import store
 from tests.generation import actors
 from tests.generation.open_weights import checkpoints
+from tests.generation.open_weights.calls import calls_of
 
 SMALL = Grid(multiple=16, frame_step=4, max_frames=5, fps=16.0, area=64 * 64, overlap=1)
 TEXT, IMAGE = "WanPipeline", "WanImageToVideoPipeline"
@@ -39,43 +38,6 @@ def clip_of(backend: WanBackend, asked: RenderPlan, clip: int = 0, known: Any = 
 
 def film(backend: WanBackend, asked: RenderPlan) -> np.ndarray[Any, np.dtype[np.uint8]]:
     return np.concatenate([one.rgb for one in backend.generate(actors.astronaut(), [], asked)])
-
-
-@contextmanager
-def calls_of(model: Any) -> Iterator[list[dict[str, Any]]]:
-    """The keyword arguments with which a model is called meanwhile."""
-    seen: list[dict[str, Any]] = []
-    hook = model.register_forward_pre_hook(lambda _, __, said: seen.append(said), with_kwargs=True)
-    try:
-        yield seen
-    finally:
-        hook.remove()
-
-
-@pytest.fixture
-def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, built: Callable[..., Path]) -> Callable[..., str]:
-    """``installed(name, builder, **settings)`` puts a tiny checkpoint into an empty store under this name."""
-    monkeypatch.setenv("PHOTOPLAY_MODELS", str(tmp_path / "models"))
-
-    def put(name: str, builder: Callable[..., Path], **settings: Any) -> str:
-        store.add(name, built(builder, **settings), backend="wan-i2v", licence="none")
-        return name
-
-    return put
-
-
-@pytest.fixture
-def loaded(built: Callable[..., Path]) -> Callable[..., Any]:
-    """``loaded(pipeline, builder, **settings)`` is a tiny checkpoint in a pipeline."""
-
-    def pipe(kind: str, builder: Callable[..., Path], **settings: Any) -> Any:
-        import diffusers
-
-        made = getattr(diffusers, kind).from_pretrained(built(builder, **settings), local_files_only=True)
-        made.set_progress_bar_config(disable=True)
-        return made
-
-    return pipe
 
 
 def told(pipe: Any, backend: WanBackend, clip: ClipInputs) -> dict[str, Any]:
