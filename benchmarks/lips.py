@@ -3,8 +3,8 @@
     PYTHONPATH=FOLDER .venv/bin/python -m benchmarks.lips [--voices 6] [--film] [--write]
 
 *lag* is by how many frames the opening follows the sound's level (24 a second; negative: it leads), *shut* the share of
-silent frames with a shut mouth, *closed* the share of p, b and m, by espeak-ng's own times, at which the lips meet. Voices
-and sentences that nothing was trained or tuned on come from espeak-ng (see benchmarks.speech); without it only the
+frames in pauses with a shut mouth, *closed* the share of p, b and m, by espeak-ng's own times, at which the lips meet.
+Voices and sentences that nothing was trained or tuned on come from espeak-ng (see benchmarks.speech); without it only the
 recordings in ../shared/data/audio are heard. The photos are some of ../shared/data/photos and the astronaut. ``--film`` also
 reads the mouth back from films of the anchor.
 """
@@ -15,7 +15,7 @@ import argparse
 import datetime
 import json
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
 
 import numpy as np
@@ -52,14 +52,18 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="write benchmarks/results/DATE-lips.md")
     asked = parser.parse_args()
     scenes = dict(photos())
+    reports: list[LipReport] = []
     lines = ["| speech | photo | lag, frames | correlation | shut | p b m closed |", "|---|---|---:|---:|---:|---:|"]
     for name, audio, closures in (*recordings(), *voices(asked.voices)):
         for who, scene in scenes.items():
             told, seen = measure(scene, audio, closures, film=asked.film)
+            reports.append(told)
             lines.append(row(name, who, told))
             if seen is not None:
                 lines.append(row(name, f"{who}, read from the film", seen))
             print(lines[-1], flush=True)
+    lines.append(row("**mean**", "", LipReport(*np.nanmean([astuple(report) for report in reports], axis=0))))
+    lines.append(row("**largest lag**", "", max(reports, key=lambda report: abs(report.lag))))
     text = "\n".join(lines)
     print(text)
     if asked.write:
@@ -76,7 +80,7 @@ def row(speech: str, who: str, report: LipReport) -> str:
 
 def photos() -> Iterator[tuple[str, Scene]]:
     """Frontal photos of one person."""
-    yield "astronaut", perceive(load_photo(portrait()))
+    yield "astronaut", perceive(portrait())
     for name in ("grace_hopper.jpg", "vermeer_pearl.jpg", "wan22_woman_street.png"):
         if (SHARED / "photos" / name).is_file():
             yield Path(name).stem, perceive(load_photo(SHARED / "photos" / name))

@@ -16,6 +16,8 @@ SHUT = 0.045
 """Opening (gap over width) of a mouth that counts as shut: what the detector says of closed lips, and its noise."""
 QUIET = 0.06
 """Share of the loud parts' level under which sound counts as silence."""
+PAUSE, EDGE = 0.25, 0.085
+"""Seconds from which quiet is a pause, and seconds of it at both ends that do not count."""
 REACH = 0.25
 """Seconds either way in which a lag is looked for."""
 
@@ -73,7 +75,7 @@ def lip_report(
         before, peak, after = scores[best - 1 : best + 2]
         bend = before - 2 * peak + after
         shift = float(0.5 * (before - after) / bend) if bend < 0 else 0.0
-    silent = _silent(level)
+    silent = _silent(level, fps)
     return LipReport(
         lag=float((lags[best] + shift) / fps),
         correlation=float(scores[best]),
@@ -91,19 +93,25 @@ def _correlation(opening: Array, level: Array, lag: int) -> float:
     return float(np.corrcoef(a, b)[0, 1])
 
 
-def _silent(level: Array) -> Bool[Array, f]:
-    """Frames that are quiet together with both neighbours: a mouth may still be closing where the sound just ended."""
-    quiet = level < QUIET
-    around: Array = quiet.copy()
-    around[1:] &= quiet[:-1]
-    around[:-1] &= quiet[1:]
-    return around
+def _silent(level: Array, fps: float) -> Bool[Array, f]:
+    """Frames within pauses: quiet for PAUSE at least (the closure of a t is shorter), but for both ends, where a mouth may
+    still be closing or already opening."""
+    silent = np.zeros(len(level), bool)
+    edge = max(1, round(EDGE * fps))
+    for start, end in _runs(level < QUIET):
+        if end - start >= PAUSE * fps:
+            silent[start + edge * (start > 0) : end - edge * (end < len(level))] = True
+    return silent
+
+
+def _runs(marked: Array) -> Array:
+    """Start and end of each run of marked frames, [n, 2]."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], marked, [False]]).astype(int)))
+    return edges.reshape(-1, 2)
 
 
 def _closed(opening: Array, closures: Array | None) -> float:
     """Of the runs of marked frames, how many hold one in which the lips meet."""
     if closures is None or not closures.any():
         return float("nan")
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], closures, [False]]).astype(int)))
-    runs = edges.reshape(-1, 2)
-    return float(np.mean([opening[start:end].min() < SHUT for start, end in runs]))
+    return float(np.mean([opening[start:end].min() < SHUT for start, end in _runs(closures)]))
