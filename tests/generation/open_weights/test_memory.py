@@ -67,7 +67,7 @@ def test_nothing_is_given_up_that_was_not_allowed() -> None:
 @pytest.mark.parametrize(
     ("budget", "allowed", "said"),
     [
-        (gpu(4), Allowed(), ("GPU memory", "4.0 GiB", "`--speed fast` needs less")),
+        (gpu(4), Allowed(), ("GPU memory", "4.0 GiB", "`--quality fast` needs less")),
         (gpu(4), LOSSY, ("GPU memory", "4.0 GiB", "GPU with more memory")),
         (gpu(24, host=60), Allowed(), ("39.5 GiB", "24.0 GiB on the GPU", "60.0 beside")),
         (Budget("cpu", 16 * GB, 16 * GB), Allowed(), ("45.5 GiB of memory", "16.0 GiB", "a machine with a GPU")),

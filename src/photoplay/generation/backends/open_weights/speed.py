@@ -1,4 +1,4 @@
-"""What ``--speed exact|fast|preview`` turns on: one table, :data:`ENTRIES`, that docs/speed.md shows.
+"""What ``--quality exact|fast|preview`` turns on: one table, :data:`ENTRIES`, that docs/speed.md shows.
 
 An entry is of one of three grades. ``same bits``: frames are bit for bit those of stock diffusers. ``rounding``: the same
 sums at the same precision, added up in another order by a faster kernel; nothing is left out or approximated. ``lossy``:
