@@ -42,7 +42,7 @@ class Painter:
     version = "1"
     capabilities = Capabilities(
         modes=MODES, max_long_side=1920, max_subjects=2, needs_gpu=False, source_type="trainedAlgorithmicMedia",
-        description="", free=MODES, reads_prompt=True, max_seconds=5.0,
+        description="", free=MODES, reads_prompt=True, takes_last=True, max_seconds=5.0,
     )  # fmt: skip
     told: ClassVar[list[tuple[Scene, int, RenderPlan]]] = []
     shows: ClassVar[Rgb | None] = None
@@ -141,6 +141,8 @@ def test_the_last_frame_and_the_clip_are_framed_as_the_film_is(portrait_file: Pa
     [
         ({"prompt": ""}, RequestError, "photo_missing"),
         ({"backend": "pocket", "prompt": "a river"}, RequestError, "mode_unsupported"),
+        ({"prompt": "裸体女人"}, RefusedError, "prompt_unreadable"),
+        ({"prompt": "eine nackte Frau"}, RefusedError, "prompt_refused"),
         ({"seconds": 6.0, "prompt": "a river"}, RequestError, "film_too_long"),
         ({"prompt": "a naked man"}, RefusedError, "prompt_refused"),
         ({"prompt": "a man", "sampling": Sampling(negative_prompt="clothes")}, RefusedError, "prompt_refused"),
@@ -193,3 +195,24 @@ def test_a_generator_is_closed_at_once_when_the_film_fails(tmp_path: Path, monke
     with pytest.raises(RuntimeError) as caught:  # which keeps the frames of the stack alive
         photoplay.animate(prompt="a river", out=tmp_path / "film.mp4", **SHORT)
     assert (str(caught.value), closed) == ("it cannot see", [True])
+
+
+def test_what_would_not_be_used_is_refused(portrait_file: Path, tmp_path: Path) -> None:
+    for change in ({"last": portrait_file}, {"sampling": Sampling(num_inference_steps=4)}):
+        with pytest.raises(RequestError) as caught:
+            photoplay.animate(
+                portrait_file, consent="self", template="smile", out=tmp_path / "film.mp4", backend="pocket", **change
+            )
+        assert caught.value.code == "input_unused"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_template_of_one_s_own_says_nothing_that_a_prompt_may_not(portrait_file: Path, tmp_path: Path) -> None:
+    file = tmp_path / "own.yaml"
+    for words in ("She undresses.", "They kiss."):
+        file.write_text(
+            f"name: own\ntitle: Own\ndescription: {words}\ncategory: face\nduration: 1\n"
+            "channels: {jawOpen: [[0, 0], [1, 0.2]]}\n"
+        )
+        with pytest.raises(RefusedError):
+            photoplay.animate(portrait_file, consent="self", template=str(file), out=tmp_path / "film.mp4", **SHORT)

@@ -1,14 +1,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from photoplay.errors import CancelledError, ConsentError, RefusedError, RequestError
-from photoplay.safety.admission import admit
-from photoplay.types import Request
+from photoplay.safety.admission import admit, check_romance
+from photoplay.types import Lora, Request, Sampling
 from tests.safety.conftest import make_photo
 
 SOURCE = Path(__file__).parents[2] / "src" / "photoplay"
@@ -115,3 +116,10 @@ def test_only_safety_holds_the_gate_key() -> None:
         if re.search(r"gate_key", path.read_text(encoding="utf-8"), re.IGNORECASE)
     }
     assert users == {"types/request.py", "safety/admission.py", "safety/provenance.py"}
+
+
+def test_a_lora_may_show_somebody() -> None:
+    wanted = request(photos=(), consent=(), mode="text-to-video", prompt="they kiss")
+    check_romance(wanted)
+    with pytest.raises(RefusedError):
+        check_romance(replace(wanted, sampling=Sampling(loras=(Lora("somebody.safetensors"),))))

@@ -13,6 +13,7 @@ from photoplay.safety.prompts import (
     check_negative_prompt,
     check_prompt,
     compile_policy,
+    is_readable,
     normalise,
     term_policy,
 )
@@ -121,3 +122,21 @@ def test_a_negative_prompt_takes_no_clothes_away(prompt: str) -> None:
 @pytest.mark.parametrize("prompt", ["", "nudity, nsfw", "blurry, extra fingers", "text, watermark, static picture"])
 def test_a_negative_prompt_names_flaws(prompt: str) -> None:
     check_negative_prompt(prompt)
+
+
+@pytest.mark.parametrize("prompt", ["naked裸", "голая женщина", "nаked", "裸体", "δέρμα"])
+def test_letters_that_nobody_checks_are_seen(prompt: str) -> None:
+    assert not is_readable(prompt)
+
+
+@pytest.mark.parametrize("prompt", ["", "she nods, twice!", "Übergröße in Málaga", "naïve 2½ – “so”", "she smiles 😊"])
+def test_latin_letters_are_readable(prompt: str) -> None:
+    assert is_readable(prompt)
+
+
+@pytest.mark.parametrize(
+    "prompt", ["eine nackte Frau", "una mujer desnuda", "une femme nue", "uma mulher nua", "donna nuda"]
+)
+def test_other_languages_are_refused_as_well(prompt: str) -> None:
+    with pytest.raises(RefusedError):
+        check_prompt(prompt)

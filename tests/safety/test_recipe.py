@@ -87,9 +87,12 @@ def test_a_dialogue_with_its_settings_comes_back(tmp_path: Path) -> None:
     assert "private" not in text
     recipe = json.loads(text)
     assert recipe["request"]["sampling"]["loras"][0]["sha256"] == hashlib.sha256(b"weights").hexdigest()
-    again = request_from_recipe(recipe, admitted.request.photos, audio=[sound])
-    assert again.turns == admitted.request.turns
-    assert again.sampling == replace(sampling, loras=(Lora("style.safetensors", 0.5),))
+    again = request_from_recipe(recipe, admitted.request.photos, audio=[sound], loras=sampling.loras)
+    assert again == admitted.request
+    lora.write_bytes(b"other weights")
+    with pytest.raises(RequestError) as caught:
+        request_from_recipe(recipe, admitted.request.photos, audio=[sound], loras=sampling.loras)
+    assert caught.value.code == "recipe_other_lora"
     with pytest.raises(RequestError):
         request_from_recipe(recipe, admitted.request.photos)
 

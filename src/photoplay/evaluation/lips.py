@@ -50,7 +50,7 @@ def sound_level(audio: Audio, fps: float, num_frames: int) -> Float32[Array, f]:
     edges = np.rint((np.arange(num_frames + 1) - 0.5) / fps * audio.rate).astype(int)
     squares = np.concatenate([[0.0], np.cumsum(audio.samples.astype(np.float64) ** 2)])
     at = np.clip(edges, 0, len(audio.samples))
-    level = np.sqrt(np.maximum(0.0, np.diff(squares[at])) / np.maximum(1, np.diff(edges)))
+    level = np.sqrt(np.maximum(0.0, np.diff(squares[at])) / np.maximum(1, np.diff(at)))
     loud = float(np.percentile(level, 95)) if len(level) else 0.0
     shares: Array = (level / loud if loud > 1e-6 else np.zeros(num_frames)).astype(np.float32)
     return shares

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
+from math import ceil
 from pathlib import Path
 from typing import Literal, TypeAlias, TypedDict, Unpack
 
@@ -30,7 +31,7 @@ from photoplay.pipeline.clock import StageClock
 from photoplay.pipeline.outputs import check_out, keep_stills, write_film
 from photoplay.pipeline.plan import SECONDS_RANGE, Prepared, once, played, prepare, settle
 from photoplay.pipeline.sound import Sound, read_sound
-from photoplay.safety.admission import admit, check_romance
+from photoplay.safety.admission import admit, check_readable, check_romance
 from photoplay.safety.prompts import check_prompt
 from photoplay.safety.provenance import seal, with_timings
 from photoplay.safety.recipe import make_recipe
@@ -173,8 +174,9 @@ def _produced(job: _Job) -> Clip:
     job = replace(job, request=request)
     with job.clock.stage("admit"):
         progress(StageEvent("admit", 0, 1))
-        admitted = admit(request, (check_romance,) if _hears_words(backend) else ())
+        admitted = admit(request, (check_romance, check_readable) if _hears_words(backend) else ())
         progress(StageEvent("admit", 1, 1))
+    made_by = _version(backend, request)
     scene: Scene | None = None
     for attempt, intensity in enumerate(RETRY_INTENSITIES):
         resume = job.resume and job.resume / ATTEMPTS[attempt]
@@ -184,7 +186,7 @@ def _produced(job: _Job) -> Clip:
             scene = prepared.scene
             report = _film(prepared, backend, Path(folder), job)
             if report.passed:
-                clip = _seal(Path(folder), job, admitted, prepared, report)
+                clip = _seal(Path(folder), job, admitted, prepared, report, made_by)
                 _forget(job.resume)
                 return with_timings(clip, job.clock.seconds)
         if not prepared.tracks or prepared.plan.mode in backend.capabilities.free:
@@ -204,9 +206,8 @@ def _forget(folder: Path | None) -> None:
                 kept.rmdir()
 
 
-def _seal(folder: Path, job: _Job, admitted: Admitted, prepared: Prepared, report: Report) -> Clip:
+def _seal(folder: Path, job: _Job, admitted: Admitted, prepared: Prepared, report: Report, made_by: str) -> Clip:
     backend = get_backend(job.request.backend)
-    made_by = _version(backend, job.request)
     recipe = make_recipe(admitted, played(prepared.template), prepared.plan, backend.name, made_by)
     notices = once((*prepared.notices, *report.notices))
 
@@ -303,6 +304,7 @@ def animate(
     )
     if request.audio and "seconds" not in options:
         longest = max(len(track.samples) / track.rate for track in request.audio)
+        longest = ceil(longest * request.fps) / request.fps  # to the last sample
         request = replace(request, seconds=min(SECONDS_RANGE[1], max(SECONDS_RANGE[0], longest)))
     if request.video is not None and not request.audio and "seconds" not in options:
         clip = request.video.frames

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-import cv2
 import numpy as np
 
 from photoplay.errors import RequestError, SceneError, TemplateError
@@ -15,7 +14,7 @@ from photoplay.generation.backends.protocol import Backend
 from photoplay.media import resize_photo
 from photoplay.motion.capture import capture
 from photoplay.motion.curves import clamp_intensity, perform
-from photoplay.motion.library import check_needs, find, list_templates
+from photoplay.motion.library import built_in, check_needs, find, list_templates
 from photoplay.motion.priors import add_priors
 from photoplay.motion.prompts import match_prompt
 from photoplay.motion.retarget import make_track
@@ -23,15 +22,13 @@ from photoplay.motion.template import Template
 from photoplay.perception.faces import FaceReader
 from photoplay.perception.scene import perceive
 from photoplay.pipeline.clock import StageClock
-from photoplay.pipeline.sound import mixed
+from photoplay.pipeline.footage import film_footage
 from photoplay.pipeline.speech import converse
+from photoplay.safety.admission import check_readable, check_romance, check_words
 from photoplay.types import (
     Admitted,
-    Array,
     Box,
     Capabilities,
-    Footage,
-    Frames,
     Mode,
     MotionTrack,
     Notice,
@@ -40,6 +37,7 @@ from photoplay.types import (
     Progress,
     RenderPlan,
     Request,
+    Sampling,
     Scene,
     StageEvent,
     silent,
@@ -117,11 +115,35 @@ def settle(request: Request, backend: Backend) -> Request:
             f"The backend “{backend.name}” makes films of {capabilities.max_seconds:g} seconds at most.",
             "Ask for a shorter film or choose another backend.",
         )
+    _check_use(request, mode, backend)
     settled = replace(request, mode=mode)
     if _is_driven(settled):
         return settled  # the clip's own motion, which is read from it later
     template = _template(settled, capabilities)
     return settled if template is None else replace(settled, category=template.category)
+
+
+def _check_use(request: Request, mode: Mode, backend: Backend) -> None:
+    """Refuses what would be taken and then not used.
+
+    Raises:
+        RequestError: ``input_unused``.
+    """
+    able = backend.capabilities
+    idle = {
+        "a second photo": len(request.photos) > 1 and mode != "multi-image-to-video",
+        "a last picture": request.last is not None and not able.takes_last,
+        "a clip": request.video is not None and mode not in {"video-to-video", "pose-guided"},
+        "a sound": bool(request.audio) and mode != "audio-driven",
+        "settings of open models": request.sampling != Sampling() and not (able.models or able.reads_prompt),
+    }
+    for what, unused in idle.items():
+        if unused:
+            raise RequestError(
+                "input_unused",
+                f"The backend “{backend.name}” makes no use of {what} in a {mode} film.",
+                "Leave it out, or choose another backend or --mode.",
+            )
 
 
 def _mode_of(request: Request, capabilities: Capabilities) -> Mode:
@@ -258,39 +280,24 @@ def _plan(request: Request, scene: Scene, subjects: list[int], words: str) -> Re
         window=max(4, min(24, WINDOW_PIXELS // (width * height))),
         mode=request.mode or "image-to-video",
         sampling=request.sampling,
-        footage=_footage(request, width, height),
+        footage=film_footage(request, scene.photo, width, height, crop),
     )
 
 
 def _words(request: Request, template: Template | None) -> str:
-    """What a model that reads words is told: the user's own, or what the template's author wrote."""
-    return request.prompt.strip() or ("" if template is None else f"{template.title}. {template.description}")
+    """What a model that reads words is told: the user's own, or what the template's author wrote.
 
-
-def _footage(request: Request, width: int, height: int) -> Footage:
-    """What came in besides the photo, framed as the film is."""
-    return Footage(
-        references=request.photos if request.mode == "multi-image-to-video" else (),
-        last=None if request.last is None else _filled(request.last.pixels, width, height),
-        video=None if request.video is None else _timed(request.video.frames, request.fps, width, height),
-        audio=mixed(request.audio),
-    )
-
-
-def _timed(frames: Frames, fps: float, width: int, height: int) -> Array:
-    """A clip at the film's rate and size: the frames nearest in time."""
-    count = max(1, round(len(frames.rgb) * fps / frames.fps))
-    nearest = np.minimum(np.rint(np.arange(count) * frames.fps / fps).astype(int), len(frames.rgb) - 1)
-    return np.stack([_filled(frames.rgb[index], width, height) for index in nearest])
-
-
-def _filled(picture: Array, width: int, height: int) -> Array:
-    """The middle of a picture that fills the film's frame."""
-    scale = max(width / picture.shape[1], height / picture.shape[0])
-    size = (max(width, round(picture.shape[1] * scale)), max(height, round(picture.shape[0] * scale)))
-    sized = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LANCZOS4)
-    x, y = (size[0] - width) // 2, (size[1] - height) // 2
-    return np.ascontiguousarray(sized[y : y + height, x : x + width])
+    Raises:
+        RefusedError: a template that did not come with photoplay asks for what no prompt may ask for.
+    """
+    if (words := request.prompt.strip()) or template is None:
+        return words
+    words = f"{template.title}. {template.description}"
+    if template not in built_in():
+        worded = replace(request, prompt=words)
+        for gate in (check_words, check_romance, check_readable):
+            gate(worded)
+    return words
 
 
 def _working_copy(photo: Photo, size: str) -> Photo:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from photoplay.errors import RequestError
 from photoplay.pipeline.sound import check_turns, mixed, voices
 from photoplay.types import Performance, Request, Scene
 
-TOWARDS = 16.0
-"""Degrees by which a listener's eyes and head turn to whoever speaks."""
+SIDEWAYS, MOST = 30.0, 16.0
+"""Degrees of yaw at which a listener looks at somebody beside them, and by which eyes and head turn at most to get there."""
 
 
 def converse(
@@ -26,6 +27,12 @@ def converse(
     check_turns(request.turns, len(scene.subjects))
     main = max(bases, key=lambda subject: _height(scene, subject))
     said = voices(request.audio, request.turns, tuple(bases), main)
+    if set(said) - set(bases):
+        raise RequestError(
+            "turn_nobody",
+            "A turn belongs to a person who does not move in this film.",
+            "Animate everybody (--who all), or give the turn to somebody else.",
+        )
     heard = {subject: hear(track) for subject, track in said.items()}
     acted: dict[int, Performance | None] = {}
     for subject, base in bases.items():
@@ -33,12 +40,19 @@ def converse(
         others = [other for other in said if other != subject]
         if (around := mixed([said[other] for other in others])) is not None:
             middle = sum(_middle(scene, other) for other in others) / len(others)
-            towards = TOWARDS if middle > _middle(scene, subject) else -TOWARDS
+            towards = _turn(scene, subject, middle)
             base = listen(hear(around), fps=fps, seconds=seconds, seed=seed, towards=towards, base=base)
         if subject in said:
             base = speak(heard[subject], fps=fps, seconds=seconds, seed=seed, base=base)
         acted[subject] = base
     return acted
+
+
+def _turn(scene: Scene, subject: int, middle: float) -> float:
+    """Degrees to turn towards whoever stands at ``middle``: nothing for those who look there already."""
+    side = 1.0 if middle > _middle(scene, subject) else -1.0
+    missing = SIDEWAYS - side * scene.subjects[subject].face.head_pose.yaw
+    return side * min(MOST, max(0.0, missing))
 
 
 def _middle(scene: Scene, subject: int) -> float:

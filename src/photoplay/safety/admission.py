@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TypeAlias, get_args
 
 from photoplay.errors import ConsentError, PhotoplayError, RefusedError, RequestError
-from photoplay.safety.prompts import asks_for_romance, check_negative_prompt, check_prompt
+from photoplay.safety.prompts import asks_for_romance, check_negative_prompt, check_prompt, is_readable
 from photoplay.types import Admitted, Consent, Request
 from photoplay.types.request import _GATE_KEY
 
@@ -86,16 +86,30 @@ def check_words(request: Request) -> None:
 
 
 def check_romance(request: Request) -> None:
-    """No words ask for romance between people in photos: for models that read the prompt themselves.
+    """No words ask for romance between people in photos, or whom a LoRA may show: for models that read words themselves.
 
     Raises:
         RefusedError: ``romantic_needs_records``.
     """
-    if request.pictured() and asks_for_romance(request.prompt):
+    if (request.pictured() or request.sampling.loras) and asks_for_romance(request.prompt):
         raise RefusedError(
             "romantic_needs_records",
             "Romantic scenes of real people need the consent records of both, both adults.",
             "A statement is not enough for these. Describe another scene.",
+        )
+
+
+def check_readable(request: Request) -> None:
+    """The words are in a script that the term policy reads: a model may know more languages than the policy does.
+
+    Raises:
+        RefusedError: ``prompt_unreadable``.
+    """
+    if not is_readable(f"{request.prompt} {request.sampling.negative_prompt or ''}"):
+        raise RefusedError(
+            "prompt_unreadable",
+            "The prompt holds letters that photoplay cannot check.",
+            "Write it in English.",
         )
 
 

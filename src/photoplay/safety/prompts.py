@@ -103,3 +103,9 @@ def asks_for_romance(prompt: str, policy: TermPolicy | None = None) -> bool:
     """Whether a prompt asks for romantic contact: kisses, embraces, lovers."""
     policy = policy or term_policy()
     return bool(policy.romantic.search(normalise(prompt)))
+
+
+def is_readable(prompt: str) -> bool:
+    """Whether every letter is Latin: words in another script would pass the policy unread."""
+    letters = (c for c in normalise(prompt) if c.isalpha())
+    return all(unicodedata.name(c, "").startswith("LATIN ") for c in letters)

@@ -10,9 +10,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from photoplay.errors import RequestError
+from photoplay.errors import PhotoplayError, RequestError
 from photoplay.types import Admitted, Audio, Lora, Photo, RenderPlan, Request, Sampling, Turn, Video
 from photoplay.version import __version__
+from photoplay.weights import store
 
 RECIPE_VERSION = 1
 LANCZOS = "lanczos"
@@ -106,18 +107,21 @@ def _sampling(sampling: Sampling) -> dict[str, Any]:
     enlarges are enlarged by Lanczos' filter."""
     plain = asdict(sampling) | {"upscaler": sampling.upscaler or LANCZOS}
     plain["loras"] = [
-        {"file": Path(lora.file).name, "weight": lora.weight, "sha256": _file_digest(Path(lora.file))}
-        for lora in sampling.loras
+        {"file": Path(lora.file).name, "weight": lora.weight, "sha256": _lora_digest(lora)} for lora in sampling.loras
     ]
     return plain
 
 
-def _file_digest(path: Path) -> str:
-    """Hex SHA-256 of a file; empty for a name of the model store, which is checked there."""
-    if not path.is_file():
+def _lora_digest(lora: Lora) -> str:
+    """Hex SHA-256 of a LoRA's file, or of the store's model of that name; empty where there is neither."""
+    path = Path(lora.file)
+    if path.is_file():
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    try:
+        return store.manifest_digest(lora.file)
+    except PhotoplayError:
         return ""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def request_from_recipe(
@@ -127,6 +131,7 @@ def request_from_recipe(
     last: Photo | None = None,
     video: Video | None = None,
     audio: Sequence[Audio] = (),
+    loras: Sequence[Lora] | None = None,
 ) -> Request:
     """The request that makes this film again.
 
@@ -135,9 +140,10 @@ def request_from_recipe(
         photos: the same photos in the same order.
         template: where the recipe's template is now, if it was a file; its name otherwise.
         last, video, audio: the same as before, where there were any.
+        loras: where the recipe's LoRA files are now; by their names alone otherwise.
 
     Raises:
-        RequestError: ``recipe_unreadable`` or ``recipe_other_photo``.
+        RequestError: ``recipe_unreadable``, ``recipe_other_photo`` or ``recipe_other_lora``.
     """
     try:
         if recipe["recipe"] != RECIPE_VERSION:
@@ -146,9 +152,10 @@ def request_from_recipe(
         consent = tuple(said["statement"] for said in recipe["consent"])
         fields = {name: asked[name] for name in _REPLAYED if name in asked}
         settings = dict(asked.get("sampling", {}))
-        loras = tuple(Lora(lora["file"], lora["weight"]) for lora in settings.pop("loras", ()))
+        named = settings.pop("loras", ())
+        adapters = tuple(Lora(lora["file"], lora["weight"]) for lora in named) if loras is None else tuple(loras)
         upscaler = settings.pop("upscaler", LANCZOS)
-        sampling = Sampling(**settings, loras=loras, upscaler="" if upscaler == LANCZOS else upscaler)
+        sampling = Sampling(**settings, loras=adapters, upscaler="" if upscaler == LANCZOS else upscaler)
         name = template or recipe["template"]["name"]
         turns = tuple(Turn(*turn) for turn in asked.get("turns", ()))
         given = [one.sha256 if one is not None else None for one in (last, video)]
@@ -164,6 +171,10 @@ def request_from_recipe(
             "recipe_other_photo",
             "The recipe was made for another photo.",
             "Give the very file that the film was made from: an edited or re-saved copy does not count.",
+        )
+    if [lora.get("sha256") for lora in named] != [_lora_digest(lora) for lora in adapters]:
+        raise RequestError(
+            "recipe_other_lora", "The recipe was made with another LoRA.", "Say where its very file is now."
         )
     return Request(
         photos=tuple(photos),

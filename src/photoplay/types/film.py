@@ -175,7 +175,8 @@ class Capabilities:
     ``licence`` is that of the weights. ``extra`` names the optional extra of photoplay that it needs, ``packages`` the
     modules to import, ``models`` its models in the store (the default first), ``gpu_memory_gb`` what the default needs.
     ``max_seconds`` bounds a film (None: any length). In ``free`` modes the model frames the film by itself, so that review
-    does not hold it to the photo's place and the track. ``reads_prompt``: words reach the model as they are."""
+    does not hold it to the photo's place and the track. ``reads_prompt``: words reach the model as they are.
+    ``takes_last``: films can end on a given picture."""
 
     modes: tuple[Mode, ...]
     max_long_side: int
@@ -191,6 +192,7 @@ class Capabilities:
     max_seconds: float | None = None
     free: tuple[Mode, ...] = ()
     reads_prompt: bool = False
+    takes_last: bool = False
 
 
 @dataclass(frozen=True)

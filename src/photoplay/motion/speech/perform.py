@@ -16,6 +16,7 @@ from photoplay.motion.speech.recogniser import Speech
 from photoplay.topology import ARKIT_INDEX, ARKIT_NAMES
 from photoplay.types import Array, Performance
 
+COMPOSE_MOST = 1.2
 COMPOSE = 0.4
 """Seconds in which the photo's own mouth goes over into a speaker's."""
 SMILE_AT_REST, SMILE_IN_SPEECH = -0.55, -0.80
@@ -42,8 +43,10 @@ def speak(speech: Speech, *, fps: float, seconds: float, seed: int, base: Perfor
     said = phrases(spoken)
     mouth = articulate(spoken, fps=fps, frames=frames)
     time = np.arange(frames) / fps
-    composed = rise(time, 0.0, COMPOSE)
-    mouth *= rise(time, 0.0, 0.5 * COMPOSE)[:, None]
+    # A photo's own open mouth closes in the time that there is before the first word.
+    free = float(np.clip((said[0][0] if said else COMPOSE_MOST) - 0.1, COMPOSE, COMPOSE_MOST))
+    composed = rise(time, 0.0, free)
+    mouth *= rise(time, 0.0, 0.5 * free)[:, None]
     mouth[:, _SMILE] = (composed * _smile_given_up(time, said))[:, None]
     performance = _performed(mouth, speaking(speech, said, fps, frames, seed), fps, "speak")
     return performance if base is None else _laid_over(base, performance)

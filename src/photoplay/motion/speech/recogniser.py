@@ -10,7 +10,7 @@ from jaxtyping import Float32
 
 from photoplay.motion.speech import network
 from photoplay.motion.speech.pitch import pitch
-from photoplay.motion.speech.spectrum import LEAST_LOUD, LOUD_SHARE, RATE, levels, mel_power, normalised
+from photoplay.motion.speech.spectrum import RATE, levels, loud_level, mel_power, normalised
 from photoplay.types import Array, Audio
 from photoplay.weights import find
 
@@ -53,7 +53,7 @@ def hear(audio: Audio) -> Speech:
     likely = np.exp(logits - logits.max(axis=1, keepdims=True))
     probabilities = likely / likely.sum(axis=1, keepdims=True)
     level = levels(power)
-    loud = max(float(np.quantile(level, LOUD_SHARE)), LEAST_LOUD)
+    loud = loud_level(level)
     return Speech(
         rate=RATE,
         probabilities=probabilities.astype(np.float32),

@@ -12,6 +12,8 @@ RATE = 100.0
 BANDS = 40
 LOWEST, HIGHEST = 60.0, 7600.0
 WINDOW = 0.025
+HEARD, AGAIN = 40.0, 10
+"""Frames count as heard within so many dB of the loudest, but for so many frames (a click)."""
 LOUD_SHARE = 0.95
 """The level that counts as 0: this quantile of the frames' levels, so that neither a click nor a long pause moves it."""
 LEAST_LOUD = -55.0
@@ -32,10 +34,16 @@ def log_mel(audio: Audio) -> Float32[Array, "n bands"]:
 
 def normalised(power: Float32[Array, "n bands"]) -> Float32[Array, "n bands"]:
     """Band powers as :func:`log_mel` hands them on."""
-    loud = max(float(np.quantile(levels(power), LOUD_SHARE)), LEAST_LOUD)
+    loud = loud_level(levels(power))
     decibels = np.maximum(10 * np.log10(power + 1e-14), loud - RANGE)
     scaled: Array = ((decibels - loud) / 20).astype(np.float32)
     return scaled
+
+
+def loud_level(level: Float32[Array, " n"]) -> float:
+    """The level of loud syllables: LOUD_SHARE of what is heard at all, so that a long silence does not move it."""
+    heard = level[level >= float(np.sort(level)[-min(len(level), AGAIN)]) - HEARD]
+    return max(float(np.quantile(heard, LOUD_SHARE)), LEAST_LOUD)
 
 
 def mel_power(audio: Audio) -> Float32[Array, "n bands"]:

@@ -6,7 +6,7 @@ last decoded frames.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from queue import Empty, Full, Queue
 from threading import Event, Lock, Thread
 from typing import Any, TypeVar
@@ -19,7 +19,7 @@ PATIENCE = 0.1
 """Seconds after which a waiting thread looks whether the other one is still there."""
 
 
-def ahead(make: Callable[[Progress], Iterator[T]], progress: Progress) -> Iterator[T]:
+def ahead(make: Callable[[Progress], Iterator[T]], progress: Progress) -> Generator[T, None, None]:
     """What ``make(progress)`` yields, in order, made in a thread of its own and at most one ahead of what is asked for.
 
     What is raised there is raised here, once everything before it was yielded. When this generator is closed, the progress

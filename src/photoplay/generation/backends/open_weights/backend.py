@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, fields, replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, ClassVar
@@ -106,8 +107,8 @@ class OpenWeightsBackend(ABC):
                 f"It makes {', '.join(self.pipelines)}; `photoplay backends` shows what the others make.",
             )
         native = plan_native(plan, self.grid)
-        made = ahead(lambda told: self.clips(scene, tracks, plan, native, told), progress)
-        yield from finish(made, scene, tracks, plan, native, plan.mode in self.keeps)
+        with closing(ahead(lambda told: self.clips(scene, tracks, plan, native, told), progress)) as made:
+            yield from finish(made, scene, tracks, plan, native, plan.mode in self.keeps)
 
     def clips(
         self, scene: Scene, tracks: Sequence[MotionTrack], plan: RenderPlan, native: NativePlan, progress: Progress

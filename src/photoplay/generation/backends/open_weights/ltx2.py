@@ -83,6 +83,7 @@ class Ltx2Backend(OpenWeightsBackend):
         gpu_memory_gb=32.0,
         free=("text-to-video", "image-to-video", "audio-driven"),
         reads_prompt=True,
+        takes_last=True,
     )
     pipelines: ClassVar[Mapping[Mode, str]] = {
         "text-to-video": "LTX2ConditionPipeline",

@@ -105,7 +105,7 @@ class Keep:
 
 def clear(folder: Path) -> None:
     """Forgets what was kept in a film's folder: for the film's owner, when it is finished."""
-    for kept in (*folder.glob("clip-*.steps.safetensors"), *folder.glob("clip-*.frames.safetensors")):
+    for kept in (*folder.glob("clip-*.safetensors"), *folder.glob("clip-*.part")):
         kept.unlink(missing_ok=True)
 
 

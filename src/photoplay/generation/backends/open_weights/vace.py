@@ -109,6 +109,7 @@ class WanVace(WanBackend):
         gpu_memory_gb=8.19,
         free=("text-to-video", "multi-image-to-video", "video-to-video"),
         reads_prompt=True,
+        takes_last=True,
     )
     defaults = recipes["wan-vace-1.3b"].defaults
     grid = _CLIP

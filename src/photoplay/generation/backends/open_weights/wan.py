@@ -242,6 +242,7 @@ class WanI2V(WanBackend):
         gpu_memory_gb=24.0,
         free=("image-to-video",),
         reads_prompt=True,
+        takes_last=True,
     )
     pipelines: ClassVar[Mapping[Mode, str]] = {"image-to-video": "WanImageToVideoPipeline"}
     defaults = _TI2V.defaults
