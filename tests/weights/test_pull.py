@@ -18,6 +18,7 @@ from safetensors.numpy import save
 from photoplay.errors import CancelledError, InputError, PhotoplayError, UnavailableError
 from photoplay.types import StageEvent
 from photoplay.weights import catalogue, pull, store
+from photoplay.weights import hub as hub_client
 from photoplay.weights.catalogue import Model, Part
 from tests.weights.hub_server import COMMIT, Hub, serving
 from tests.weights.models import INDEX, trap
@@ -466,3 +467,18 @@ def test_proxies_and_the_hub_itself_are_the_default(monkeypatch: pytest.MonkeyPa
     monkeypatch.delenv("PHOTOPLAY_MIRROR", raising=False)
     assert hub.source() == hub.Hub(hub.HUB)
     assert hub.HUB.startswith("https://")
+
+
+@pytest.mark.parametrize("lines", [[], [{"type": "directory", "path": "a"}]])
+def test_a_listing_that_never_ends_is_given_up(lines: list[object], monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def endless(_: hub_client.Hub, address: str) -> tuple[list[object], str]:
+        asked.append(address)
+        assert len(asked) <= 2 * hub_client.MAX_PAGES, "asked without end"
+        return lines, f"cursor={len(asked)}"
+
+    monkeypatch.setattr(hub_client.Hub, "_json", endless)
+    with pytest.raises(UnavailableError) as caught:
+        hub_client.Hub("http://mirror").listing("a/b", COMMIT)
+    assert caught.value.code == "mirror_strange"

@@ -27,6 +27,8 @@ TIMEOUT = 30.0
 BLOCK = 2**20
 MAX_ANSWER = 64 * 2**20
 """Bytes of a listing that are read at most."""
+MAX_PAGES = 1000
+"""Pages of a listing that are asked for at most; the hub puts 1000 files on each."""
 
 
 class DroppedError(Exception):
@@ -141,9 +143,11 @@ class Hub:
         """All files, page by page. Raises as :meth:`newest`."""
         found: list[Listed] = []
         address: str | None = f"{self.base}/api/models/{repo}/tree/{commit}?recursive=true"
+        pages = 0
         while address:
             answer, following = self._json(address)
-            if not isinstance(answer, list):
+            pages += 1
+            if not isinstance(answer, list) or pages > MAX_PAGES:
                 raise _strange()
             found.extend(_listed(entry) for entry in answer if not _is_folder(entry))
             if len(found) > MAX_FILES:
