@@ -116,3 +116,68 @@ def test_settings_in_another_encoding_are_refused(encoding: str) -> None:
     with pytest.raises(InputError) as caught:
         check_json('{"a": 1}'.encode(encoding), "config.json")
     assert caught.value.code == "model_broken"
+
+
+SHARD = "model-00001-of-00002.safetensors"
+
+
+def _unsafe(value: object, name: str) -> None:
+    with pytest.raises(InputError) as caught:
+        check_json(json.dumps(value).encode(), name)
+    assert caught.value.code == "model_unsafe"
+
+
+@pytest.mark.parametrize("name", ["a.safetensors.index.json", "b/a.safetensors.index.fp16.json", "A.Index.JSON"])
+def test_an_index_names_safetensors_beside_it_and_nothing_else(name: str) -> None:
+    check_json(json.dumps({"metadata": {}, "weight_map": {"a": SHARD, "b": SHARD}}).encode(), name)
+    for shard in (
+        "model.bin",
+        "../x.safetensors",
+        "/x.safetensors",
+        "b/x.safetensors",
+        ".x.safetensors",
+        "x.Safetensors",
+        1,
+    ):
+        _unsafe({"weight_map": {"a": SHARD, "b": shard}}, name)
+    for value in ([], {}, {"weight_map": [SHARD]}, {"weight_map": None}):
+        _unsafe(value, name)
+
+
+@pytest.mark.parametrize("part", ["/abs", "../x", "a/b", "..", ""])
+@pytest.mark.parametrize("component", [["diffusers", "AutoencoderKL"], [None, None]])
+def test_a_part_of_an_index_has_a_plain_name(part: str, component: list[object]) -> None:
+    index = {"_class_name": "WanPipeline", "vae": component}
+    check_json(json.dumps(index).encode(), "model_index.json")
+    _unsafe({**index, part: component}, "model_index.json")
+
+
+@pytest.mark.parametrize("name", ["adapter_config.json", "text_encoder/adapter_config.json", "Adapter_Config.json"])
+def test_an_adapter_that_brings_a_model_in_is_refused(name: str) -> None:
+    _unsafe({"base_model_name_or_path": "somebody/model"}, name)
+
+
+@pytest.mark.parametrize("key", ["attn_implementation", "_attn_implementation", "_experts_implementation_internal"])
+def test_kernels_of_a_repository_are_refused_and_built_in_ones_pass(key: str) -> None:
+    for value in (None, "sdpa", "flash_attention_2", {"": "eager", "text_config": "sdpa"}):
+        check_json(json.dumps({"text_config": {key: value}}).encode(), "config.json")
+    for kernel in ("somebody/kernel", "paged|somebody/kernel@v1:f", {"text_config": "somebody/kernel"}):
+        _unsafe({"text_config": {key: kernel}}, "config.json")
+
+
+def test_weights_under_another_name_are_safetensors() -> None:
+    for name in (SHARD, "a.safetensors.index.json"):
+        check_json(json.dumps({"transformers_weights": name}).encode(), "config.json")
+    for name in ("a.txt", "../a.safetensors", "a.json"):
+        _unsafe({"transformers_weights": name}, "config.json")
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "code"),
+    [("a.SAFETENSORS", b"no header", "model_broken"), ("a.JSON", b'{"auto_map": {"a": "b"}}', "model_unsafe")],
+)
+def test_endings_in_capitals_are_looked_into(name: str, data: bytes, code: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(InputError) as caught:
+        check_content(tmp_path / name, name)
+    assert caught.value.code == code

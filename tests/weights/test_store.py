@@ -422,3 +422,34 @@ def test_an_empty_or_absent_folder_is_told(models: Path, tmp_path: Path) -> None
     (tmp_path / "empty" / "README.md").write_text("nothing here")
     _refused(tmp_path / "empty", "model_empty")
     _refused(tmp_path / "absent", "model_absent")
+
+
+def test_an_index_whose_weights_are_not_all_there_is_refused(models: Path, model: Path) -> None:
+    shard = "diffusion_pytorch_model.safetensors"
+    index = model / "transformer" / f"{shard}.index.json"
+    index.write_text(json.dumps({"weight_map": {"a": shard, "b": "absent.safetensors"}}))
+    _refused(model, "model_broken")
+    index.write_text(json.dumps({"weight_map": {"a": shard, "b": shard}}))
+    put(model)
+    store.folder("tiny")
+
+
+def test_what_came_in_under_older_rules_is_looked_into_once(
+    models: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hashing, "TICK", 0.0)
+    (model / "transformer" / "config.json").write_text(json.dumps({"_attn_implementation": "somebody/kernel"}))
+    with monkeypatch.context() as older:
+        older.setattr(store, "check_content", lambda path, name: None)
+        older.setattr(store, "RULES", 0)
+        put(model)
+        store.folder("tiny")
+    for call in (store.folder, store.verify):
+        with pytest.raises(InputError) as caught:
+            call("tiny")
+        assert caught.value.code == "model_unsafe"
+    seen: list[str] = []
+    monkeypatch.setattr(store, "check_content", lambda path, name: seen.append(name))
+    for _ in range(2):
+        store.folder("tiny")
+    assert sorted(seen) == ["model_index.json", "scheduler/config.json", "transformer/config.json"]

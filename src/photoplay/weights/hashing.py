@@ -27,11 +27,15 @@ State: TypeAlias = tuple[int, int, int, int, int]
 
 @dataclass(frozen=True)
 class Seen:
-    """A file's state and the hex SHA-256 that it then had; ``settled`` when its last change was some time ago."""
+    """A file's state and the hex SHA-256 that it then had; ``settled`` when its last change was some time ago.
+
+    ``rules`` are those of ``screening`` that its content met in this state; 0: it was not looked into.
+    """
 
     state: State
     sha256: str
     settled: bool = True
+    rules: int = 0
 
     @property
     def size(self) -> int:
@@ -61,14 +65,17 @@ def recall(place: Path) -> dict[str, Seen]:
     """What was remembered in ``place``; nothing where that cannot be read."""
     try:
         found = json.loads((place / FILE).read_bytes())
-        return {path: Seen(_as_state(line[:5]), str(line[5])) for path, line in found.items()}
+        return {
+            path: Seen(_as_state(line[:5]), str(line[5]), rules=sum(map(int, line[6:7])))
+            for path, line in found.items()
+        }
     except (OSError, ValueError, TypeError, LookupError, AttributeError):
         return {}
 
 
 def remember(place: Path, seen: dict[str, Seen]) -> None:
     """Writes down what was seen. A place that cannot be written to stays as it is."""
-    lines = {path: [*each.state, each.sha256] for path, each in seen.items()}
+    lines = {path: [*each.state, each.sha256, each.rules] for path, each in seen.items()}
     draft = place / f".{FILE}.{os.getpid()}"
     with suppress(OSError):
         draft.write_text(json.dumps(lines))

@@ -2,14 +2,15 @@
 
 Allowed are safetensors, JSON, text and tokenizer vocabularies. Refused are pickles under any name (unpickling runs code),
 Python files, links that lead out, and JSON that asks a loader to fetch or import code: ``custom_pipeline``, ``auto_map``,
-``trust_remote_code``, or a component that is neither diffusers' nor transformers'.
+``trust_remote_code``, an attention kernel of a repository, another model under an adapter, a component that is neither
+diffusers' nor transformers', or an index of weights that are not safetensors beside it.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -23,6 +24,8 @@ MAX_FILES, MAX_DEPTH, MAX_NAME = 10_000, 8, 240
 MAX_JSON = 256 * 2**20
 MAX_HEADER = 100_000_000
 """Longest header that the safetensors format allows (https://github.com/huggingface/safetensors)."""
+RULES = 1
+"""Raised when a rule on JSON is added: what was looked into under older rules is then looked into again."""
 CODE_KEYS = frozenset({"custom_pipeline", "auto_map", "trust_remote_code"})
 LIBRARIES = {
     "diffusers": re.compile(r"[A-Z]\w+"),
@@ -33,7 +36,14 @@ LIBRARIES = {
 """Where a component of ``model_index.json`` may come from, and its class names (the last two are parts of diffusers)."""
 _PICKLE = re.compile(rb"\x80[\x02-\x05]|PK\x03\x04|\x1f\x8b|BZh|\xfd7zXZ")
 """First bytes of a pickle (protocols 2-5; older ones have no mark), of torch's zip around one, and of packed files."""
+_KERNEL = re.compile(r"_*(attn|experts)_implementation\w*")
+"""Settings whose value, where it is a repository's, is a kernel that transformers fetches and imports."""
+_SHARDS = re.compile(r".*\.index(\.[\w-]+)?\.json")
+"""Names of the JSON that says in which file each tensor is, with a variant or without."""
 _PART = re.compile(r"[A-Za-z0-9_][\w.+@ ()=-]*")
+
+_WEIGHTS = re.compile(rf"{_PART.pattern}\.safetensors(\.index\.json)?")
+"""What a setting may name instead of the usual file of weights."""
 
 
 def unsafe(what: str) -> InputError:
@@ -102,9 +112,9 @@ def check_content(path: Path, name: str) -> None:
         start = stream.read(8)
     if _PICKLE.match(start) and not _plausible_header(path, start):
         raise unsafe(f"The file “{name}” of this model is a pickle or an archive, whatever its name says.")
-    if path.suffix == ".safetensors":
+    if path.suffix.lower() == ".safetensors":
         check_safetensors(path, name)
-    elif path.suffix == ".json":
+    elif path.suffix.lower() == ".json":
         if path.stat().st_size > MAX_JSON:
             raise unsafe(f"The file “{name}” of this model is larger than any settings are.")
         check_json(path.read_bytes(), name)
@@ -119,8 +129,31 @@ def check_json(data: bytes, name: str) -> None:
     for key, setting in _settings(value):
         if key in CODE_KEYS and setting not in (None, False):
             raise unsafe(f"The file “{name}” of this model asks for code of its own ({key}).")
-    if PurePosixPath(name).name in {"model_index.json", "modular_model_index.json"}:
+        if _KERNEL.fullmatch(key) and "/" in json.dumps(setting, ensure_ascii=False):
+            raise unsafe(f"The file “{name}” of this model asks for code of a repository ({key}).")
+        if key == "transformers_weights" and not (isinstance(setting, str) and _WEIGHTS.fullmatch(setting)):
+            raise unsafe(f"The file “{name}” of this model names weights that are not safetensors beside it.")
+    last = PurePosixPath(name).name.lower()
+    if last in {"model_index.json", "modular_model_index.json"}:
         _check_index(value, name)
+    elif last == "adapter_config.json":  # transformers loads the model that it names
+        raise unsafe(f"The file “{name}” of this model would bring another model in.")
+    elif _SHARDS.fullmatch(last):
+        _check_shards(value, name)
+
+
+def check_whole(folder: Path, names: Iterable[str]) -> None:
+    """Looks whether all weights that a model's indices name are among its files, ``names``, and passed :func:`check_json`.
+
+    Raises:
+        InputError: ``model_broken``.
+    """
+    there = {PurePosixPath(name) for name in names}
+    for index in there:
+        if _SHARDS.fullmatch(index.name.lower()):
+            shards = json.loads((folder / index).read_bytes())["weight_map"].values()
+            if not there.issuperset(index.parent / shard for shard in shards):
+                raise _broken(str(index))
 
 
 def check_safetensors(path: Path, name: str) -> None:
@@ -170,7 +203,7 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 def _plausible_header(path: Path, start: bytes) -> bool:
     """Whether these bytes can be a safetensors header's length, which may look like a pickle's first two."""
-    return path.suffix == ".safetensors" and int.from_bytes(start, "little") <= path.stat().st_size - 8
+    return path.suffix.lower() == ".safetensors" and int.from_bytes(start, "little") <= path.stat().st_size - 8
 
 
 def _settings(value: Any) -> Iterator[tuple[str, Any]]:
@@ -189,10 +222,24 @@ def _check_index(value: Any, name: str) -> None:
     """A pipeline's index: its class, and ``[library, class]`` for each component. Raises as :func:`check_content`."""
     if not isinstance(value, dict) or not isinstance(value.get("_class_name"), str):
         raise unsafe(f"The file “{name}” of this model does not name a pipeline of diffusers.")
-    for component in value.values():
-        if not isinstance(component, list) or component[:2] == [None, None]:
+    for part, component in value.items():
+        if not isinstance(component, list):
+            continue
+        if not _PART.fullmatch(part):
+            raise unsafe(f"The file “{name}” of this model names a part that could lead out of its folder.")
+        if component[:2] == [None, None]:
             continue
         library, kind = (*component[:2], None, None)[:2]
         known = LIBRARIES.get(library) if isinstance(library, str) else None
         if known is None or not isinstance(kind, str) or not known.fullmatch(kind):
             raise unsafe(f"The file “{name}” of this model names a part that is neither diffusers' nor transformers'.")
+
+
+def _check_shards(value: Any, name: str) -> None:
+    """An index of weights: each tensor's file is safetensors beside it. Raises as :func:`check_content`."""
+    shards = value.get("weight_map") if isinstance(value, dict) else None
+    if not isinstance(shards, dict) or not all(isinstance(shard, str) for shard in shards.values()):
+        raise unsafe(f"The file “{name}” of this model does not say where its weights are.")
+    for shard in {*shards.values()}:
+        if not _PART.fullmatch(shard) or not shard.endswith(".safetensors"):
+            raise unsafe(f"The file “{name}” of this model names weights that are not safetensors beside it.")

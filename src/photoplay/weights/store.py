@@ -18,6 +18,7 @@ import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from photoplay.errors import InputError, UnavailableError
@@ -25,7 +26,7 @@ from photoplay.types import Progress, StageEvent, silent
 from photoplay.weights import manifest as manifests
 from photoplay.weights.hashing import Seen, look, recall, remember
 from photoplay.weights.manifest import FILE, FILES, Manifest, ModelFile, altered
-from photoplay.weights.screening import check_content, check_name, model_files
+from photoplay.weights.screening import RULES, check_content, check_name, check_whole, model_files
 
 PULLING = ".pulling"
 """The hidden folder for downloads that are not finished."""
@@ -108,10 +109,12 @@ def manifest_digest(name: str) -> str:
 def folder(name: str, progress: Progress = silent) -> Path:
     """The folder of a model, every file of which was found to be the one that came in.
 
-    A file is hashed once, and again when it was written to or put in another's place. ``progress`` counts bytes.
+    A file is hashed once, and again when it was written to or put in another's place. Settings are looked into as often,
+    and when the rules for them have changed since. ``progress`` counts bytes.
 
     Raises:
-        UnavailableError: ``model_missing``, ``model_altered``.   InputError: ``model_name``, ``model_unsafe``.
+        UnavailableError: ``model_missing``, ``model_altered``.
+        InputError: ``model_name``, ``model_unsafe``, ``model_broken``.
     """
     found = manifest(name)
     _check(found, progress)
@@ -220,6 +223,7 @@ def _screened(source: Path, names: tuple[str, ...]) -> tuple[ModelFile, ...]:
     try:
         for path in names:
             check_content(source / path, path)
+        check_whole(source, names)
         with ThreadPoolExecutor(THREADS) as pool:
             seen = pool.map(look, [source / path for path in names])
             return tuple(ModelFile(path, each.size, each.sha256) for path, each in zip(names, seen, strict=True))
@@ -259,12 +263,22 @@ def _check(found: Manifest, progress: Progress, anew: bool = False) -> None:
         for file, seen in zip(found.files, pool.map(at, found.files), strict=True):
             if seen.sha256 != file.sha256:
                 raise altered(found.name, f"“{file.path}” has changed")
+            seen = _looked_into(found.folder, file.path, seen)
             if seen.settled:
                 now[file.path] = seen
             done += file.size
             progress(StageEvent("verify", done, found.bytes, file.path))
+    check_whole(found.folder, recorded)
     if now != known:
         remember(place, now)
+
+
+def _looked_into(base: Path, path: str, seen: Seen) -> Seen:
+    """Looks into a file of settings that was not looked into in this state under today's rules. Raises InputError."""
+    if seen.rules == RULES or not path.lower().endswith(".json"):
+        return seen
+    check_content(base / path, path)
+    return replace(seen, rules=RULES)
 
 
 def _same_again(there: Manifest, files: tuple[ModelFile, ...]) -> Manifest:
