@@ -225,3 +225,34 @@ def test_a_pipeline_without_loras_says_so(tmp_path: Path) -> None:
         loras.apply(object(), (lora(tmp_path),))
     assert caught.value.code == "setting_unsupported"
     loras.apply(object(), ())
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("Wan22_A14B_T2V_HIGH_Lightning_rank64_fp16", ["transformer"]),
+        ("style_LOW_fp16", ["transformer_2"]),
+        ("style-high", ["transformer"]),
+        ("low_noise_v1", ["transformer_2"]),
+        ("High-Noise", ["transformer"]),
+        ("style_high_low", ["transformer", "transformer_2"]),
+        ("highlights_slow_motion", ["transformer", "transformer_2"]),
+        ("low-poly_v2", ["transformer", "transformer_2"]),
+        ("low_poly_HIGH_fp16", ["transformer"]),
+        ("style", ["transformer", "transformer_2"]),
+    ],
+)
+def test_a_name_says_for_which_expert_a_file_is(name: str, parts: list[str]) -> None:
+    assert loras.experts(Path(f"high_low/{name}.safetensors")) == parts
+
+
+def test_hidden_files_of_the_store_are_no_loras(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from photoplay.weights import store
+
+    monkeypatch.setenv("PHOTOPLAY_MODELS", str(tmp_path / ".models"))
+    (tmp_path / "new" / ".cache").mkdir(parents=True)
+    lora(tmp_path / "new")
+    store.add("style-lora", tmp_path / "new", backend="wan-t2v", licence="Apache-2.0")
+    for hidden in ("._style", ".cache/style"):
+        (tmp_path / "new" / f"{hidden}.safetensors").write_bytes(b"anything")
+    assert loras.files(Lora("style-lora")) == (tmp_path / "new" / "style.safetensors",)

@@ -13,7 +13,7 @@ import torch
 from photoplay.errors import UnavailableError
 from photoplay.generation.backends.open_weights import animatediff
 from photoplay.generation.backends.open_weights.loading import load_pipeline
-from photoplay.generation.backends.open_weights.motion_parts import STRIDE, join, takes_faces
+from photoplay.generation.backends.open_weights.motion_parts import STRIDE, adapters, join, takes_faces
 from photoplay.types import Sampling
 from photoplay.weights import store
 from tests.generation.open_weights.checkpoints import diffusers, transformers
@@ -98,3 +98,10 @@ def test_every_part_has_the_unet_s_precision() -> None:
     join(folder, parts)
     assert {tensor.dtype for part in parts.values() for tensor in part.parameters()} == {half}
     assert {tensor.dtype for tensor in parts["unet"].buffers()} == {half}
+
+
+def test_a_hidden_file_is_no_image_adapter(tmp_path: Path) -> None:
+    (tmp_path / "ip_adapter").mkdir()
+    for name in ("._faces.safetensors", "faces.safetensors"):
+        (tmp_path / "ip_adapter" / name).write_bytes(b"")
+    assert adapters(tmp_path) == ["faces.safetensors"]

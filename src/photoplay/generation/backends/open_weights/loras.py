@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import logging
+import re
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -18,8 +19,11 @@ from typing import Any
 from photoplay.errors import InputError, PhotoplayError, RequestError
 from photoplay.types import Lora
 
-EXPERTS = {"high_noise": "transformer", "low_noise": "transformer_2"}
-"""What the file of a LoRA for one of Wan 2.2's two experts is called; any other goes to both."""
+EXPERTS = {"high": "transformer", "low": "transformer_2"}
+"""The word in the name of a file for one of Wan 2.2's two experts, as in “x_high_noise_v1” or “x_HIGH_fp16”."""
+STYLES = "angle|contrast|def|definition|detail|fantasy|fashion|fi|key|light|lighting|poly|quality|res|resolution|tech"
+"""Words that make a style of the word before them, as in “low-poly”: such a file is for both experts."""
+_EXPERT = re.compile(rf"(?<![^_-])(high|low)(?=[_-]|$)(?![_-](?:{STYLES})(?:[_-]|$))", re.IGNORECASE)
 
 
 def files(lora: Lora) -> tuple[Path, ...]:
@@ -47,10 +51,23 @@ def files(lora: Lora) -> tuple[Path, ...]:
             f"“{path.name}” is no safetensors file.",
             "LoRAs are read from .safetensors files only: other formats can hold programs.",
         )
-    found = tuple(sorted(store.folder(lora.file).rglob("*.safetensors")))
+    folder = store.folder(lora.file)
+    shown = (path for path in folder.rglob("*.safetensors") if not _hidden(path.relative_to(folder)))
+    found = tuple(sorted(shown))
     if not found:
         raise InputError("lora_missing", f"“{lora.file}” holds no LoRA.", "Choose the name of a LoRA of the store.")
     return found
+
+
+def _hidden(path: Path) -> bool:
+    """Whether a file of the store is beside a model and not of it: no manifest covers hidden files."""
+    return any(part.startswith(".") for part in path.parts)
+
+
+def experts(path: Path) -> list[str]:
+    """The parts of a pipeline with two experts that a file's name says it is for; both where it says nothing."""
+    marks = {mark.lower() for mark in _EXPERT.findall(path.stem)}
+    return [part for mark, part in EXPERTS.items() if mark in marks] or list(EXPERTS.values())
 
 
 def digests(loras: Iterable[Lora]) -> tuple[str, ...]:
@@ -131,9 +148,7 @@ def _load(pipe: Any, name: str, path: Path) -> None:
     from safetensors.torch import load_file
 
     tensors = load_file(path)
-    told = [part for mark, part in EXPERTS.items() if mark in path.name.lower().replace("-", "_")]
-    experts = told or list(EXPERTS.values()) if getattr(pipe, "transformer_2", None) is not None else ["transformer"]
-    for part in experts:
+    for part in experts(path) if getattr(pipe, "transformer_2", None) is not None else ["transformer"]:
         more = {"load_into_transformer_2": True} if part == "transformer_2" else {}
         before = _layers(pipe, name)
         try:

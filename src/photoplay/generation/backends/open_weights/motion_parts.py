@@ -44,14 +44,7 @@ def join(folder: Path, components: dict[str, Any]) -> None:
         scheduler=None,
         image_encoder=seer,
     )
-    adapters = sorted(path.name for path in (folder / FACES).glob("*.safetensors"))
-    if len(adapters) > 1:
-        raise UnavailableError(
-            "model_broken",
-            f"The model cannot be loaded: it has {len(adapters)} image adapters, and one is wanted.",
-            f"Leave one file in its folder “{FACES}” and add it again.",
-        )
-    for name in adapters:
+    for name in adapters(folder):
         pipe.load_ip_adapter(
             str(folder), subfolder=FACES, weight_name=name, image_encoder_folder=None, local_files_only=True
         )
@@ -59,6 +52,22 @@ def join(folder: Path, components: dict[str, Any]) -> None:
     components["unet"] = pipe.unet.to(device).eval()
     motion.down_blocks, motion.up_blocks, motion.mid_block = torch.nn.ModuleList(), torch.nn.ModuleList(), None
     motion.register_buffer("moved_to_unet", torch.ones(1, device=device, dtype=dtype))
+
+
+def adapters(folder: Path) -> list[str]:
+    """The name of a model's image adapter, if it has one; hidden files are not the model's.
+
+    Raises:
+        UnavailableError: ``model_broken``: more than one.
+    """
+    found = sorted(path.name for path in (folder / FACES).glob("*.safetensors") if not path.name.startswith("."))
+    if len(found) > 1:
+        raise UnavailableError(
+            "model_broken",
+            f"The model cannot be loaded: it has {len(found)} image adapters, and one is wanted.",
+            f"Leave one file in its folder “{FACES}” and add it again.",
+        )
+    return found
 
 
 def takes_faces(pipe: Any) -> bool:
