@@ -59,8 +59,9 @@ def test_exact_films_are_stock_diffusers_films_bit_for_bit(model: Sampling, buil
     theirs = film(stock(built(checkpoints.wan_t2v)))
     assert theirs.std() > 0.01
     assert np.array_equal(film(pipe), theirs)
+    encoded = pipe.encode_prompt.encoded
     assert np.array_equal(film(pipe), theirs)  # from the remembered prompt
-    assert pipe.encode_prompt.encoded == 1
+    assert pipe.encode_prompt.encoded == encoded > 0
     assert not np.array_equal(film(pipe, prompt="a dog"), theirs)
 
 

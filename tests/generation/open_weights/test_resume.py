@@ -155,6 +155,7 @@ def test_a_finished_clip_is_not_made_again(pipe: Any, tmp_path: Path) -> None:
     np.testing.assert_array_equal(denoise(pipe, {}, clip_of(resume=tmp_path), SIX, heard)[0], made)
     assert (forwards[0], heard.steps) == (0, [(6, 6)])
     (tmp_path / "somebody else's.txt").write_text("mine")
+    (tmp_path / "clip-000000.frames.77.part").write_bytes(b"a draft of a killed process")
     resume.clear(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["somebody else's.txt"]
 

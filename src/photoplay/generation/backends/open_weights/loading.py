@@ -96,10 +96,10 @@ class Loaded:
 
 
 class Shelf:
-    """Holds one model at a time: the next one needs the memory."""
+    """Holds one model at a time: the next one needs the memory. ``lock`` is held to change it, ``turn`` to run it."""
 
     def __init__(self) -> None:
-        self.lock = Lock()
+        self.lock, self.turn = Lock(), Lock()
         self.loaded: Loaded | None = None
 
     def clear(self) -> None:
@@ -141,7 +141,23 @@ def load_pipeline(
         if (found := held.loaded) is None or found.key != key or not found.serves(clip, sampling.loras):
             held.clear()
             held.loaded = _load(folder, key, clip, pipeline)
+            try:
+                _check_unchanged(sampling.model, key.digest)
+            except PhotoplayError:
+                held.clear()
+                raise
         return _pipe(held, folder, pipeline, sampling.loras)
+
+
+def _check_unchanged(name: str, digest: str) -> None:
+    """What was read is what was hashed: a file that changed meanwhile has another state, and is hashed again."""
+    store.folder(name)
+    if store.manifest_digest(name) != digest:
+        raise UnavailableError(
+            "model_altered",
+            "The model was changed while it was loaded.",
+            "Make the film again, or pull the model again.",
+        )
 
 
 def need_extra() -> None:

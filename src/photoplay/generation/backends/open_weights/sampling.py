@@ -15,6 +15,7 @@ import numpy as np
 
 from photoplay.errors import RequestError, UnavailableError
 from photoplay.generation.backends.open_weights import loras, resume, schedules
+from photoplay.generation.backends.open_weights.loading import shelf
 from photoplay.generation.backends.open_weights.memory import within
 from photoplay.generation.backends.open_weights.native import ClipInputs
 from photoplay.generation.backends.open_weights.resume import Keep
@@ -68,7 +69,7 @@ def denoise(
         progress(StageEvent("denoise", steps, steps))
         return made
     walk = Walk(pipe, _seed(clip), keep if can_be_followed(pipe) else None, progress, _loops(arguments))
-    with walk.followed(scheduler), within(sampling.model):
+    with shelf().turn, walk.followed(scheduler), within(sampling.model):
         output = pipe(**arguments | {"generator": walk.generator, "callback_on_step_end": walk.after(arguments)})
     frames, audio = frames_of(output.frames), audio_of(pipe, output)
     wanted = (clip.plan.num_frames, clip.plan.height, clip.plan.width)
@@ -201,9 +202,10 @@ def _check(sampling: Sampling, by_strength: bool) -> None:
     steps, guidance, strength = sampling.num_inference_steps, sampling.guidance_scale, sampling.strength
     wrong = [
         ("num_inference_steps", "a whole number from 1 on", steps is not None and steps < 1),
-        ("guidance_scale", "1 (off) or more", guidance is not None and guidance < 1),
+        ("guidance_scale", "1 (off) or more", guidance is not None and not 1 <= guidance < math.inf),
         ("strength", "between 0 and 1", strength is not None and not 0 <= strength <= 1),
-        ("flow_shift", "above 0", sampling.flow_shift is not None and not sampling.flow_shift > 0),
+        ("flow_shift", "above 0", sampling.flow_shift is not None and not 0 < sampling.flow_shift < math.inf),
+        ("the weight of a LoRA", "a number", not all(math.isfinite(lora.weight) for lora in sampling.loras)),
         (
             "strength times num_inference_steps",
             "at least 1, or nothing would be denoised",
