@@ -26,8 +26,8 @@ PIPELINE = (
     "*/*.jinja",
 )
 """What is taken of a repository that holds a diffusers pipeline: the files of its components."""
-VARIANTS = ("*.fp16.*", "*.bf16.*", "*.fp32.*", "*.non_ema.*", "*.non-ema.*")
-"""Second copies of the same weights, which are left out."""
+VARIANTS = ("*.fp16.*", "*.bf16.*", "*.fp32.*", "*.non_ema.*", "*.non-ema.*", "*.bin.index.json")
+"""Second copies of the same weights, which are left out, and the index of those that are pickles."""
 
 
 @dataclass(frozen=True)
