@@ -105,6 +105,11 @@ def test_one_track_is_the_largest_face_s_and_the_other_listens(scene: Scene) -> 
     assert np.abs(listener.head).max() > 0.1
 
 
+def test_turns_and_tracks_together_are_refused(scene: Scene) -> None:
+    with pytest.raises(RequestError):
+        said(scene, (vowel(1.0, (0.2, 0.8)),) * 2, (Turn(0.0, 1.0, 0),))
+
+
 def test_turns_of_nobody_are_refused(scene: Scene) -> None:
     with pytest.raises(RequestError):
         said(scene, (vowel(1.0, (0.2, 0.8)),), (Turn(0.0, 1.0, 5),))
@@ -114,3 +119,10 @@ def test_silence_keeps_the_mouth_shut(scene: Scene) -> None:
     silent = Audio(np.zeros(2 * RATE, np.float32), RATE, "d" * 64)
     assert hear(silent).probabilities[:, 0].min() > 0.5
     assert mouth(said(scene, (silent,))[0]).max() < 0.02
+
+
+def test_somebody_who_does_not_move_cannot_speak(scene: Scene) -> None:
+    request = Request((scene.photo,), ("self",), "", fps=FPS, audio=(vowel(1.0, (0.2, 0.8)),), turns=(Turn(0, 1, 1),))
+    with pytest.raises(RequestError) as caught:
+        converse(scene, request, {0: None}, {0: 0})
+    assert caught.value.code == "turn_nobody"

@@ -25,6 +25,12 @@ def converse(
     from photoplay.motion.speech.recogniser import hear
 
     check_turns(request.turns, len(scene.subjects))
+    if request.turns and len(request.audio) > 1:
+        raise RequestError(
+            "turns_unused",
+            "There are turns to speak and a sound track for each person.",
+            "Give turns or tracks, not both.",
+        )
     main = max(bases, key=lambda subject: _height(scene, subject))
     said = voices(request.audio, request.turns, tuple(bases), main)
     if set(said) - set(bases):
