@@ -302,13 +302,8 @@ def animate(
         turns=tuple(turns),
         **options,
     )
-    if request.audio and "seconds" not in options:
-        longest = max(len(track.samples) / track.rate for track in request.audio)
-        longest = ceil(longest * request.fps) / request.fps  # to the last sample
-        request = replace(request, seconds=min(SECONDS_RANGE[1], max(SECONDS_RANGE[0], longest)))
-    if request.video is not None and not request.audio and "seconds" not in options:
-        clip = request.video.frames
-        request = replace(request, seconds=min(SECONDS_RANGE[1], max(SECONDS_RANGE[0], len(clip.rgb) / clip.fps)))
+    if "seconds" not in options:
+        request = replace(request, seconds=_length(request))
     said = (consent,) * len(request.pictured()) if isinstance(consent, str) else tuple(consent)
     return produce(
         replace(request, consent=said),
@@ -318,6 +313,18 @@ def animate(
         sheet=Path(sheet) if sheet else None,
         resume=Path(resume) if resume else None,
     )
+
+
+def _length(request: Request) -> float:
+    """Seconds of a film that nobody gave a length: those of its sound (to the last sample), else of its clip."""
+    if request.audio:
+        longest = max(len(track.samples) / track.rate for track in request.audio)
+        longest = ceil(longest * request.fps) / request.fps
+    elif request.video is not None:
+        longest = len(request.video.frames.rgb) / request.video.frames.fps
+    else:
+        return request.seconds
+    return min(SECONDS_RANGE[1], max(SECONDS_RANGE[0], longest))
 
 
 def _photo(source: Source) -> Photo:

@@ -112,6 +112,16 @@ def _sampling(sampling: Sampling) -> dict[str, Any]:
     return plain
 
 
+def _read_sampling(plain: dict[str, Any], loras: Sequence[Lora] | None) -> tuple[Sampling, list[str | None]]:
+    """What :func:`_sampling` wrote, with ``loras`` in place of its bare names, and the digests of the files that it meant."""
+    settings = dict(plain)
+    named = settings.pop("loras", ())
+    found = [Lora(lora["file"], lora["weight"]) for lora in named] if loras is None else loras
+    upscaler = settings.pop("upscaler", LANCZOS)
+    sampling = Sampling(**settings, loras=tuple(found), upscaler="" if upscaler == LANCZOS else upscaler)
+    return sampling, [lora.get("sha256") for lora in named]
+
+
 def _lora_digest(lora: Lora) -> str:
     """Hex SHA-256 of a LoRA's file, or of the store's model of that name; empty where there is neither."""
     path = Path(lora.file)
@@ -151,11 +161,7 @@ def request_from_recipe(
         wanted, asked = recipe["photos"], recipe["request"]
         consent = tuple(said["statement"] for said in recipe["consent"])
         fields = {name: asked[name] for name in _REPLAYED if name in asked}
-        settings = dict(asked.get("sampling", {}))
-        named = settings.pop("loras", ())
-        adapters = tuple(Lora(lora["file"], lora["weight"]) for lora in named) if loras is None else tuple(loras)
-        upscaler = settings.pop("upscaler", LANCZOS)
-        sampling = Sampling(**settings, loras=adapters, upscaler="" if upscaler == LANCZOS else upscaler)
+        sampling, wanted_loras = _read_sampling(asked.get("sampling", {}), loras)
         name = template or recipe["template"]["name"]
         turns = tuple(Turn(*turn) for turn in asked.get("turns", ()))
         given = [one.sha256 if one is not None else None for one in (last, video)]
@@ -172,7 +178,7 @@ def request_from_recipe(
             "The recipe was made for another photo.",
             "Give the very file that the film was made from: an edited or re-saved copy does not count.",
         )
-    if [lora.get("sha256") for lora in named] != [_lora_digest(lora) for lora in adapters]:
+    if wanted_loras != [_lora_digest(lora) for lora in sampling.loras]:
         raise RequestError(
             "recipe_other_lora", "The recipe was made with another LoRA.", "Say where its very file is now."
         )

@@ -19,7 +19,6 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from photoplay.errors import RequestError, UnavailableError
-from photoplay.generation.backends.open_weights import schedules
 from photoplay.generation.backends.open_weights.backend import Defaults, OpenWeightsBackend
 from photoplay.generation.backends.open_weights.motion_parts import STRIDE, WINDOW, takes_faces
 from photoplay.generation.backends.open_weights.native import ClipInputs, Grid
@@ -37,7 +36,6 @@ from photoplay.types import (
     RenderPlan,
     Rgb,
     RgbStack,
-    Sampling,
     Scene,
     silent,
 )
@@ -156,10 +154,6 @@ class AnimateDiff(OpenWeightsBackend):
         for code, (is_wrong, message, hint) in wrong.items():
             if is_wrong:
                 raise RequestError(code, message, hint)
-
-    def resolved(self, sampling: Sampling) -> Sampling:
-        """The settings with what a few-step LoRA wants, then this backend's defaults, in place of what was left open."""
-        return super().resolved(schedules.recommended(sampling))
 
     def condition(self, pipe: Any, clip: ClipInputs) -> dict[str, Any]:
         """``video`` and ``conditioning_frames`` where the pipeline takes them, and the faces with their regions.

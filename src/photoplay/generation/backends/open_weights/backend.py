@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, fields, replace
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
@@ -38,6 +38,8 @@ from photoplay.types import (
     silent,
 )
 from photoplay.version import __version__
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,8 @@ class OpenWeightsBackend(ABC):
     pipelines: ClassVar[Mapping[Mode, str]]
     defaults: ClassVar[Defaults]
     keeps: ClassVar[frozenset[Mode]] = frozenset()
+    follows_tracks: ClassVar[bool] = True
+    """Whether the model is told the tracks. What is not told them moves on its own: its film has no anchor."""
     grid: Grid
 
     def __init__(self, grid: Grid | None = None) -> None:
@@ -106,9 +110,10 @@ class OpenWeightsBackend(ABC):
                 f"The backend “{self.name}” cannot make {plan.mode} films.",
                 f"It makes {', '.join(self.pipelines)}; `photoplay backends` shows what the others make.",
             )
-        native = plan_native(plan, self.grid)
-        with closing(ahead(lambda told: self.clips(scene, tracks, plan, native, told), progress)) as made:
-            yield from finish(made, scene, tracks, plan, native, plan.mode in self.keeps)
+        native = plan_native(plan, self.grid_for(plan))
+        followed = tracks if self.follows_tracks else ()
+        with closing(ahead(lambda told: self.clips(scene, followed, plan, native, told), progress)) as made:
+            yield from finish(made, scene, followed, plan, native, plan.mode in self.keeps)
 
     def clips(
         self, scene: Scene, tracks: Sequence[MotionTrack], plan: RenderPlan, native: NativePlan, progress: Progress
@@ -122,14 +127,18 @@ class OpenWeightsBackend(ABC):
         sampling = self.resolved(plan.sampling)
         largest = ClipSize(native.width, native.height, max(span.frames for span in native.spans))
         pipe = load_pipeline(self.pipelines[plan.mode], sampling, largest)
-        known = np.zeros((0, native.height, native.width, 3), np.uint8)
+        frames: RgbStack = np.zeros((0, native.height, native.width, 3), np.uint8)
         for span in native.spans:
+            known = frames[len(frames) - span.known :]
             clip = self.inputs(scene, tracks, plan, native, span, known)
             call = self.condition(pipe, clip)
             frames, audio = denoise(pipe, call, clip, sampling, progress)
             frames = go_on(known, frames)
-            known = frames[len(frames) - self.grid.overlap :] if len(frames) > self.grid.overlap else frames
             yield Made(span.start + span.known, frames[span.known :], audio)
+
+    def grid_for(self, plan: RenderPlan) -> Grid:  # noqa: ARG002  (some grids depend on the film)
+        """The sizes, rates and lengths that a film is made in."""
+        return self.grid
 
     def defaults_for(self, sampling: Sampling) -> Defaults:  # noqa: ARG002  (families of several models look at it)
         """The defaults of the model that ``sampling`` asks for."""
@@ -157,6 +166,12 @@ class OpenWeightsBackend(ABC):
         moved = tuple(resample(track, native.fps, span.start, span.frames) for track in tracks)
         anchor = joined(list(render(scene, moved, own))) if moved else None
         return ClipInputs(scene, moved, own, plan, span, anchor, known[len(known) - span.known :])
+
+
+def nearest_recipe(recipes: Mapping[str, T], model: str, default: str) -> T:
+    """What a model wants: a model of the user's own goes by the longest known name that its own name begins with
+    (``wan2.2-i2v-a14b-ours``), else by ``default``."""
+    return recipes[max((name for name in recipes if model.startswith(name)), key=len, default=default)]
 
 
 def _installed(package: str) -> str:

@@ -8,27 +8,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from copy import copy
 from dataclasses import replace
 from typing import Any, ClassVar
 
 from photoplay.errors import RequestError
 from photoplay.generation.backends.open_weights import schedules
-from photoplay.generation.backends.open_weights.backend import Defaults, Made, OpenWeightsBackend
+from photoplay.generation.backends.open_weights.backend import Defaults, Made, OpenWeightsBackend, nearest_recipe
 from photoplay.generation.backends.open_weights.native import ClipInputs, Grid, NativePlan
 from photoplay.generation.backends.open_weights.sound import at_rate, cut, given_sound, joined_sound, log_mel
 from photoplay.generation.source import frame_photo
 from photoplay.types import (
     Audio,
     Capabilities,
-    Frames,
     Mode,
     MotionTrack,
     Progress,
     RenderPlan,
     Sampling,
     Scene,
-    silent,
 )
 
 GRID = Grid(multiple=32, frame_step=8, max_frames=241, fps=24.0, area=1216 * 704, least_area=768 * 512, overlap=25)
@@ -42,8 +39,7 @@ NEGATIVE = (
     "silent or muted audio, distorted voice, robotic voice, echo, background noise, off-sync audio, unnatural transitions"
 )
 """diffusers' example for this model, and of the authors' own list what holds for photographs and drawings alike."""
-SIGMAS = (1.0, 0.99375, 0.9875, 0.98125, 0.975, 0.909375, 0.725, 0.421875)
-"""The steps of the distilled models (diffusers, ``DISTILLED_SIGMA_VALUES``; from the authors' ``constants.py``)."""
+SIGMAS = schedules.LTX2_DISTILLED
 SPATIO_TEMPORAL, MODALITY = 1.0, 3.0
 """The authors' guidance away from a weakened self-attention (Hyung et al. 2024, https://arxiv.org/abs/2411.18664) and away
 from pictures and sound that do not hear of each other. Each costs a forward pass a step."""
@@ -57,8 +53,8 @@ _FULL = Defaults(num_inference_steps=30, guidance_scale=3.0, negative_prompt=NEG
 class Ltx2Backend(OpenWeightsBackend):
     """LTX-2, 2.3 and 2.5: from text or a photo, with sound; or a photo to the film's own sound.
 
-    ``recipes`` says how each model is sampled. A model of the user's own goes by the longest name in it that its own name
-    begins with, else by the default model's.
+    ``recipes`` says how each model is sampled (:func:`nearest_recipe`). It is told words, pictures and sound, not tracks: it
+    moves people on its own.
     """
 
     name = "ltx2"
@@ -90,23 +86,13 @@ class Ltx2Backend(OpenWeightsBackend):
         "image-to-video": "LTX2ConditionPipeline",
         "audio-driven": "LTX2DFRPipeline",
     }
+    follows_tracks = False
     defaults = _DISTILLED
     grid = GRID
 
-    def generate(
-        self, scene: Scene, tracks: Sequence[MotionTrack], plan: RenderPlan, progress: Progress = silent
-    ) -> Iterator[Frames]:
-        """Yields consecutive windows of at most ``plan.window`` frames, ``plan.num_frames`` in all, with their sound.
-
-        The model is told words, pictures and sound, not tracks: it moves people on its own.
-
-        Raises:
-            RequestError: ``mode_unsupported``, ``sound_missing``, ``model_not_distilled``.
-            UnavailableError: a package or the model is missing, or it does not fit.
-        """
-        mine = copy(self)
-        mine.grid = replace(self.grid, fps=native_rate(plan.fps))
-        yield from super(Ltx2Backend, mine).generate(scene, tracks[:0], plan, progress)
+    def grid_for(self, plan: RenderPlan) -> Grid:
+        """The model's grid at a rate of its own that suits the film's."""
+        return replace(self.grid, fps=native_rate(plan.fps))
 
     def clips(
         self, scene: Scene, tracks: Sequence[MotionTrack], plan: RenderPlan, native: NativePlan, progress: Progress
@@ -150,8 +136,7 @@ class Ltx2Backend(OpenWeightsBackend):
         return call
 
     def _recipe(self, model: str) -> Defaults:
-        known = [name for name in self.recipes if model.startswith(name)]
-        return self.recipes[max(known, key=len, default=self.capabilities.models[0])]
+        return nearest_recipe(self.recipes, model, self.capabilities.models[0])
 
     def defaults_for(self, sampling: Sampling) -> Defaults:
         """How a model is sampled with its LoRAs, one of which may distil it."""

@@ -59,8 +59,8 @@ def remember_prompts(pipe: Any) -> PromptCache | None:
     found = getattr(pipe, "encode_prompt", None)
     if found is None or isinstance(found, PromptCache):
         return found
-    pipe.encode_prompt = PromptCache(found)
-    return pipe.encode_prompt  # type: ignore[no-any-return]
+    pipe.encode_prompt = cache = PromptCache(found)
+    return cache
 
 
 def _key(arguments: dict[str, Any]) -> Hashable | None:

@@ -88,6 +88,8 @@ class FewStep:
     config: Mapping[str, Any] = field(default_factory=dict)
 
 
+LTX2_DISTILLED = (1.0, 0.99375, 0.9875, 0.98125, 0.975, 0.909375, 0.725, 0.421875)
+"""The steps of LTX-2's distilled models (diffusers, ``DISTILLED_SIGMA_VALUES``; from the authors' ``constants.py``)."""
 FEW_STEP = (
     # Nine steps of CausVid's Wan (Yin et al. 2024, https://arxiv.org/abs/2412.07772), told as timesteps: LightX2V's
     # documentation, "Autoregressive Distillation", denoising_step_list.
@@ -104,14 +106,7 @@ FEW_STEP = (
     # LightX2V: the same steps and shift; new noise for Wan 2.1, none for the experts of Wan 2.2:
     # github.com/ModelTC/LightX2V, lightx2v/models/schedulers/wan/step_distill/scheduler.py and configs/distill.
     FewStep(r"lightx2v|step.?distill|wan2.?2.?lightning", 4, "renoise", "euler", shift=5.0),
-    # LTX-2's eight steps: diffusers.pipelines.ltx2.utils.DISTILLED_SIGMA_VALUES, from Lightricks' own pipelines.
-    FewStep(
-        r"ltx.*distilled",
-        8,
-        "euler",
-        shift=1.0,
-        sigmas=(1.0, 0.99375, 0.9875, 0.98125, 0.975, 0.909375, 0.725, 0.421875),
-    ),
+    FewStep(r"ltx.*distilled", 8, "euler", shift=1.0, sigmas=LTX2_DISTILLED),
     # Six steps, guidance 2, linear betas: diffusers' guide to AnimateDiff, "Using AnimateLCM".
     FewStep(r"animate.?lcm", 6, "lcm", guidance_scale=2.0, config={"beta_schedule": "linear"}),
     # LCM-LoRA, two to eight steps and guidance 1 to 2 (Luo et al. 2023, https://arxiv.org/abs/2311.05556).

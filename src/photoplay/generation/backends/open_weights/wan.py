@@ -6,28 +6,22 @@ README.md) and https://github.com/Wan-Video/Wan2.2 (wan/configs/).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from copy import copy
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from PIL import Image
 
 from photoplay.errors import RequestError, UnavailableError
-from photoplay.generation.backends.open_weights.backend import Defaults, OpenWeightsBackend
+from photoplay.generation.backends.open_weights.backend import Defaults, OpenWeightsBackend, nearest_recipe
 from photoplay.generation.backends.open_weights.native import ClipInputs, Grid
 from photoplay.generation.source import frame_photo
 from photoplay.types import (
     Capabilities,
-    Frames,
     Mode,
-    MotionTrack,
-    Progress,
     RenderPlan,
     Rgb,
     Sampling,
-    Scene,
-    silent,
 )
 
 NEGATIVE = (
@@ -56,13 +50,11 @@ class Recipe:
 class WanBackend(OpenWeightsBackend):
     """A Wan family whose sizes and settings differ from model to model.
 
-    ``recipes`` says what each model wants. A model of the user's own goes by the longest name in it that its own name
-    begins with (``wan2.2-i2v-a14b-ours``), else by the default model's. A ``grid`` handed in goes before the recipe's.
+    ``recipes`` says what each model wants (:func:`nearest_recipe`). A ``grid`` handed in goes before the recipe's.
     """
 
     recipes: ClassVar[Mapping[str, Recipe]]
-    follows_tracks: ClassVar[bool] = False
-    """Whether the model is told the tracks. What is not told them moves on its own: its film has no anchor."""
+    follows_tracks = False
 
     def __init__(self, grid: Grid | None = None) -> None:
         super().__init__(grid)
@@ -70,8 +62,7 @@ class WanBackend(OpenWeightsBackend):
 
     def recipe(self, model: str) -> Recipe:
         """What ``model`` wants; the default model's where it is empty."""
-        known = [name for name in self.recipes if model.startswith(name)]
-        return self.recipes[max(known, key=len, default=self.capabilities.models[0])]
+        return nearest_recipe(self.recipes, model, self.capabilities.models[0])
 
     def defaults_for(self, sampling: Sampling) -> Defaults:
         """Those of the chosen model's recipe."""
@@ -80,19 +71,6 @@ class WanBackend(OpenWeightsBackend):
     def grid_for(self, plan: RenderPlan) -> Grid:
         """The grid of the plan's model."""
         return self.grid if self._given else self.recipe(plan.sampling.model).grid
-
-    def generate(
-        self, scene: Scene, tracks: Sequence[MotionTrack], plan: RenderPlan, progress: Progress = silent
-    ) -> Iterator[Frames]:
-        """Yields consecutive windows of at most ``plan.window`` frames, ``plan.num_frames`` in all.
-
-        Raises:
-            RequestError: ``mode_unsupported``; what the chosen model cannot be told.
-            UnavailableError: a package or the model is missing, does not fit, or is of another grid.
-        """
-        mine = copy(self)
-        mine.grid = self.grid_for(plan)
-        yield from super(WanBackend, mine).generate(scene, tracks if self.follows_tracks else (), plan, progress)
 
     def late_guidance(self, pipe: Any, clip: ClipInputs) -> dict[str, Any]:
         """The second expert's own guidance, unless the user has set one for both."""
