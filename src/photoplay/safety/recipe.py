@@ -113,7 +113,7 @@ def _sampling(sampling: Sampling) -> dict[str, Any]:
 
 
 def _read_sampling(plain: dict[str, Any], loras: Sequence[Lora] | None) -> tuple[Sampling, list[str | None]]:
-    """What :func:`_sampling` wrote, with ``loras`` in place of its bare names, and the digests of the files that it meant."""
+    """What :func:`_sampling` wrote, with ``loras`` in place of its bare names, and the digests of its files."""
     settings = dict(plain)
     named = settings.pop("loras", ())
     found = [Lora(lora["file"], lora["weight"]) for lora in named] if loras is None else loras
