@@ -22,8 +22,8 @@ from photoplay.types.film import (
     Sampling,
     Video,
 )
-from photoplay.types.motion import MotionTrack, Performance
-from photoplay.types.request import Admitted, Clip, Consent, Request, Turn
+from photoplay.types.motion import Contact, Duet, MotionTrack, Performance
+from photoplay.types.request import Admitted, Clip, Consent, Request, Staging, Turn
 from photoplay.types.scene import (
     Body,
     Face,
@@ -50,6 +50,8 @@ __all__ = [
     "Capabilities",
     "Clip",
     "Consent",
+    "Contact",
+    "Duet",
     "Face",
     "FaceReader",
     "Footage",
@@ -78,6 +80,7 @@ __all__ = [
     "Scene",
     "Severity",
     "StageEvent",
+    "Staging",
     "Subject",
     "Turn",
     "Video",

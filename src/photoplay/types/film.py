@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float16, Float32, UInt8
 
 from photoplay.types.arrays import Array, Box, Rgb, RgbStack
+from photoplay.types.motion import Duet
 from photoplay.types.scene import Notice, Photo
 
 Mode: TypeAlias = Literal[
@@ -71,7 +72,7 @@ class RenderPlan:
     """The film's frame: ``crop`` of the photo (photo-space box) shown at ``width`` x ``height``, and how many frames.
 
     ``resume`` is a folder in which a backend may keep unfinished work (None: nowhere), so that a film that was killed goes
-    on where it was.
+    on where it was. ``duet`` says how the tracks of two people belong together (None: each is alone).
     """
 
     width: int
@@ -86,6 +87,7 @@ class RenderPlan:
     sampling: Sampling = Sampling()
     footage: Footage = Footage()
     resume: Path | None = None
+    duet: Duet | None = None
 
     @property
     def scale(self) -> float:
@@ -129,6 +131,7 @@ class Anchor:
     labels      [f, h, w] uint8 of :class:`Label`
     flow        [f, h, w, 2] float16: frame pixel + flow = where that pixel stood in the (framed) photo
     depth       [f, h, w] float16: frame pixels, smaller is nearer; background is +inf
+    identity    [f, h, w] uint8: 1 + the scene's index of the person that the pixel shows, 0 where it shows nobody that moves
     """
 
     rgb: RgbStack
@@ -136,6 +139,7 @@ class Anchor:
     labels: UInt8[Array, "f h w"]
     flow: Float16[Array, "f h w 2"]
     depth: Float16[Array, "f h w"]
+    identity: UInt8[Array, "f h w"] | None = None
 
 
 @dataclass(frozen=True)

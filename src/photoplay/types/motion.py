@@ -67,3 +67,37 @@ class MotionTrack:
     @property
     def num_frames(self) -> int:
         return int(self.landmarks.shape[0])
+
+
+@dataclass(frozen=True)
+class Contact:
+    """A place where two people meet, for each frame of a film.
+
+    ``where`` [f, 2] is the middle of the two points that meet, in photo space, ``gap`` [f] their distance in photo pixels,
+    ``strength`` [f] how far they shall meet (0: free, 1: they touch). ``radius`` is the size of the region around it that
+    the contact changes, in photo pixels. ``faces`` says whether faces meet, not only hands or bodies.
+    """
+
+    name: str
+    where: Float32[Array, "f 2"]
+    gap: Float32[Array, f]
+    strength: Float32[Array, f]
+    radius: float
+    faces: bool = False
+
+
+@dataclass(frozen=True)
+class Duet:
+    """How two tracks belong together.
+
+    ``subjects`` are the two people as indices of the scene (the template's first role, then its second). ``front`` [f] is
+    who stands before the other: 0 the first, 1 the second; between the two the order changes. ``arms_before`` [f, 2] is 1
+    where the arms of the first or second person that lie before their own torso also lie before the other person.
+    ``phases`` are (name, first frame) in order: approach, contact, hold, separate.
+    """
+
+    subjects: tuple[int, int]
+    front: Float32[Array, f]
+    arms_before: Float32[Array, "f 2"]
+    contacts: tuple[Contact, ...] = ()
+    phases: tuple[tuple[str, int], ...] = ()

@@ -22,6 +22,24 @@ class Turn:
 
 
 @dataclass(frozen=True)
+class Staging:
+    """How two people are put into one scene.
+
+    ``left`` is who stands at the left: 0 the person of the first photo (or the left one of a photo of two people), 1 the
+    other. ``first`` is who plays the template's first role, counted in the same way. ``framing``: ``medium`` shows them to
+    the hips where the photos reach so far, ``close`` head and shoulders. ``backdrop``: a ``studio``, the ``first`` photo's
+    own background, or a ``photo`` of nobody (:attr:`Request.backdrop`). ``auto`` leaves it to photoplay. ``size_ratio`` is
+    the second person's size over the first one's (None: their heads are equally large).
+    """
+
+    left: Literal[0, 1] = 0
+    first: Literal[0, 1] = 0
+    framing: Literal["auto", "medium", "close"] = "auto"
+    backdrop: Literal["auto", "studio", "first", "photo"] = "auto"
+    size_ratio: float | None = None
+
+
+@dataclass(frozen=True)
 class Request:
     """What the user asked for. ``consent`` holds one statement for each of :meth:`pictured`.
 
@@ -54,6 +72,8 @@ class Request:
     video: Video | None = None
     audio: tuple[Audio, ...] = ()
     turns: tuple[Turn, ...] = ()
+    staging: Staging = field(default_factory=Staging)
+    backdrop: Photo | None = None
 
     def pictured(self) -> tuple[str, ...]:
         """Digests of everything that shows people: the photos, then ``last``, then ``video``."""

@@ -135,18 +135,27 @@ class Body:
 
 @dataclass(frozen=True)
 class Subject:
-    """One person: the face, the body if one was found, and this person's own matte (0..255) where it was cut out."""
+    """One person: the face, the body if one was found, and this person's own matte (0..255) where it was cut out.
+
+    ``pixels`` is the picture in the photo's size as if this person stood before everybody else: where two people were put
+    into one scene, each is known whole, also where the other hides them. ``matte`` then covers the hidden part as well.
+    None: the photo itself is all that is known. ``origin`` is the digest of the photo that the person comes from."""
 
     face: Face
     body: Body | None = None
     matte: Mask | None = None
+    pixels: Rgb | None = None
+    origin: str = ""
 
 
 @dataclass(frozen=True)
 class Scene:
-    """What is in the photo: subjects from left to right, a soft matte of all people, advice as notices."""
+    """What is in the photo: subjects from left to right, a soft matte of all people, advice as notices.
+
+    ``plate`` is the same picture without its people, where that is known (a composed scene); None: it has to be guessed."""
 
     photo: Photo
     subjects: tuple[Subject, ...]
     matte: Mask
     notices: tuple[Notice, ...] = ()
+    plate: Rgb | None = None

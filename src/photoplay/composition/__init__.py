@@ -1,0 +1,1 @@
+"""Two people from two photos in one scene."""
