@@ -15,7 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from photoplay.types import Anchor, Array, MotionTrack, RenderPlan, RgbStack, Scene
+from photoplay.types import Anchor, Array, Duet, MotionTrack, RenderPlan, RgbStack, Scene
 
 PER_FRAME = ("landmarks", "head_transform", "head_pose", "blendshapes", "gaze", "joints", "breath")
 """The fields of a MotionTrack that hold one row a frame."""
@@ -113,18 +113,23 @@ def resample(track: MotionTrack, fps: float, start: int, frames: int) -> MotionT
 
     Rows are interpolated linearly: half a frame apart, a head transform's rotation is off by less than 0.01 degrees.
     """
-    last = track.num_frames - 1
-    at = np.clip((start + np.arange(frames)) * track.fps / fps, 0, last)
-    before = np.minimum(at.astype(int), last)
-    after, share = np.minimum(before + 1, last), (at - before).astype(np.float32)
-
-    def rows(values: Array) -> Array:
-        weight = share.reshape(-1, *[1] * (values.ndim - 1))
-        mixed: Array = (values[before] * (1 - weight) + values[after] * weight).astype(np.float32)
-        return mixed
-
-    sampled: dict[str, Any] = {name: rows(getattr(track, name)) for name in PER_FRAME}
+    at = (start + np.arange(frames)) * track.fps / fps
+    sampled: dict[str, Any] = {name: _rows(getattr(track, name), at) for name in PER_FRAME}
     return replace(track, fps=fps, **sampled)
+
+
+def resample_duet(duet: Duet | None, film_fps: float, fps: float, start: int, frames: int) -> Duet | None:
+    """The same for what joins two tracks of ``film_fps``; phases that began before ``start`` begin with it."""
+    if duet is None:
+        return None
+    at = (start + np.arange(frames)) * film_fps / fps
+    met = tuple(
+        replace(contact, **{name: _rows(getattr(contact, name), at) for name in ("where", "gap", "strength")})
+        for contact in duet.contacts
+    )
+    phases = tuple((name, max(0, round(first * fps / film_fps) - start)) for name, first in duet.phases)
+    order = {name: _rows(getattr(duet, name), at) for name in ("front", "arms_before")}
+    return replace(duet, contacts=met, phases=phases, **order)
 
 
 def nearest_frames(video: Array, fps: float, native_fps: float, start: int, frames: int) -> Array:
@@ -161,14 +166,27 @@ def clip_plan(film: RenderPlan, native: NativePlan, span: Span) -> RenderPlan:
         fps=native.fps,
         num_frames=span.frames,
         footage=footage,
+        duet=resample_duet(film.duet, film.fps, native.fps, span.start, span.frames),
     )
 
 
 def joined(windows: Sequence[Anchor]) -> Anchor:
     """Consecutive anchor windows as one."""
-    return Anchor(*(np.concatenate([getattr(one, field.name) for one in windows]) for field in fields(Anchor)))
+    columns = ([getattr(one, field.name) for one in windows] for field in fields(Anchor))
+    return Anchor(*(None if any(part is None for part in parts) else np.concatenate(parts) for parts in columns))
 
 
 def seams(native: NativePlan) -> list[int]:
     """Native frames at which a new clip's own frames begin."""
     return [after.start + after.known for _, after in pairwise(native.spans)]
+
+
+def _rows(values: Array, at: Array) -> Array:
+    """Rows of ``values`` at the places ``at``, which may lie between two of them or beyond the last."""
+    last = len(values) - 1
+    at = np.clip(at, 0, last)
+    before = np.minimum(at.astype(int), last)
+    after, share = np.minimum(before + 1, last), (at - before).astype(np.float32)
+    weight = share.reshape(-1, *[1] * (values.ndim - 1))
+    mixed: Array = (values[before] * (1 - weight) + values[after] * weight).astype(np.float32)
+    return mixed

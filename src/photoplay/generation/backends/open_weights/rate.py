@@ -24,7 +24,7 @@ from jaxtyping import Float32, UInt8
 
 from photoplay.generation.anchors import render
 from photoplay.generation.backends.open_weights import rate_kernels
-from photoplay.generation.backends.open_weights.native import NativePlan, resample
+from photoplay.generation.backends.open_weights.native import NativePlan, resample, resample_duet
 from photoplay.types import Anchor, Array, MotionTrack, RenderPlan, Rgb, Scene
 
 SIDE = 640
@@ -77,7 +77,14 @@ class Retimer:
         self, scene: Scene, tracks: Sequence[MotionTrack], plan: RenderPlan, native: NativePlan
     ) -> Iterator[Look]:
         """The native frames' moments, one after the other."""
-        coarse = replace(plan, width=self.columns, height=self.rows, fps=native.fps, num_frames=native.num_frames)
+        coarse = replace(
+            plan,
+            width=self.columns,
+            height=self.rows,
+            fps=native.fps,
+            num_frames=native.num_frames,
+            duet=resample_duet(plan.duet, plan.fps, native.fps, 0, native.num_frames),
+        )
         moved = [resample(track, native.fps, 0, native.num_frames) for track in tracks]
         for window in render(scene, moved, coarse):
             for flow, depth in zip(window.flow, window.depth, strict=True):
