@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import cv2
 import numpy as np
@@ -15,9 +15,7 @@ from tests.generation.actors import REST, astronaut, matte, plan, subject, track
 
 def film(scene, tracks, render_plan) -> Anchor:
     windows = list(render(scene, tracks, render_plan))
-    return Anchor(
-        *(np.concatenate([getattr(w, n) for w in windows]) for n in ("rgb", "confidence", "labels", "flow", "depth"))
-    )
+    return Anchor(*(np.concatenate([getattr(w, field.name) for w in windows]) for field in fields(Anchor)))
 
 
 @pytest.fixture(scope="module")
@@ -150,6 +148,9 @@ def test_two_people_move_on_their_own():
     still, moving = track(scene, [REST], who=0), track(scene, [HeadPose(10, 0, 0)], who=1)
     for tracks in ([moving], [still, moving], [moving, still]):
         anchor = film(scene, tracks, size)
+        assert (anchor.identity[0, 60:100, 120:160] == (1 if len(tracks) == 2 else 0)).all()
+        assert (anchor.identity[0, 60:100, 440:480] == 2).all()
+        assert ((anchor.identity == 0) == (anchor.labels == Label.BACKGROUND)).all()
         assert (anchor.rgb[0, :, :300] == framed[:, :300]).all()
         assert np.abs(anchor.rgb[0, 30:100, 430:490].astype(int) - framed[30:100, 430:490]).mean() > 4
 

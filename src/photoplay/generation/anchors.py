@@ -88,6 +88,7 @@ class Stage:
         buffers.labels[:] = int(Label.BACKGROUND)
         buffers.flow[:] = 0
         buffers.depth[:] = np.inf
+        buffers.identity[:] = 0
         still: Float32[Array, "h w"] = np.ones(self.plate_trust.shape, np.float32)
         for layer, where in self.touched:
             travel = np.abs(layer.motion.pose(frame) - layer.motion.rest)[:, :2]
@@ -195,6 +196,7 @@ def _empty_window(count: int, plan: RenderPlan) -> Anchor:
         np.empty(shape, np.uint8),
         np.empty((*shape, 2), np.float16),
         np.empty(shape, np.float16),
+        np.empty(shape, np.uint8),
     )
 
 
@@ -202,7 +204,8 @@ def _paint_into(stage: Stage, window: Anchor, start: int, index: int) -> None:
     """Paints frame ``start + index`` into place ``index`` of ``window``."""
     shape = window.confidence.shape[1:]
     flow, depth = np.empty((*shape, 2), np.float32), np.empty(shape, np.float32)
-    buffers = FrameBuffers(window.rgb[index], window.confidence[index], window.labels[index], flow, depth)
+    identity = np.empty(shape, np.uint8) if window.identity is None else window.identity[index]
+    buffers = FrameBuffers(window.rgb[index], window.confidence[index], window.labels[index], flow, depth, identity)
     stage.paint(buffers, start + index)
     window.flow[index] = cv2.convertFp16(flow).view(np.float16)
     window.depth[index] = cv2.convertFp16(depth).view(np.float16)

@@ -12,9 +12,10 @@ from photoplay.types import Array, Mask, RenderPlan, Rgb
 
 @dataclass
 class FrameBuffers:
-    """One frame in frame space: colour, trust, what is there, where it came from, how near it is.
+    """One frame in frame space: colour, trust, what is there, where it came from, how near it is, who it is.
 
     ``flow`` + pixel = where this pixel stood in the framed photo (frame pixels). ``depth`` is smaller when nearer.
+    ``identity`` is 1 + the scene's index of the person painted there, 0 where nobody was.
     """
 
     rgb: Rgb
@@ -22,6 +23,7 @@ class FrameBuffers:
     labels: UInt8[Array, "h w"]
     flow: Float32[Array, "h w 2"]
     depth: Float32[Array, "h w"]
+    identity: Mask
 
     @classmethod
     def empty(cls, width: int, height: int) -> FrameBuffers:
@@ -31,6 +33,7 @@ class FrameBuffers:
             np.zeros((height, width), np.uint8),
             np.zeros((height, width, 2), np.float32),
             np.full((height, width), np.inf, np.float32),
+            np.zeros((height, width), np.uint8),
         )
 
 

@@ -38,7 +38,7 @@ class Motion(Protocol):
 @dataclass(frozen=True)
 class Layer:
     """``texture`` is premultiplied and ``uv`` are the points in it; ``labels`` cover frame and margin at film size;
-    ``trust`` 0..1 says for each point how well the photo shows it."""
+    ``trust`` 0..1 says for each point how well the photo shows it; ``subject`` is whose layer it is (index of the scene)."""
 
     texture: UInt8[Array, "th tw 4"]
     labels: UInt8[Array, "lh lw"]
@@ -47,6 +47,7 @@ class Layer:
     triangles: Int32[Array, "m 3"]
     motion: Motion
     settings: Float32[Array, 4]
+    subject: int
 
     @classmethod
     def of(
@@ -57,10 +58,11 @@ class Layer:
         triangles: Int32[Array, "m 3"],
         motion: Motion,
         trust: Float32[Array, n],
+        subject: int,
     ) -> Layer:
         """Puts ``texture`` on the ``triangles`` of ``motion``'s points."""
         settings = np.array([framing.factor, framing.margin, NEAR, FAR], np.float32)
-        return cls(texture, labels, framing.to_texture(motion.rest[:, :2]), trust, triangles, motion, settings)
+        return cls(texture, labels, framing.to_texture(motion.rest[:, :2]), trust, triangles, motion, settings, subject)
 
     def paint(self, buffers: FrameBuffers, photo: Rgb, still: Float32[Array, "h w"], frame: int) -> None:
         """Lays the layer in its pose of ``frame`` over ``buffers``.
@@ -82,7 +84,7 @@ class Layer:
         rasterise(points, np.column_stack([self.uv, trust]).astype(np.float32), self.triangles, maps)
         raster_kernels.shade(
             maps, self.texture, self.labels, photo, still, x0, y0, self.settings,
-            buffers.rgb, buffers.confidence, buffers.labels, buffers.flow, buffers.depth,
+            buffers.rgb, buffers.confidence, buffers.labels, buffers.flow, buffers.depth, buffers.identity, self.subject + 1,
         )  # fmt: skip
         raster_kernels.soften_folds(maps, self.settings[0], x0, y0, buffers.rgb)
 

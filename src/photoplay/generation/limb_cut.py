@@ -48,7 +48,7 @@ def cut_arm(framing: Framing, person: UInt8[Array, "th tw 4"], behind: Rgb, arm:
     nodes, cells = grid(framing, np.ascontiguousarray(texture[..., 3]))
     labels = np.full(behind.shape[:2], int(Label.ARM), np.uint8)
     motion = ArmMotion.of(nodes, arm, track)
-    layer = Layer.of(framing, texture, labels, cells, motion, np.ones(len(nodes), np.float32))
+    layer = Layer.of(framing, texture, labels, cells, motion, np.ones(len(nodes), np.float32), track.subject)
     touched = np.zeros(behind.shape[:2], np.float32)
     touched[block] = mask[:: framing.factor, :: framing.factor] > 0
     soft = cv2.GaussianBlur(cv2.dilate(touched, np.ones((9, 9), np.uint8)), (0, 0), 2.0)

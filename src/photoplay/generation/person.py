@@ -42,6 +42,7 @@ class FramedTrack:
     joints: JointTrack
     visibility: Float32[Array, 33]
     breath: Float32[Array, f]
+    subject: int
 
     @classmethod
     def of(cls, track: MotionTrack, framing: Framing) -> FramedTrack:
@@ -58,6 +59,7 @@ class FramedTrack:
             plan.to_frame(track.joints),
             track.joint_visibility,
             track.breath,
+            track.subject,
         )
 
     def at(self, frame: int) -> int:
@@ -103,7 +105,9 @@ def person_layer(framing: Framing, texture: UInt8[Array, "h w 4"], track: Framed
     motion = PersonMotion.of(nodes, track)
     triangles = np.concatenate([cells, _face_triangles() + len(nodes)]).astype(np.int32)
     trust = np.concatenate([np.ones(len(nodes), np.float32), _facing(track.rest)])
-    return Layer.of(framing, texture, _labels(framing, motion.head, track.rest), triangles, motion, trust)
+    return Layer.of(
+        framing, texture, _labels(framing, motion.head, track.rest), triangles, motion, trust, track.subject
+    )
 
 
 def _face_triangles() -> Int32[Array, "m 3"]:

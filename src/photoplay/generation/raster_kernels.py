@@ -104,6 +104,8 @@ def shade(
     label_out: Array,
     flow: Array,
     depth: Array,
+    identity: Array,
+    who: int,
 ) -> None:
     """Samples the layer through ``maps`` [h, w, 4] (u, v, trust, depth) and lays it over the frame at (x0, y0).
 
@@ -170,6 +172,7 @@ def shade(
                 flow[y, x, 0] = dx
                 flow[y, x, 1] = dy
                 depth[y, x] = z
+                identity[y, x] = who
 
 
 @njit(cache=True, nogil=True)

@@ -296,7 +296,8 @@ def _starts(parts: Sequence[Anchor]) -> list[int]:
 
 
 def _part(anchor: Anchor, frames: slice) -> Anchor:
-    return Anchor(*(getattr(anchor, field.name)[frames] for field in fields(Anchor)))
+    columns = (getattr(anchor, field.name) for field in fields(Anchor))
+    return Anchor(*(None if column is None else column[frames] for column in columns))
 
 
 def _joined(before: CropWindow, after: CropWindow) -> CropWindow:
