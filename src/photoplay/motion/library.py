@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from typing import Literal
 
 from photoplay.errors import TemplateError
 from photoplay.motion.channels import suggest
-from photoplay.motion.template import Need, Template, load_template, parse_template
+from photoplay.motion.duet_template import AnyTemplate, DuetTemplate, load_any, parse_duet
+from photoplay.motion.template import Need, Template, parse_template
 from photoplay.topology import LIPS_INNER_LOWER, LIPS_OUTER_UPPER, POSE_INDEX
 from photoplay.types import Body, Face, Notice, Scene, Subject
 
@@ -20,10 +23,19 @@ LANDMARKS_VISIBLE, JOINT_VISIBLE = 0.5, 0.5
 
 @cache
 def built_in() -> tuple[Template, ...]:
-    """The package's own templates by name."""
-    folder = files("photoplay.motion").joinpath("templates")
-    texts = [entry.read_text(encoding="utf-8") for entry in folder.iterdir() if entry.name.endswith(".yaml")]
-    return tuple(sorted((parse_template(text) for text in texts), key=lambda template: template.name))
+    """The package's own templates for one person by name."""
+    return tuple(sorted(map(parse_template, _packaged("templates")), key=lambda template: template.name))
+
+
+@cache
+def built_in_duets() -> tuple[DuetTemplate, ...]:
+    """The package's own templates for two people by name."""
+    return tuple(sorted(map(parse_duet, _packaged("duets")), key=lambda template: template.name))
+
+
+def _packaged(folder: str) -> list[str]:
+    entries = files("photoplay.motion").joinpath(folder).iterdir()
+    return [entry.read_text(encoding="utf-8") for entry in entries if entry.name.endswith(".yaml")]
 
 
 def user_folder() -> Path:
@@ -34,15 +46,21 @@ def user_folder() -> Path:
     return Path(config) / "photoplay" / "templates"
 
 
-def list_templates(folder: Path | None = None) -> tuple[Template, ...]:
+def list_templates(folder: Path | None = None, people: Literal[1, 2] | None = None) -> tuple[AnyTemplate, ...]:
     """All templates by name: the built-in ones and those of ``folder`` (None: the user's folder).
+
+    ``people``: only those for one or for two people.
 
     A user's template takes the place of a built-in one of the same name; :func:`check_needs` then says so. Files that do
     not validate are left out here and named by :func:`folder_notices`.
     """
     own = {template.name: template for template in _read_folder(folder)[0]}
-    both = {template.name: template for template in built_in()} | own
-    return tuple(both[name] for name in sorted(both))
+    both = {template.name: template for template in _all_built_in()} | own
+    return tuple(both[name] for name in sorted(both) if people in (None, both[name].people))
+
+
+def _all_built_in() -> tuple[AnyTemplate, ...]:
+    return (*built_in(), *built_in_duets())
 
 
 def folder_notices(folder: Path | None = None) -> tuple[Notice, ...]:
@@ -52,7 +70,7 @@ def folder_notices(folder: Path | None = None) -> tuple[Notice, ...]:
     return (*notices, *shadows)
 
 
-def markdown_table(templates: tuple[Template, ...]) -> str:
+def markdown_table(templates: Sequence[AnyTemplate]) -> str:
     """The templates as a Markdown table by category: what docs/templates.md shows."""
     lines = ["| template | seconds | what happens | needs |", "|---|---|---|---|"]
     for category in sorted({template.category for template in templates}):
@@ -65,7 +83,7 @@ def markdown_table(templates: tuple[Template, ...]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def find(name_or_path: str | Path, folder: Path | None = None) -> Template:
+def find(name_or_path: str | Path, folder: Path | None = None) -> AnyTemplate:
     """One template: by name, or from a ``.yaml`` file.
 
     Raises:
@@ -73,7 +91,7 @@ def find(name_or_path: str | Path, folder: Path | None = None) -> Template:
     """
     text = str(name_or_path)
     if isinstance(name_or_path, Path) or text.endswith((".yaml", ".yml")) or "/" in text or os.sep in text:
-        return load_template(Path(name_or_path))
+        return load_any(Path(name_or_path))
     wanted = text.strip().lower().replace("-", "_").replace(" ", "_")
     known = {template.name: template for template in list_templates(folder)}
     if wanted in known:
@@ -85,15 +103,15 @@ def find(name_or_path: str | Path, folder: Path | None = None) -> Template:
     )
 
 
-def _read_folder(folder: Path | None) -> tuple[list[Template], list[Notice]]:
+def _read_folder(folder: Path | None) -> tuple[list[AnyTemplate], list[Notice]]:
     """The templates and the broken files of a folder; of two files with one name the first by file name counts."""
     folder = folder or user_folder()
-    templates: dict[str, Template] = {}
+    templates: dict[str, AnyTemplate] = {}
     notices: list[Notice] = []
     paths = sorted(folder.glob("*.y*ml")) if folder.is_dir() else []
     for path in paths[:MAX_USER_TEMPLATES]:
         try:
-            template = load_template(path)
+            template = load_any(path)
         except TemplateError as error:
             notices.append(
                 Notice("template_skipped", f"{path.name} is left out. {error.message}", error.hint, "warning")
@@ -113,8 +131,8 @@ def _read_folder(folder: Path | None) -> tuple[list[Template], list[Notice]]:
     return list(templates.values()), notices
 
 
-def _shadow(template: Template) -> Notice | None:
-    if not any(own.name == template.name and own != template for own in built_in()):
+def _shadow(template: AnyTemplate) -> Notice | None:
+    if not any(own.name == template.name and own != template for own in _all_built_in()):
         return None
     return Notice(
         "template_shadows_built_in",
@@ -123,11 +141,11 @@ def _shadow(template: Template) -> Notice | None:
     )
 
 
-def check_needs(template: Template, scene: Scene) -> tuple[Notice, ...]:
+def check_needs(template: AnyTemplate, scene: Scene, roles: tuple[int, int] = (0, 1)) -> tuple[Notice, ...]:
     """What keeps this scene's people from playing this template, as blocking notices, one for each cause and person.
 
     Perception's advice becomes blocking where the template says that it cannot live with it; needs are checked against
-    landmark and joint visibility.
+    landmark and joint visibility. A template for two is checked on ``roles``: who plays the first and the second role.
     """
     found = [notice] if (notice := _shadow(template)) else []
     for advice in scene.notices:
@@ -141,12 +159,51 @@ def check_needs(template: Template, scene: Scene) -> tuple[Notice, ...]:
                     advice.subject,
                 )
             )
+    if isinstance(template, DuetTemplate):
+        return (*found, *_duet_needs(template, scene, roles))
     for index, subject in enumerate(scene.subjects):
-        for need in template.needs:
-            if not _meets(need, subject):
-                what, help_ = _WANTING[need]
-                found.append(Notice(f"needs_{need}", f"'{template.title}' needs {what}.", help_, "blocking", index))
+        found += _wanting(template.title, template.needs, subject, index)
     return tuple(found)
+
+
+def _duet_needs(template: DuetTemplate, scene: Scene, roles: tuple[int, int]) -> list[Notice]:
+    if len(scene.subjects) < 2:
+        return [
+            Notice(
+                "needs_two_people",
+                f"'{template.title}' is for two people, and there is one.",
+                "Give two photos, or one photo that shows two people.",
+                "blocking",
+            )
+        ]
+    found: list[Notice] = []
+    for which, (index, other) in enumerate((roles, roles[::-1])):
+        near, far = _sides(scene.subjects[index], scene.subjects[other])
+        needs = [
+            near if need == "near_arm" else far if need == "far_arm" else need for need in template.role(which).needs
+        ]
+        found += _wanting(template.title, needs, scene.subjects[index], index)
+    return found
+
+
+def partner_at_right(subject: Subject, partner: Subject) -> bool:
+    """Whether the partner is at the image's right of ``subject``, where a person who faces the camera has the left arm."""
+    own, other = (float(person.face.landmarks[:, 0].mean()) for person in (subject, partner))
+    return other >= own
+
+
+def _sides(subject: Subject, partner: Subject) -> tuple[Need, Need]:
+    """The need for the near and for the far arm."""
+    return ("left_arm", "right_arm") if partner_at_right(subject, partner) else ("right_arm", "left_arm")
+
+
+def _wanting(title: str, needs: Sequence[Need], subject: Subject, index: int) -> list[Notice]:
+    found = []
+    for need in needs:
+        if not _meets(need, subject):
+            what, help_ = _WANTING[need]
+            found.append(Notice(f"needs_{need}", f"'{title}' needs {what}.", help_, "blocking", index))
+    return found
 
 
 def _points_seen(face: Face, points: tuple[int, ...]) -> bool:

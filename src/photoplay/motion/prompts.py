@@ -10,9 +10,10 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from math import log
+from typing import TypeVar
 
 from photoplay.errors import RequestError
-from photoplay.motion.template import Template
+from photoplay.motion.duet_template import AnyTemplate
 
 THRESHOLD = 0.34
 MAX_WORDS = 60
@@ -57,7 +58,10 @@ _STEMMED_SYNONYMS = {word[:-1]: base for word, base in _SYNONYMS.items() if word
 _ENDINGS = ("ingly", "edly", "ing", "ed", "ies", "es", "s", "ly", "er")
 
 
-def match_prompt(prompt: str, templates: Sequence[Template]) -> tuple[Template, float]:
+Kind = TypeVar("Kind", bound=AnyTemplate)
+
+
+def match_prompt(prompt: str, templates: Sequence[Kind]) -> tuple[Kind, float]:
     """The template that fits the sentence best, and how well (0 .. 1).
 
     Raises:
@@ -74,7 +78,7 @@ def match_prompt(prompt: str, templates: Sequence[Template]) -> tuple[Template, 
     return scores[0]
 
 
-def _score(prompt: str, templates: Sequence[Template]) -> list[tuple[Template, float]]:
+def _score(prompt: str, templates: Sequence[Kind]) -> list[tuple[Kind, float]]:
     """Templates with their scores, the best first; ties go to the shorter and then the earlier name."""
     vocabulary = {template.name: _vocabulary(template) for template in templates}
     shared = Counter(word for words in vocabulary.values() for word in words)
@@ -95,7 +99,7 @@ def _score(prompt: str, templates: Sequence[Template]) -> list[tuple[Template, f
     return sorted(scored, key=lambda pair: (-pair[1], len(pair[0].name), pair[0].name))
 
 
-def _vocabulary(template: Template) -> dict[str, float]:
+def _vocabulary(template: AnyTemplate) -> dict[str, float]:
     """Words with their weight: name and title tell most, tags a lot, the description a little."""
     words: dict[str, float] = {}
     # Earlier tags say more.

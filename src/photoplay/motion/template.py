@@ -6,10 +6,10 @@ A template names channels (:mod:`photoplay.motion.channels`) and gives each a li
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
+from typing import Annotated, Any, Literal, NamedTuple, TypeAlias, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
@@ -59,11 +59,13 @@ class Span(NamedTuple):
     high: Finite
 
 
-class _Checked(BaseModel):
+class Checked(BaseModel):
+    """What a template's file may hold: no field that is not known, nothing that changes afterwards."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Parameters(_Checked):
+class Parameters(Checked):
     """How far ``intensity`` (1: as written) and ``speed`` (1: natural tempo) may be turned for this template."""
 
     intensity: Span = Span(0.0, 1.5)
@@ -79,7 +81,7 @@ class Parameters(_Checked):
         return self
 
 
-class Template(_Checked):
+class Template(Checked):
     """One motion, as its file says it; see docs/templates.md for every field.
 
     ``channels`` maps a channel or pair name to its keys, in seconds or, with ``times: fraction``, in shares of
@@ -109,14 +111,7 @@ class Template(_Checked):
         if sum(len(curve) for curve in self.channels.values()) > MAX_KEYS:
             raise ValueError(f"there are more than {MAX_KEYS} keys")
         for name, curve in self.channels.items():
-            low, high = _range(name)
-            if any(before.time >= after.time for before, after in pairwise(curve)):
-                raise ValueError(f"the times of {name} must rise from key to key")
-            if curve[0].time < 0 or curve[-1].time > end * (1 + 1e-9):
-                raise ValueError(f"the times of {name} must lie between 0 and {end:g}")
-            wrong = next((key.value for key in curve if not low <= key.value <= high), None)
-            if wrong is not None:
-                raise ValueError(f"{name} is {wrong:g} at one key, but it can only be {low:g} to {high:g}")
+            check_curve(name, curve, _range(name), end)
             self._check_ends(name, curve, end)
         return self
 
@@ -138,6 +133,11 @@ class Template(_Checked):
         return self
 
     @property
+    def people(self) -> Literal[1, 2]:
+        """How many people the template is for."""
+        return 1
+
+    @property
     def end(self) -> float:
         """The last time in the unit that the keys use."""
         return self.duration if self.times == "seconds" else 1.0
@@ -150,6 +150,22 @@ class Template(_Checked):
             for single in PAIRS.get(name, (name,)):
                 if single == name or single not in self.channels:
                     yield single, keys
+
+
+def check_curve(name: str, curve: Curve, span: tuple[float, float], end: float) -> None:
+    """Refuses keys whose times do not rise within 0 .. ``end``, and values outside ``span``.
+
+    Raises:
+        ValueError: says which.
+    """
+    low, high = span
+    if any(before.time >= after.time for before, after in pairwise(curve)):
+        raise ValueError(f"the times of {name} must rise from key to key")
+    if curve[0].time < 0 or curve[-1].time > end * (1 + 1e-9):
+        raise ValueError(f"the times of {name} must lie between 0 and {end:g}")
+    wrong = next((key.value for key in curve if not low <= key.value <= high), None)
+    if wrong is not None:
+        raise ValueError(f"{name} is {wrong:g} at one key, but it can only be {low:g} to {high:g}")
 
 
 def _range(name: str) -> tuple[float, float]:
@@ -194,11 +210,11 @@ def _check_events(text: str) -> None:
             raise _refusal("it is nested too deeply or holds several documents.")
 
 
-def parse_template(text: str | bytes) -> Template:
-    """The template that a file's text describes.
+def read_fields(text: str | bytes) -> dict[str, Any]:
+    """The fields of a template's file, not yet validated.
 
     Raises:
-        TemplateError: too large, not YAML, or a field is missing, unknown or out of range; the message names the first.
+        TemplateError: too large, not YAML, or not a mapping.
     """
     if len(text) > MAX_BYTES:
         raise TemplateError(
@@ -218,19 +234,40 @@ def parse_template(text: str | bytes) -> Template:
         ) from None
     if not isinstance(data, dict):
         raise _refusal("it has no fields.")
+    return data
+
+
+def parse_template(text: str | bytes) -> Template:
+    """The template that a file's text describes.
+
+    Raises:
+        TemplateError: too large, not YAML, or a field is missing, unknown or out of range; the message names the first.
+    """
+    return validated(Template, read_fields(text), {"parameters": Parameters})
+
+
+Kind = TypeVar("Kind", bound=Checked)
+
+
+def validated(kind: type[Kind], data: dict[str, Any], parts: Mapping[str, type[Checked]]) -> Kind:
+    """``data`` as a template of this ``kind``; ``parts`` are the kinds of its nested fields, for better advice.
+
+    Raises:
+        TemplateError: a field is missing, unknown or out of range; the message names the first.
+    """
     try:
-        return Template.model_validate(data)
+        return kind.model_validate(data)
     except ValidationError as error:
-        raise _refusal(_first_sentence(error)) from None
+        raise _refusal(_first_sentence(error, kind, parts)) from None
 
 
-def _first_sentence(error: ValidationError) -> str:
+def _first_sentence(error: ValidationError, kind: type[Checked], parts: Mapping[str, type[Checked]]) -> str:
     """What is wrong first, in words, with the nearest right name where a name is wrong."""
     first = error.errors(include_url=False)[0]
     where = ".".join(str(part) for part in first["loc"])[:80]
     if first["type"] == "extra_forbidden":
-        known = Parameters.model_fields if "." in where else Template.model_fields
-        return f"it has an unknown field {where!r}.{suggest(where.rpartition('.')[2], known)}"
+        known = parts.get(where.partition(".")[0], kind) if "." in where else kind
+        return f"it has an unknown field {where!r}.{suggest(where.rpartition('.')[2], known.model_fields)}"
     if first["type"] == "missing":
         return f"the field {where!r} is missing."
     if first["type"] == "literal_error" and isinstance(first["input"], str):
@@ -249,20 +286,32 @@ def load_template(path: Path) -> Template:
     Raises:
         TemplateError: the file is not there, cannot be read, or does not validate.
     """
+    return parse_template(read_file(path))
+
+
+def read_file(path: Path) -> bytes:
+    """A template file's bytes, a little more than :data:`MAX_BYTES` at most.
+
+    Raises:
+        TemplateError: the file is not there or cannot be read.
+    """
     try:
         with path.open("rb") as file:
-            text = file.read(MAX_BYTES + 1)
+            return file.read(MAX_BYTES + 1)
     except OSError:
         raise TemplateError(
             "template_not_found",
             "The template's file is not there or cannot be read.",
             "Check its name, or choose one from `photoplay templates list`.",
         ) from None
-    return parse_template(text)
 
 
-class _Flow(list[Any]):
-    """A list that is written on one line."""
+class Flow(list[Any]):
+    """A list (of a template's file) that is written on one line."""
+
+
+class FlowMap(dict[str, Any]):
+    """A mapping (of a template's file) that is written on one line."""
 
 
 class _Dumper(yaml.CSafeDumper):
@@ -270,40 +319,58 @@ class _Dumper(yaml.CSafeDumper):
 
 
 _Dumper.add_representer(
-    _Flow, lambda dumper, data: dumper.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=True)
+    Flow, lambda dumper, data: dumper.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=True)
+)
+_Dumper.add_representer(
+    FlowMap, lambda dumper, data: dumper.represent_mapping("tag:yaml.org,2002:map", data, flow_style=True)
 )
 
 
-def _number(value: float) -> float | int:
+def number(value: float) -> float | int:
+    """The number as it stands in a file: three digits at most, whole where it is."""
     rounded = round(value, 3)
     return int(rounded) if rounded == int(rounded) else rounded
 
 
 def dump_template(template: Template) -> str:
     """The template as YAML text that :func:`parse_template` reads back; fields at their defaults are left out."""
+    data = shown_fields(template)
+    if "sustain" in data:
+        data["sustain"] = Flow(data["sustain"])
+    data["channels"] = {name: curve_line(curve) for name, curve in template.channels.items()}
+    return write_yaml(data)
+
+
+def shown_fields(template: Checked) -> dict[str, Any]:
+    """A template's fields as plain data, without those at their defaults; short lists stand on one line."""
     shown = ("licence", "author", "loop")
     defaults = {
         name
-        for name, field in Template.model_fields.items()
+        for name, field in type(template).model_fields.items()
         if name not in shown and getattr(template, name) == field.default
     }
     data = template.model_dump(mode="json", exclude=defaults)
-    for field in ("tags", "needs", "cannot_live_with", "sustain"):
+    for field in ("tags", "needs", "cannot_live_with"):
         if field in data:
-            data[field] = _Flow(data[field])
+            data[field] = Flow(data[field])
     if "parameters" in data:
-        data["parameters"] = {name: _Flow(span) for name, span in data["parameters"].items()}
-    data["duration"] = _number(template.duration)
-    data["channels"] = {name: _curve_lines(curve) for name, curve in template.channels.items()}
+        data["parameters"] = {name: Flow(span) for name, span in data["parameters"].items()}
+    data["duration"] = number(data["duration"])
+    return data
+
+
+def write_yaml(data: dict[str, Any]) -> str:
+    """Template fields as the text of a file."""
     return yaml.dump(data, Dumper=_Dumper, sort_keys=False, width=118, allow_unicode=True)
 
 
-def _curve_lines(curve: Curve) -> _Flow:
+def curve_line(curve: Curve) -> Flow:
+    """Keys as they stand in a file: on one line, without the usual ease."""
     keys = []
     for time, value, ease in curve:
-        numbers: list[float | str] = [_number(time), _number(value)]
-        keys.append(_Flow(numbers if ease == "smooth" else [*numbers, ease]))
-    return _Flow(keys)
+        numbers: list[float | str] = [number(time), number(value)]
+        keys.append(Flow(numbers if ease == "smooth" else [*numbers, ease]))
+    return Flow(keys)
 
 
 def save_template(template: Template, path: Path) -> None:
