@@ -74,8 +74,8 @@ def list_(
 
     chosen = [template for template in list_templates() if category in ("", template.category)]
     if as_json:
-        keys = {"name", "title", "description", "category", "tags", "duration", "loop", "needs", "licence"}
-        typer.echo(json.dumps([template.model_dump(mode="json", include=keys) for template in chosen]))
+        keys = ("name", "title", "description", "category", "tags", "duration", "loop", "needs", "licence", "people")
+        typer.echo(json.dumps([{key: getattr(template, key) for key in keys} for template in chosen]))
         return
     for group in sorted({template.category for template in chosen}):
         typer.secho(group, bold=True)
@@ -88,9 +88,9 @@ def list_(
 def show_(name: Annotated[str, typer.Argument(help="A template's name or file.")]) -> None:
     """Print a template's file."""
     from photoplay.motion.library import find
-    from photoplay.motion.template import dump_template
+    from photoplay.motion.duet_template import dump_any
 
-    typer.echo(dump_template(find(name)))
+    typer.echo(dump_any(find(name)))
 
 
 @templates.command("preview")

@@ -12,7 +12,7 @@ from photoplay.errors import SceneError
 from photoplay.finishing.sheet import contact_sheet, evenly
 from photoplay.generation.backends import get_backend
 from photoplay.media import save_image
-from photoplay.motion.template import Template
+from photoplay.motion.duet_template import AnyTemplate
 from photoplay.pipeline.plan import played, prepare
 from photoplay.safety.admission import admit
 from photoplay.safety.provenance import seal
@@ -59,7 +59,7 @@ def draw_preview(request: Request, out: Path, shots: int = 8) -> None:
 
 
 def write_gallery(
-    templates: Sequence[Template], requests: Sequence[Request], folder: Path, progress: Progress = silent
+    templates: Sequence[AnyTemplate], requests: Sequence[Request], folder: Path, progress: Progress = silent
 ) -> Path:
     """Draws every template on every request's photo into ``folder`` and returns the page that shows them.
 
