@@ -87,8 +87,8 @@ def list_(
 @templates.command("show")
 def show_(name: Annotated[str, typer.Argument(help="A template's name or file.")]) -> None:
     """Print a template's file."""
-    from photoplay.motion.library import find
     from photoplay.motion.duet_template import dump_any
+    from photoplay.motion.library import find
 
     typer.echo(dump_any(find(name)))
 
