@@ -1,0 +1,218 @@
+"""What was decided and why, in a file that only grows: every entry is chained to the one before by a keyed hash.
+
+An entry names an action, a decision and a reason by their codes, and what it was about by digests and ids: no names, faces or
+prompts. An edited, deleted or reordered entry breaks the chain; a cut end is found by the head, a small file beside the
+log that says how long it was. Who holds the key and both files can roll both back to an earlier state: a copy of the head
+kept elsewhere (:meth:`AuditLog.head`) finds that too.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import hmac
+import json
+import os
+import re
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO, Literal, TypeAlias
+
+from photoplay.errors import RefusedError
+from photoplay.safety.recipe import canonical
+
+Decision: TypeAlias = Literal["allowed", "refused", "failed", "done"]
+
+START = "0" * 64
+"""What the first entry is chained to."""
+MAX_LINE = 4_000
+_CODE = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
+_REFERENCE = re.compile(r"[A-Za-z0-9_.:+=-]{0,200}")
+
+
+@dataclass(frozen=True)
+class Head:
+    """How many entries there are, and the last one's hash."""
+
+    count: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a log is whole; ``entry`` is the first that is wrong, counted from 1 (None: none, or the end is cut)."""
+
+    intact: bool
+    entries: int
+    sentence: str
+    entry: int | None = None
+
+
+class AuditLog:
+    """The log in ``folder``: ``audit.jsonl``, its head and its key. Processes may share it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._log, self._head, self._key = folder / "audit.jsonl", folder / "audit.head", folder / "audit.key"
+
+    def append(self, action: str, decision: Decision, reason: str = "", about: Mapping[str, str] | None = None) -> Head:
+        """Adds an entry and returns the new head once both are on the disk.
+
+        Args:
+            action: what was asked, as a code: ``admit``, ``seal``, ``takedown`` …
+            decision: what was answered.
+            reason: the error's code where it was refused or failed.
+            about: ids and digests by name; whatever looks like free text is refused.
+
+        Raises:
+            RefusedError: ``audit_failed``: nothing may happen that cannot be written down.
+        """
+        try:
+            with self._locked() as file:
+                last = self._recover(file)
+                entry = _checked(action, decision, reason, about or {})
+                entry |= {"n": last.count + 1, "before": last.sha256}
+                line = json.dumps(entry | {"hash": self._hash(entry)}, sort_keys=True).encode() + b"\n"
+                if len(line) > MAX_LINE:
+                    raise ValueError("an entry that is too long")
+                file.seek(0, os.SEEK_END)
+                file.write(line)
+                file.flush()
+                os.fsync(file.fileno())
+                head = Head(last.count + 1, self._hash(entry))
+                self._keep(head)
+                return head
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise RefusedError(
+                "audit_failed",
+                "The audit log cannot be written, and nothing is made that is not written down.",
+                "Run `photoplay audit verify`, and see whether the disk is full or the log was changed.",
+            ) from error
+
+    def head(self) -> Head:
+        """How long the log is, and its last hash: keep a copy elsewhere to find a log that was rolled back."""
+        try:
+            plain = json.loads(self._head.read_bytes())
+            head = Head(int(plain["n"]), str(plain["hash"]))
+            if not hmac.compare_digest(str(plain["proof"]), self._proof(head)):
+                raise ValueError("a head that was changed")
+        except FileNotFoundError:
+            return Head(0, START)
+        return head
+
+    def verify(self, known: Head | None = None) -> Verdict:
+        """Reads the whole log against its chain and head, and against a head that was ``known`` before.
+
+        An end that a killed process left half written is no fault: the next entry takes its place.
+        """
+        last, count = Head(0, START), 0
+        try:
+            kept = self.head()
+            for count, entry in enumerate(self.entries(), 1):
+                wrong = entry["n"] != count or entry["before"] != last.sha256
+                if wrong or not hmac.compare_digest(entry["hash"], self._hash(_unhashed(entry))):
+                    return Verdict(False, count, f"Entry {count} was changed, moved, or follows a deleted one.", count)
+                last = Head(count, entry["hash"])
+                for mark in (kept, known):
+                    if mark is not None and mark.count == count and mark.sha256 != last.sha256:
+                        return Verdict(False, count, f"Entry {count} is another one than it was.", count)
+        except (OSError, ValueError, TypeError, KeyError):
+            return Verdict(False, count, f"The log cannot be read after entry {count}.", count + 1)
+        longest = max(kept.count, known.count if known else 0)
+        if count < longest:
+            return Verdict(False, count, f"The log ends after {count} of {longest} entries: its end was cut off.")
+        return Verdict(True, count, f"The log is whole: {count} entries.")
+
+    def entries(self) -> Iterator[dict[str, Any]]:
+        """Every whole entry, the oldest first. Raises ValueError where a line is none."""
+        if not self._log.exists():
+            return
+        with self._log.open("rb") as file:
+            for line in file:
+                if not line.endswith(b"\n"):
+                    return  # what a killed process left
+                entry = json.loads(line)
+                if not isinstance(entry, dict):
+                    raise ValueError("a line that is no entry")
+                yield entry
+
+    def _recover(self, file: BinaryIO) -> Head:
+        """The last whole entry. A half line after it, which a killed process left, is taken away.
+
+        Raises:
+            ValueError: the log is shorter than its head says, or its last entry is not genuine.
+        """
+        head = self.head()
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - 3 * MAX_LINE))
+        lines = file.read().split(b"\n")
+        if lines[-1]:
+            file.truncate(size - len(lines[-1]))
+        whole = [line for line in lines[:-1] if line]
+        if not whole:
+            last = Head(0, START)
+        else:
+            entry = json.loads(whole[-1])
+            if not hmac.compare_digest(entry["hash"], self._hash(_unhashed(entry))):
+                raise ValueError("a last entry that was changed")
+            last = Head(entry["n"], entry["hash"])
+        if last.count == head.count + 1:
+            self._keep(last)  # a process was killed between the two; were it not mended now, a second one could follow
+        elif last != head:
+            raise ValueError("a log that does not fit its head")
+        return last
+
+    def _keep(self, head: Head) -> None:
+        plain = {"n": head.count, "hash": head.sha256, "proof": self._proof(head)}
+        fresh = self._head.with_suffix(f".{secrets.token_hex(4)}")
+        try:
+            with fresh.open("x") as file:
+                file.write(canonical(plain))
+                file.flush()
+                os.fsync(file.fileno())
+            fresh.replace(self._head)
+        finally:
+            fresh.unlink(missing_ok=True)
+
+    @contextmanager
+    def _locked(self) -> Iterator[BinaryIO]:
+        self._log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(self._log, os.O_RDWR | os.O_CREAT, 0o600)
+        with os.fdopen(descriptor, "r+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if not self._key.exists():
+                if file.seek(0, os.SEEK_END):
+                    raise ValueError("a log whose key is gone")
+                _write_key(self._key)
+            yield file
+
+    def _hash(self, entry: Mapping[str, Any]) -> str:
+        return hmac.new(self._key.read_bytes(), canonical(dict(entry)).encode(), hashlib.sha256).hexdigest()
+
+    def _proof(self, head: Head) -> str:
+        return self._hash({"head": head.count, "hash": head.sha256})
+
+
+def _unhashed(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in entry.items() if name != "hash"}
+
+
+def _write_key(path: Path) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(secrets.token_bytes(32))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _checked(action: str, decision: str, reason: str, about: Mapping[str, str]) -> dict[str, Any]:
+    codes = (action, decision, *([reason] if reason else ()), *about)
+    if not all(_CODE.fullmatch(code) for code in codes):
+        raise ValueError("a code that is none")
+    if not all(_REFERENCE.fullmatch(value) for value in about.values()):
+        raise ValueError("free text")
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    return {"time": now, "action": action, "decision": decision, "reason": reason, "about": dict(about)}
