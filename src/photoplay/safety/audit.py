@@ -1,7 +1,7 @@
 """What was decided and why, in a file that only grows: every entry is chained to the one before by a keyed hash.
 
-An entry names an action, a decision and a reason by their codes, and what it was about by digests and ids: no names, faces or
-prompts. An edited, deleted or reordered entry breaks the chain; a cut end is found by the head, a small file beside the
+An entry names an action, a decision and a reason by their codes, and what it was about by digests and ids: no names, faces
+or prompts. An edited, deleted or reordered entry breaks the chain; a cut end is found by the head, a small file beside the
 log that says how long it was. Who holds the key and both files can roll both back to an earlier state: a copy of the head
 kept elsewhere (:meth:`AuditLog.head`) finds that too.
 """
