@@ -1,0 +1,66 @@
+"""Linear light, sRGB and OKLab, and gains that keep highlights."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from photoplay.types import Array
+
+LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
+"""Luminance of linear sRGB (IEC 61966-2-1)."""
+
+_TO_CONES = np.array(
+    [[0.4122214708, 0.5363325363, 0.0514459929], [0.2119034982, 0.6806995451, 0.1073969566],
+     [0.0883024619, 0.2817188376, 0.6299787005]], np.float32,
+)  # fmt: skip
+_TO_LAB = np.array(
+    [[0.2104542553, 0.7936177850, -0.0040720468], [1.9779984951, -2.4285922050, 0.4505937099],
+     [0.0259040371, 0.7827717662, -0.8086757660]], np.float32,
+)  # fmt: skip
+_FROM_LAB = np.linalg.inv(_TO_LAB.astype(np.float64)).astype(np.float32)
+_FROM_CONES = np.linalg.inv(_TO_CONES.astype(np.float64)).astype(np.float32)
+
+
+@cache
+def _table() -> Float32[Array, 256]:
+    value = np.arange(256) / 255
+    table: Array = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4).astype(np.float32)
+    table.setflags(write=False)
+    return table
+
+
+def to_linear(srgb: UInt8[Array, "*n"]) -> Float32[Array, "*n"]:
+    """sRGB 0..255 to linear light 0..1 (IEC 61966-2-1)."""
+    linear: Array = _table()[srgb]
+    return linear
+
+
+def to_srgb(linear: Float32[Array, "*n"]) -> UInt8[Array, "*n"]:
+    """Linear light to sRGB 0..255, rounded; what lies outside 0..1 is clipped."""
+    value = np.clip(linear, 0, 1)
+    coded = np.where(value <= 0.0031308, value * 12.92, 1.055 * np.power(value, np.float32(1 / 2.4)) - 0.055)
+    return np.rint(coded * 255).astype(np.uint8)
+
+
+def to_oklab(linear: Float32[Array, "*n 3"]) -> Float32[Array, "*n 3"]:
+    """Linear sRGB to OKLab (Ottosson 2020): lightness 0..1, green to red, blue to yellow."""
+    lab: Array = np.cbrt(np.maximum(linear @ _TO_CONES.T, 0)) @ _TO_LAB.T
+    return lab
+
+
+def from_oklab(lab: Float32[Array, "*n 3"]) -> Float32[Array, "*n 3"]:
+    """OKLab to linear sRGB; colours outside sRGB lie outside 0..1."""
+    linear: Array = ((lab @ _FROM_LAB.T) ** 3) @ _FROM_CONES.T
+    return linear
+
+
+def brighten(linear: Float32[Array, "*n 3"], gain: Float32[Array, "*#n 3"]) -> Float32[Array, "*n 3"]:
+    """``linear`` times ``gain``, where gains over 1 fade out towards white: ``x g / (1 + (g - 1) m^1.5)`` with ``m`` the
+    pixel's largest channel. Rises all the way for gains under 3: highlights keep their drawing, and none is clipped."""
+    over = np.maximum(gain.max(-1, keepdims=True) - 1, 0)
+    peak = np.minimum(linear.max(-1, keepdims=True), 1)
+    lit: Array = linear * gain / (1 + over * peak * np.sqrt(peak))
+    return lit
