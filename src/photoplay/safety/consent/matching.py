@@ -1,0 +1,182 @@
+"""Whose faces these are: every face in every picture belongs to a person of its own, who agreed to this.
+
+First it is decided who somebody is, from all records there are, and only then whether that person agreed: a lookalike's
+record with a wider scope never stands in for a narrower one, nor for one that ran out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from photoplay.errors import ConsentError, PhotoplayError
+from photoplay.safety.consent.binding import SAME_PERSON
+from photoplay.safety.consent.record import CATEGORIES, METHODS, ConsentRecord
+from photoplay.types import Face
+
+ADULTS_ONLY = frozenset({"romantic", "contact"})
+"""Categories in which everybody in the pictures must be an adult by attestation."""
+CLEARLY = 32
+"""Bits by which the next person must be farther away than the nearest: two standard deviations of the difference of two
+distances around the limit (1,024 bits, 260 of them different: 14 bits each, 20 for the difference)."""
+_ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
+
+
+@dataclass(frozen=True)
+class Matched:
+    """Face ``face`` (from the left) of picture ``picture``, both counted from 0, shows the person of ``record``:
+    ``distance`` of the 1,024 bits differ."""
+
+    picture: int
+    face: int
+    record: ConsentRecord
+    distance: int
+
+
+def match_people(
+    pictures: Sequence[Sequence[Face]], records: Sequence[ConsentRecord], category: str, now: datetime
+) -> tuple[Matched, ...]:
+    """A record for every face, or no.
+
+    Args:
+        pictures: for each picture its faces with embeddings, bystanders too. Who shall need no record must be made
+            unrecognisable first, and the faces read after that.
+        records: who may be in them, verified; also those that do not hold today. Where many people keep records, only
+            those that the request names: among thousands somebody always looks alike.
+        category: the template's.
+        now: the time, with a time zone.
+
+    Returns:
+        One :class:`Matched` for each face, picture by picture, from left to right. A person may be in several pictures, but
+        only once in each.
+
+    Raises:
+        ConsentError: ``consent_no_faces``, ``consent_face_unreadable``, ``consent_no_match``, ``consent_ambiguous``,
+            ``consent_twice`` (two faces of one picture would be the same person), ``consent_scope``, ``consent_expired``,
+            ``consent_not_yet``, ``consent_adult``; ``consent_check_failed`` for any other fault. The message names the face.
+    """
+    try:
+        return _match(pictures, records, category, now)
+    except PhotoplayError:
+        raise
+    except Exception as error:
+        raise ConsentError(
+            "consent_check_failed",
+            "The faces could not be compared with the consent records, and what cannot be checked is not made.",
+            "Try again. If it stays this way, please report it.",
+        ) from error
+
+
+def _match(
+    pictures: Sequence[Sequence[Face]], records: Sequence[ConsentRecord], category: str, now: datetime
+) -> tuple[Matched, ...]:
+    if not pictures or not all(pictures):
+        raise ConsentError(
+            "consent_no_faces",
+            "No face was found that a consent record could be compared with.",
+            "Use a photo in which the person's face can be seen.",
+        )
+    wanted = category.strip().casefold()
+    matched = []
+    for picture, faces in enumerate(pictures):
+        order = sorted(range(len(faces)), key=lambda index: faces[index].box[0] + faces[index].box[2])
+        seen: set[str] = set()
+        for place, index in enumerate(order):
+            name = _name(place, len(faces), picture, len(pictures))
+            record = _agreed_by_whoever(_candidates(faces[index], records, name), records, wanted, now, name)
+            if record.subject in seen:
+                raise ConsentError(
+                    "consent_twice",
+                    f"{name} would be the same person as another face in this picture.",
+                    "Every person needs a consent record of their own.",
+                )
+            seen.add(record.subject)
+            matched.append(Matched(picture, place, record, record.binding.distance(faces[index].embedding)))
+    return tuple(matched)
+
+
+def _candidates(face: Face, records: Sequence[ConsentRecord], name: str) -> list[str]:
+    """The subject whose records the face matches best, then those who are not clearly farther away."""
+    nearest: dict[str, int] = {}
+    for record in records:
+        try:
+            distance = record.binding.distance(face.embedding)
+        except ConsentError as error:
+            raise ConsentError(error.code, f"{name} cannot be compared with a consent record.", error.hint) from error
+        nearest[record.subject] = min(distance, nearest.get(record.subject, distance))
+    ranked = sorted((distance, subject) for subject, distance in nearest.items() if distance <= SAME_PERSON)
+    if not ranked:
+        raise ConsentError(
+            "consent_no_match",
+            f"Nobody on record is {_lower(name)}.",
+            "Everybody in a picture must have agreed, bystanders too: add that person's record, or crop or blur the face.",
+        )
+    return [subject for distance, subject in ranked if distance - ranked[0][0] < CLEARLY]
+
+
+def _agreed_by_whoever(
+    subjects: Sequence[str], records: Sequence[ConsentRecord], category: str, now: datetime, name: str
+) -> ConsentRecord:
+    """The record of the likeliest subject. Where it could be several, each of them must have agreed."""
+    found = []
+    for subject in subjects:
+        theirs = [record for record in records if record.subject == subject]
+        try:
+            found.append(_agreed(theirs, category, now, name))
+        except ConsentError as error:
+            if len(subjects) == 1:
+                raise
+            raise ConsentError(
+                "consent_ambiguous",
+                f"{name} could be more than one person on record, and not all of them agreed to this.",
+                "Use a sharper picture. If it is one person with several records, revoke those that no longer count.",
+            ) from error
+    return found[0]
+
+
+def _agreed(theirs: Sequence[ConsentRecord], category: str, now: datetime, name: str) -> ConsentRecord:
+    """The strongest record of one person that allows this today; of equals the one that holds longest."""
+    if category not in CATEGORIES:
+        raise ConsentError(
+            "consent_scope", "Nobody can agree to that kind of film.", f"The kinds are {', '.join(CATEGORIES)}."
+        )
+    in_scope = [record for record in theirs if category in record.scope]
+    if not in_scope:
+        raise ConsentError(
+            "consent_scope",
+            f"The person of {_lower(name)} did not agree to films of the category {category}.",
+            "Choose another template, or ask that person for a new record.",
+        )
+    holding, late = [], None
+    for record in in_scope:
+        try:
+            record.check_time(now)
+            holding.append(record)
+        except ConsentError as error:
+            late = ConsentError(error.code, f"{error.message} It is that of {_lower(name)}.", error.hint)
+    if late is not None and not holding:
+        raise late
+    if category in ADULTS_ONLY:
+        holding = [record for record in holding if record.adult.adult]
+        if not holding:
+            raise ConsentError(
+                "consent_adult",
+                f"Nobody vouches that the person of {_lower(name)} is an adult.",
+                "Films of this kind need the records of adults. Choose another template.",
+            )
+    return min(holding, key=lambda record: (METHODS.index(record.method), -record.expires.timestamp(), record.id))
+
+
+def _name(place: int, count: int, picture: int, pictures: int) -> str:
+    """``The second face from the left (first picture)``."""
+    face = f"The {_ordinal(place)} face from the left" if count > 1 else "The face"
+    return f"{face} in the {_ordinal(picture)} picture" if pictures > 1 else f"{face} in the picture"
+
+
+def _ordinal(index: int) -> str:
+    return _ORDINALS[index] if index < len(_ORDINALS) else f"number {index + 1}"
+
+
+def _lower(name: str) -> str:
+    return name[0].lower() + name[1:]

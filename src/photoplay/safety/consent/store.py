@@ -1,0 +1,365 @@
+"""Consent records on this machine: a folder, its keys, and what was revoked.
+
+    records/<id>.jws          one token each
+    revoked/<id>.json         when and why; the name alone revokes, whatever the file holds
+    challenges/<id>.json      live challenges that wait for their clip
+    trusted/issuers/*.pem     public keys that may enrol others
+    trusted/people/*.pem      public keys of people who speak for themselves
+    issuer.pem                this store's own private key, made on first use
+
+Folders are 0700 and files 0600. Every file appears whole under its name or not at all, so any number of threads and
+processes may use the folder at once, and work that was killed leaves nothing half done. A name in ``revoked`` is only ever
+added. To revoke also destroys the record's token, and with it the face binding: a person who withdraws leaves no
+biometric data behind, and a lost mark alone would not bring the record back.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from photoplay.errors import ConsentError
+from photoplay.safety.consent.binding import Binding
+from photoplay.safety.consent.record import ConsentRecord, Role, Terms, TrustedKey, binding_secret, issue, read, verify
+from photoplay.safety.consent.tokens import MAX_TOKEN, thumbprint
+from photoplay.types import Array
+
+_ID = re.compile(r"[0-9a-f]{32}")
+_FOLDERS = ("records", "revoked", "challenges", "trusted", "trusted/issuers", "trusted/people")
+_TRUSTED: dict[str, Role] = {"issuers": "issuer", "people": "person"}
+_KEY_FILE = "issuer.pem"
+_LARGEST_KEY = 4096
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the list: ``state`` is valid, not yet, expired, revoked or broken. ``record`` is None for the last two."""
+
+    id: str
+    state: str
+    record: ConsentRecord | None = None
+    since: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class RecordStore:
+    """The records in ``folder``, which is made on first use. Holds no state of its own.
+
+    Every method raises ConsentError ``consent_store`` where the folder cannot be read or written: no record then counts.
+    """
+
+    folder: Path
+
+    def issuer(self) -> Ed25519PrivateKey:
+        """This store's own key. Raises ConsentError ``consent_key`` where it is unusable or others can read it."""
+        path = self._ready() / _KEY_FILE
+        if not path.exists():
+            key = Ed25519PrivateKey.generate()
+            kind = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+            with suppress(FileExistsError):
+                self._put(path, key.private_bytes(*kind))
+        with _told():
+            exposed = path.stat().st_mode & 0o077
+            data = _read_file(path, _LARGEST_KEY)
+        if exposed:
+            raise ConsentError(
+                "consent_key",
+                "Others can read the key that signs consent records here, so its records prove nothing.",
+                "Take the key out of use, and make one that only you can read (chmod 600).",
+            )
+        try:
+            found = serialization.load_pem_private_key(data, None)
+        except (ValueError, TypeError) as error:
+            raise _bad_key() from error
+        if not isinstance(found, Ed25519PrivateKey):
+            raise _bad_key()
+        return found
+
+    def trusted(self) -> tuple[TrustedKey, ...]:
+        """The keys whose records count: this store's own first, then issuers, then people. Raises ``consent_key``."""
+        own = self.issuer()
+        keys = [TrustedKey(own.public_key(), "own", binding_secret(own))]
+        for name, role in _TRUSTED.items():
+            with _told():
+                files = sorted((self.folder / "trusted" / name).glob("*.pem"))
+                found = [_read_file(file, _LARGEST_KEY) for file in files]
+            keys += [TrustedKey(read_public_key(data), role) for data in found]
+        return tuple(keys)
+
+    def trust(self, pem: bytes, role: Role) -> str:
+        """Trusts a public key from now on, as an ``issuer`` or as a ``person``; returns its thumbprint.
+
+        Raises:
+            ConsentError: ``consent_key``.
+        """
+        names = {role: name for name, role in _TRUSTED.items()}
+        if role not in names:
+            raise _bad_key()
+        key = read_public_key(pem)
+        with suppress(FileExistsError):
+            self._put(self._ready() / "trusted" / names[role] / f"{thumbprint(key)}.pem", public_pem(key))
+        return thumbprint(key)
+
+    def enrol(
+        self, embedding: Array | None, terms: Terms, now: datetime, *, portable: bool = False
+    ) -> tuple[ConsentRecord, str]:
+        """A new record of the person with this ``embedding`` [128], signed with this store's key and kept here, and its
+        token. Only a ``portable`` one, and one of the person's own key, can be compared with faces elsewhere.
+
+        Raises:
+            ConsentError: as ``record.issue`` and ``Binding.of``.
+        """
+        key = self.issuer()
+        travels = portable or terms.method == "record"
+        record, token = issue(Binding.of(embedding, b"" if travels else binding_secret(key)), terms, key, now)
+        return self._keep(record, token), token
+
+    def add(self, token: str, now: datetime) -> ConsentRecord:
+        """Takes a record in. Adding it again changes nothing.
+
+        Raises:
+            ConsentError: as ``record.verify``; ``consent_revoked``.
+        """
+        return self._keep(verify(token, self.trusted(), now), token)
+
+    def _keep(self, record: ConsentRecord, token: str) -> ConsentRecord:
+        self._check_revoked(record.id)
+        with suppress(FileExistsError):
+            self._put(self.folder / "records" / f"{record.id}.jws", token.encode())
+        if self._read_record(record.id) != record:
+            raise _gone()
+        return record
+
+    def get(self, id_: str, now: datetime) -> ConsentRecord:
+        """The record of this id, if it holds at ``now``.
+
+        Raises:
+            ConsentError: ``consent_unknown``, ``consent_revoked``, and as ``record.verify``.
+        """
+        self._check_revoked(id_)
+        record = self._read_record(id_)
+        record.check_time(now)
+        return record
+
+    def records(self) -> tuple[ConsentRecord, ...]:
+        """Every record that a trusted key signed and nobody revoked, also those that do not hold today: matching looks at
+        the time itself, so that a record that ran out still says whose face it is."""
+        revoked, trusted = self._revoked(), self.trusted()
+        kept = []
+        for id_ in self._ids("records", ".jws"):
+            if id_ not in revoked:
+                with suppress(ConsentError):  # a file that is no record counts for nobody
+                    kept.append(self._read_record(id_, trusted))
+        return tuple(kept)
+
+    def entries(self, now: datetime) -> tuple[Entry, ...]:
+        """Everything that the store knows of, for a list; also what is broken."""
+        revoked, trusted = self._revoked(), self.trusted()
+        found = [self._mark(id_) for id_ in sorted(revoked)]
+        for id_ in self._ids("records", ".jws"):
+            if id_ in revoked:
+                continue
+            try:
+                record = self._read_record(id_, trusted)
+            except ConsentError as error:
+                found.append(Entry(id_, "broken", reason=error.message))
+                continue
+            found.append(Entry(id_, _state(record, now), record))
+        return tuple(found)
+
+    def revoke(self, id_: str, reason: str, now: datetime) -> None:
+        """Withdraws a record for good and destroys its face binding. Revoking it again, or before it comes in, is fine.
+
+        Raises:
+            ConsentError: ``consent_unknown`` where that cannot be a record's id.
+        """
+        _check_id(id_)
+        mark = {"revoked": now.astimezone(UTC).isoformat(timespec="seconds"), "reason": reason[:200]}
+        with suppress(FileExistsError):
+            self._put(self._ready() / "revoked" / f"{id_}.json", json.dumps(mark).encode())
+        with _told():
+            (self.folder / "records" / f"{id_}.jws").unlink(missing_ok=True)
+
+    def still_valid(self, records: Sequence[ConsentRecord], now: datetime | None = None) -> tuple[ConsentRecord, ...]:
+        """The same records, if every one still stands: to be asked at admission, when a job starts, as it runs and before
+        its film is sealed. Each is read again from the folder, so that erasing a record, or no longer trusting its
+        issuer, stops a job just as revoking does.
+
+        Raises:
+            ConsentError: ``consent_revoked``, ``consent_expired``, ``consent_unknown`` and as ``record.verify``.
+        """
+        at, trusted = now or datetime.now(UTC), self.trusted()
+        for record in records:
+            self._check_revoked(record.id)
+            if self._read_record(record.id, trusted) != record:
+                raise _gone()
+            record.check_time(at)
+        for record in records:  # whatever was revoked while the others were read
+            self._check_revoked(record.id)
+        return tuple(records)
+
+    def _check_revoked(self, id_: str) -> None:
+        if id_ in self._revoked():
+            raise ConsentError(
+                "consent_revoked",
+                "The person has withdrawn the consent that this film needs.",
+                "It cannot be made. Only a new record from the person changes that.",
+            )
+
+    def _revoked(self) -> frozenset[str]:
+        """Ids that are revoked. Where the folder cannot be listed nobody knows, so the error goes on."""
+        return frozenset(self._ids("revoked", ".json"))
+
+    def _mark(self, id_: str) -> Entry:
+        since = reason = ""
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            mark = json.loads(_read_file(self.folder / "revoked" / f"{id_}.json", MAX_TOKEN))
+            since, reason = str(mark["revoked"]), str(mark["reason"])
+        return Entry(id_, "revoked", None, since, reason)
+
+    def _read_record(self, id_: str, trusted: Sequence[TrustedKey] | None = None) -> ConsentRecord:
+        _check_id(id_)
+        path = self._ready() / "records" / f"{id_}.jws"
+        if not path.exists():
+            raise _gone()
+        with _told():
+            token = _read_file(path, MAX_TOKEN).decode("ascii", "replace").strip()
+        record = read(token, self.trusted() if trusted is None else trusted)
+        if record.id != id_:
+            raise _gone()
+        return record
+
+    def _ids(self, folder: str, suffix: str) -> Iterator[str]:
+        self._ready()
+        with _told():
+            names = sorted(os.listdir(self.folder / folder))
+        return (name.removesuffix(suffix) for name in names if _ID.fullmatch(name.removesuffix(suffix)))
+
+    def _ready(self) -> Path:
+        """The folder, made on first use. A store from which one of its folders vanished is not to be believed."""
+        if self.folder.is_dir() and any((self.folder / name).exists() for name in (*_FOLDERS, _KEY_FILE)):
+            if not all((self.folder / name).is_dir() for name in _FOLDERS):
+                raise _store_fault()
+            return self.folder
+        return self._make()
+
+    def _make(self) -> Path:
+        with _told():
+            self.folder.parent.mkdir(parents=True, exist_ok=True)
+            draft = self.folder.with_name(f".{self.folder.name}.{secrets.token_hex(6)}")
+            for name in ("", *_FOLDERS):
+                (draft / name).mkdir(mode=0o700)
+            try:
+                draft.rename(self.folder)
+            except OSError:
+                for name in (*reversed(_FOLDERS), ""):
+                    (draft / name).rmdir()
+                if not (self.folder / "revoked").is_dir():
+                    raise
+        return self.folder
+
+    def _put(self, path: Path, data: bytes) -> None:
+        """A new file, complete or not at all. Raises FileExistsError where there is one of that name."""
+        draft = path.with_name(f".{secrets.token_hex(8)}.part")
+        try:
+            with _told(), os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            try:
+                os.link(draft, path)
+            except FileExistsError:
+                raise
+            except OSError as error:
+                raise _store_fault() from error
+            with _told():
+                _sync_folder(path.parent)
+        finally:
+            draft.unlink(missing_ok=True)
+
+
+def read_public_key(pem: bytes) -> Ed25519PublicKey:
+    """An Ed25519 public key from PEM. Raises ConsentError ``consent_key``; a private key is refused as well."""
+    try:
+        key = serialization.load_pem_public_key(pem)
+    except (ValueError, TypeError) as error:
+        raise _bad_key() from error
+    if not isinstance(key, Ed25519PublicKey):
+        raise _bad_key()
+    return key
+
+
+def public_pem(key: Ed25519PublicKey) -> bytes:
+    """A public key as PEM."""
+    return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+def _state(record: ConsentRecord, now: datetime) -> str:
+    try:
+        record.check_time(now)
+    except ConsentError as error:
+        return {"consent_expired": "expired", "consent_not_yet": "not yet"}.get(error.code, "broken")
+    return "valid"
+
+
+def _read_file(path: Path, largest: int) -> bytes:
+    """A file's bytes, never following a link, and never more than a byte past what is allowed."""
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
+        return file.read(largest + 1)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Faults of the disk as ConsentError ``consent_store``."""
+    try:
+        yield
+    except OSError as error:
+        raise _store_fault() from error
+
+
+def _check_id(id_: str) -> None:
+    if not isinstance(id_, str) or not _ID.fullmatch(id_):
+        raise _gone()
+
+
+def _gone() -> ConsentError:
+    return ConsentError(
+        "consent_unknown",
+        "That consent record is not here.",
+        "`photoplay consent list` shows those that are.",
+    )
+
+
+def _store_fault() -> ConsentError:
+    return ConsentError(
+        "consent_store",
+        "The consent records of this machine cannot be read or written, so none of them counts.",
+        "Look after the disk and the rights of the folder; if part of it is missing, restore it from a backup.",
+    )
+
+
+def _bad_key() -> ConsentError:
+    return ConsentError(
+        "consent_key",
+        "This is not a key for consent records.",
+        "Use an Ed25519 key in PEM: `photoplay consent key` prints the one of this machine.",
+    )
