@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from jaxtyping import Float64
 
 from photoplay.errors import RequestError
 from photoplay.motion.channels import CHANNELS
+from photoplay.motion.duet_template import AnyTemplate
 from photoplay.motion.easing import Ease, interpolate, monotone_slopes
 from photoplay.motion.template import Curve, Template
 from photoplay.topology import ARKIT_NAMES
@@ -32,32 +35,42 @@ def perform(template: Template, *, seconds: float, fps: float, speed: float = 1.
     Raises:
         RequestError: the film's length or rate is not a positive number, or it has too many frames.
     """
-    if not (np.isfinite([seconds, fps, speed]).all() and seconds > 0 and fps > 0 and speed > 0):
-        raise RequestError("length_invalid", "The film's length is not a positive number.", "Ask for 1 s or more.")
-    if seconds * fps > MAX_FRAMES:
-        raise RequestError("film_too_long", "The film would have too many frames.", "Ask for a shorter film.")
+    check_length(seconds, fps, speed)
     low, high = template.parameters.speed
     tempo = min(max(speed, low), high)
-    notices = [] if tempo == speed else [_tamed(template, "speed", speed, tempo)]
+    notices = [] if tempo == speed else [tamed(template, "speed", speed, tempo)]
     frames = np.arange(max(1, round(seconds * fps)), dtype=np.float64) / fps
     if template.loop == "none":
         times, whole = _once(template, frames, seconds, tempo)
         if not whole:
-            notices.append(_cut_short(template, tempo))
+            notices.append(cut_short(template.title, _shortest(template) / tempo / TEMPO_STRETCH))
     else:
         times = _looped(template, frames, seconds, tempo)
     arrays = _arrays(template, times, seed)
     return Performance(fps=float(fps), name=template.name, notices=tuple(notices), **arrays)
 
 
-def clamp_intensity(template: Template, intensity: float) -> tuple[float, tuple[Notice, ...]]:
+def check_length(seconds: float, fps: float, speed: float) -> None:
+    """Refuses films that have no length or too many frames.
+
+    Raises:
+        RequestError: the film's length or rate is not a positive number, or it has too many frames.
+    """
+    if not (np.isfinite([seconds, fps, speed]).all() and seconds > 0 and fps > 0 and speed > 0):
+        raise RequestError("length_invalid", "The film's length is not a positive number.", "Ask for 1 s or more.")
+    if seconds * fps > MAX_FRAMES:
+        raise RequestError("film_too_long", "The film would have too many frames.", "Ask for a shorter film.")
+
+
+def clamp_intensity(template: AnyTemplate, intensity: float) -> tuple[float, tuple[Notice, ...]]:
     """The intensity that this template bears, with a notice where it is not the one that was asked for."""
     low, high = template.parameters.intensity
     borne = min(max(intensity, low), high)
-    return borne, () if borne == intensity else (_tamed(template, "intensity", intensity, borne),)
+    return borne, () if borne == intensity else (tamed(template, "intensity", intensity, borne),)
 
 
-def _tamed(template: Template, what: str, asked: float, given: float) -> Notice:
+def tamed(template: AnyTemplate, what: str, asked: float, given: float) -> Notice:
+    """Says that ``what`` (intensity or speed) is not the one that was asked for."""
     return Notice(
         f"{what}_tamed",
         f"The template '{template.title}' is played at {what} {given:g} instead of {asked:g}.",
@@ -66,11 +79,11 @@ def _tamed(template: Template, what: str, asked: float, given: float) -> Notice:
     )
 
 
-def _cut_short(template: Template, tempo: float) -> Notice:
-    needed = _shortest(template) / tempo / TEMPO_STRETCH
+def cut_short(title: str, needed: float) -> Notice:
+    """Says that the film is shorter than the ``needed`` seconds."""
     return Notice(
         "motion_cut_short",
-        f"The film ends before '{template.title}' does.",
+        f"The film ends before '{title}' does.",
         f"Ask for {np.ceil(needed * 10) / 10:g} s or more, or for a higher speed.",
         "warning",
     )
@@ -153,14 +166,15 @@ def _arrays(template: Template, times: Float64[Array, f], seed: int) -> dict[str
 
 
 def _take(template: Template, seed: int) -> dict[str, float]:
+    return take_factors((name for name, _ in template.curves()), seed)
+
+
+def take_factors(names: Iterable[str], seed: int) -> dict[str, float]:
     """A factor for each channel: both sides of a face or body get the same one, so that a take stays symmetric."""
     rng = np.random.default_rng(seed)
-    factors: dict[str, float] = {}
     bases = sorted({_base(name) for name in CHANNELS})
     drawn = dict(zip(bases, 1 + TAKE_VARIATION * rng.uniform(-1, 1, len(bases)), strict=True))
-    for name, _ in template.curves():
-        factors[name] = float(drawn[_base(name)]) if seed else 1.0
-    return factors
+    return {name: float(drawn.get(_base(name), 1.0)) if seed else 1.0 for name in names}
 
 
 def _base(name: str) -> str:

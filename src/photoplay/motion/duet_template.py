@@ -47,7 +47,7 @@ DuetNeed: TypeAlias = Literal[
 Point: TypeAlias = Literal[
     "lips", "forehead", "nose", "chin", "crown", "cheek_near", "cheek_far", "ear_near", "ear_far", "temple_near",
     "temple_far", "shoulder_near", "shoulder_far", "chest", "back_near", "back_far", "waist_near", "waist_far",
-    "elbow_near", "elbow_far", "hand_near", "hand_far", "wrist_near", "wrist_far",
+    "hand_near", "hand_far", "wrist_near", "wrist_far",
 ]  # fmt: skip
 """Places of a body that can touch. Near is the side of the partner, whoever's left or right that is."""
 FACE_POINTS: tuple[Point, ...] = (
