@@ -28,7 +28,8 @@ from photoplay.generation.backends import get_backend
 from photoplay.generation.backends.open_weights.loading import load_pipeline, shelf
 from photoplay.generation.backends.open_weights.native import Grid
 from photoplay.media import load_photo, save_image
-from photoplay.pipeline import line, plan
+from photoplay.pipeline import line, plan, scenes
+from photoplay.pipeline.settle import settle
 from photoplay.safety.admission import admit
 from photoplay.safety.recipe import request_from_recipe
 from photoplay.safety.verify import verify
@@ -104,7 +105,7 @@ def model_of(name: str) -> str:
     return get_backend(name).capabilities.models[0]
 
 
-REVIEWER, PERCEIVE = line._reviewer, plan.perceive
+REVIEWER, PERCEIVE = line._reviewer, scenes.perceive
 
 
 class Lenient:
@@ -130,14 +131,14 @@ def looked_once() -> Iterator[None]:
     """Each photo is perceived once: that takes longer than a tiny film."""
     seen: dict[tuple[str, tuple[int, ...]], Scene] = {}
 
-    def perceive(photo: Photo, *told: Any) -> Scene:
+    def perceive(photo: Photo, *told: Any, **more: Any) -> Scene:
         key = (photo.sha256, photo.pixels.shape)
         if key not in seen:
-            seen[key] = PERCEIVE(photo, *told)
+            seen[key] = PERCEIVE(photo, *told, **more)
         return seen[key]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plan, "perceive", perceive)
+        patch.setattr(scenes, "perceive", perceive)
         yield
 
 
@@ -266,7 +267,7 @@ def test_inputs_become_a_sealed_film(
     assert clip.recipe["backend"]["version"].endswith(f", {model} {store.manifest_digest(model)[:16]}")
     assert clip.recipe["request"]["mode"] == mode
     assert clip.recipe["request"]["sampling"]["num_inference_steps"] == TINY[name].sampling.num_inference_steps
-    wanted = plan.settle(given.request(name, mode), get_backend(name))
+    wanted = settle(given.request(name, mode), get_backend(name))
     again = request_from_recipe(clip.recipe, wanted.photos, video=wanted.video, audio=wanted.audio)
     assert replace(again, video=None) == replace(wanted, video=None)
     assert (again.video is None) == (mode != "video-to-video")
@@ -278,7 +279,7 @@ def test_two_backends_one_request(mode: Mode, given: Given, film: Callable[[str,
     asked = given.request("wan-vace", mode)
     for one, other in combinations(SERVED[mode], 2):
         first, second = (
-            plan.settle(replace(asked, backend=name, sampling=STEPS), get_backend(name)) for name in (one, other)
+            settle(replace(asked, backend=name, sampling=STEPS), get_backend(name)) for name in (one, other)
         )
         assert replace(first, backend=other) == second
         recipes = [film(name, mode).recipe for name in (one, other)]
@@ -311,7 +312,7 @@ def test_a_pose_is_a_template_s_that_words_choose_or_a_clip_s(driver: str, motio
     request = replace(given.request("wan-vace", "pose-guided"), template="", prompt="she nods")
     if driver == "clip":
         request = replace(request, video=given.video, consent=("historical",) * 2)
-    prepared = plan.prepare(admit(plan.settle(request, get_backend("wan-vace"))))
+    prepared = plan.prepare(admit(settle(request, get_backend("wan-vace"))))
     assert prepared.template is not None
     assert (prepared.template.name, len(prepared.tracks)) == (motion, 1)
     assert prepared.plan.prompt == "she nods"
@@ -320,7 +321,7 @@ def test_a_pose_is_a_template_s_that_words_choose_or_a_clip_s(driver: str, motio
 def test_a_mode_that_a_backend_lacks_is_named_as_it_was_meant(given: Given) -> None:
     request = given.request("wan-t2v", "image-to-video")
     with pytest.raises(RequestError, match="image-to-video") as refused:
-        plan.settle(request, get_backend("wan-t2v"))
+        settle(request, get_backend("wan-t2v"))
     assert "wan-i2v" in refused.value.hint
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict, cast
 
 import typer
 
@@ -15,7 +16,14 @@ from photoplay.cli.portrait import portrait
 from photoplay.errors import ConsentError
 
 if TYPE_CHECKING:
-    from photoplay.types import Clip, Consent, Lora, Turn
+    from photoplay.types import Clip, Consent, Lora, Staging, Turn
+
+
+class Behind(TypedDict):
+    """What :func:`behind` says."""
+
+    staging: Staging
+    backdrop: Path | None
 
 
 class ConsentChoice(StrEnum):
@@ -60,6 +68,8 @@ class CodecChoice(StrEnum):
     AV1 = "av1"
 
 
+FIRST_MOTION = ("smile", "look_and_smile")
+"""What one person, and what two do where nothing is asked for."""
 QUESTION = """Who is in {what}? Your answer is written into the film.
   self        it is me
   granted     they agreed to be animated
@@ -139,6 +149,43 @@ def read_turn(text: str) -> Turn:
     return Turn(float(match[1]), float(match[2]), int(match[3]) - 1)
 
 
+class FramingChoice(StrEnum):
+    """How much of two people is seen."""
+
+    AUTO = "auto"
+    MEDIUM = "medium"
+    CLOSE = "close"
+
+
+def staged(left: int | None, right: int | None, first: int, framing: str, size_ratio: float | None) -> Staging:
+    """Who stands where, persons counted from 1.
+
+    Raises:
+        RequestError: ``place_invalid``.
+    """
+    from photoplay.errors import RequestError
+    from photoplay.types import Staging
+
+    stands = 1 if left is None and right is None else left if left is not None else 3 - (right or 0)
+    if stands not in (1, 2) or first not in (1, 2) or (left is not None and left == right):
+        raise RequestError(
+            "place_invalid", "Nobody can stand there.", "Count the photos: --left 2 puts the second one's person left."
+        )
+    return Staging(
+        left=0 if stands == 1 else 1,
+        first=0 if first == 1 else 1,
+        framing=FramingChoice(framing).value,
+        size_ratio=size_ratio,
+    )
+
+
+def behind(backdrop: str, staging: Staging) -> Behind:
+    """The scene as arguments of :func:`photoplay.animate`: what stands behind two people is named, or is a file."""
+    if backdrop in ("auto", "studio", "first"):
+        return {"staging": replace(staging, backdrop=cast("Any", backdrop)), "backdrop": None}
+    return {"staging": replace(staging, backdrop="photo"), "backdrop": Path(backdrop)}
+
+
 def animate(
     photos: Annotated[
         list[Path] | None,
@@ -181,6 +228,18 @@ def animate(
         list[str] | None,
         typer.Option(help="START-END:PERSON, counted from 1 from the left; repeatable.", show_default=False),
     ] = None,
+    left: Annotated[
+        int | None, typer.Option(help="Whose photo stands left: 1 or 2 (the first).", show_default=False)
+    ] = None,
+    right: Annotated[int | None, typer.Option(help="Whose photo stands right.", show_default=False)] = None,
+    first: Annotated[int, typer.Option(help="Who plays a template's first role: 1 or 2.")] = 1,
+    framing: Annotated[FramingChoice, typer.Option(help="How much is seen of two people.")] = FramingChoice.AUTO,
+    backdrop: Annotated[
+        str, typer.Option(help="Behind two people: studio, first (photo), or a picture of nobody.")
+    ] = "auto",
+    size_ratio: Annotated[
+        float | None, typer.Option(help="The second head's size over the first's.", show_default=False)
+    ] = None,
     mode: Annotated[ModeChoice | None, typer.Option(help="What kind of film.", show_default=False)] = None,
     model: Annotated[str, typer.Option(help="One of the backend's models (see `photoplay models list`).")] = "",
     steps: Annotated[int | None, typer.Option(help="Denoising steps of an open model.", show_default=False)] = None,
@@ -212,7 +271,8 @@ def animate(
         clip = run(
             photos,
             consent=statements,
-            template=template or ("" if prompt or video or audio or say or not photos else "smile"),
+            template=template
+            or ("" if prompt or video or audio or say or not photos else FIRST_MOTION[len(photos) > 1]),
             prompt=prompt,
             out=out,
             stills=stills,
@@ -223,6 +283,7 @@ def animate(
             say=say,
             voice=voice,
             turns=tuple(read_turn(text) for text in turn or ()),
+            **behind(backdrop, staged(left, right, first, framing, size_ratio)),
             resume=resume,
             progress=progress,
             **({} if seconds is None else {"seconds": seconds}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from photoplay.pipeline.line import FilmOptions, animate, produce
-from photoplay.pipeline.plan import Prepared, choose_template, prepare
+from photoplay.pipeline.plan import Prepared, prepare
+from photoplay.pipeline.settle import choose_template
 
 __all__ = ["FilmOptions", "Prepared", "animate", "choose_template", "prepare", "produce"]

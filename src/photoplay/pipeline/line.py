@@ -29,7 +29,9 @@ from photoplay.media import say as say_aloud
 from photoplay.perception.faces import FaceReader
 from photoplay.pipeline.clock import StageClock
 from photoplay.pipeline.outputs import check_out, keep_stills, write_film
-from photoplay.pipeline.plan import SECONDS_RANGE, Prepared, once, played, prepare, settle
+from photoplay.pipeline.plan import Prepared, Take, once, played, prepare
+from photoplay.pipeline.scenes import Rest
+from photoplay.pipeline.settle import SECONDS_RANGE, settle
 from photoplay.pipeline.sound import Sound, read_sound
 from photoplay.safety.admission import admit, check_readable, check_romance
 from photoplay.safety.prompts import check_prompt
@@ -47,8 +49,8 @@ from photoplay.types import (
     Report,
     Request,
     Sampling,
-    Scene,
     StageEvent,
+    Staging,
     Turn,
     Video,
     silent,
@@ -57,8 +59,8 @@ from photoplay.weights.store import manifest_digest
 
 Source: TypeAlias = str | Path | bytes | Photo
 """A photo: a file, its bytes, or decoded already."""
-RETRY_INTENSITIES = (1.0, 0.65)
-"""A film that fails review is made once more with calmer motion before it is refused."""
+TAKES = (Take(), Take(0.65, 7907))
+"""A film that fails review is made once more with calmer motion and another seed before it is refused."""
 ATTEMPTS = ("first", "calmer")
 """Folders of their unfinished work."""
 
@@ -78,6 +80,7 @@ class FilmOptions(TypedDict, total=False):
     codec: Literal["h264", "av1"]
     mode: Mode | None
     sampling: Sampling
+    staging: Staging
 
 
 def _film(prepared: Prepared, backend: Backend, folder: Path, job: _Job) -> Report:
@@ -89,7 +92,7 @@ def _film(prepared: Prepared, backend: Backend, folder: Path, job: _Job) -> Repo
         StageEvent("generate", 0, plan.num_frames)
     )  # the very first film compiles kernels before its first frame
     windows = clock.stream("generate", backend.generate(scene, tracks, plan, job.progress))
-    free = plan.mode in backend.capabilities.free
+    free = _is_free(prepared, backend)
     smoothed = clock.stream("smooth", smooth(_unanchored(windows) if free else windows))
 
     def reviewed() -> Iterator[Frames]:
@@ -104,8 +107,14 @@ def _film(prepared: Prepared, backend: Backend, folder: Path, job: _Job) -> Repo
     with clock.stage("review"):
         job.progress(StageEvent("review", 0, 1))
         report = reviewer.report()
+        report = replace(report, metrics={**prepared.metrics, **report.metrics})
         job.progress(StageEvent("review", 1, 1, report.sentence))
     return report
+
+
+def _is_free(prepared: Prepared, backend: Backend) -> bool:
+    """Whether the model frames the film by itself: not where it follows the tracks of two people."""
+    return prepared.plan.mode in backend.capabilities.free and prepared.plan.duet is None
 
 
 def _unanchored(windows: Iterator[Frames]) -> Iterator[Frames]:
@@ -116,7 +125,7 @@ def _unanchored(windows: Iterator[Frames]) -> Iterator[Frames]:
 def _reviewer(prepared: Prepared, backend: Backend) -> Reviewer | FreeReviewer:
     """Who reviews the film: against the photo and the track, or, where the model frames it by itself, only the people."""
     reader, plan = FaceReader(), prepared.plan
-    if prepared.tracks and plan.mode not in backend.capabilities.free:
+    if prepared.tracks and not _is_free(prepared, backend):
         return Reviewer(prepared.scene, prepared.tracks, plan, reader)
     photos = plan.footage.references
     people = [subject.face for subject in prepared.scene.subjects] if not photos else []
@@ -174,22 +183,22 @@ def _produced(job: _Job) -> Clip:
     job = replace(job, request=request)
     with job.clock.stage("admit"):
         progress(StageEvent("admit", 0, 1))
-        admitted = admit(request, (check_romance, check_readable) if _hears_words(backend) else ())
+        admitted = admit(request, (check_romance, check_readable) if backend.capabilities.hears_words else ())
         progress(StageEvent("admit", 1, 1))
     made_by = _version(backend, request)
-    scene: Scene | None = None
-    for attempt, intensity in enumerate(RETRY_INTENSITIES):
+    rest: Rest | None = None
+    for attempt, take in enumerate(TAKES):
         resume = job.resume and job.resume / ATTEMPTS[attempt]
         with tempfile.TemporaryDirectory(prefix=".photoplay-", dir=job.out.parent) as folder:
-            prepared = prepare(admitted, progress, job.clock, intensity, scene)
+            prepared = prepare(admitted, progress, job.clock, take, rest)
             prepared = replace(prepared, plan=replace(prepared.plan, resume=resume))
-            scene = prepared.scene
+            rest = prepared.rest
             report = _film(prepared, backend, Path(folder), job)
             if report.passed:
                 clip = _seal(Path(folder), job, admitted, prepared, report, made_by)
                 _forget(job.resume)
                 return with_timings(clip, job.clock.seconds)
-        if not prepared.tracks or prepared.plan.mode in backend.capabilities.free:
+        if not prepared.tracks or _is_free(prepared, backend):
             break  # there is no motion to calm: it would be the same film again
     _forget(job.resume)
     raise ReviewError("review_failed", report.sentence, "Try a calmer template, or a larger and sharper photo.")
@@ -236,11 +245,6 @@ def _seal(folder: Path, job: _Job, admitted: Admitted, prepared: Prepared, repor
     return clip
 
 
-def _hears_words(backend: Backend) -> bool:
-    """Whether the prompt reaches a model as it is, template or not."""
-    return backend.capabilities.reads_prompt or bool(backend.capabilities.models)
-
-
 def _version(backend: Backend, request: Request) -> str:
     """The backend's version, with the digest of the model's files where it comes from the store."""
     if not backend.capabilities.models:
@@ -264,6 +268,7 @@ def animate(
     say: str = "",
     voice: str = "en-us",
     turns: Sequence[Turn] = (),
+    backdrop: Source | None = None,
     resume: str | Path | None = None,
     progress: Progress = silent,
     **options: Unpack[FilmOptions],
@@ -283,6 +288,7 @@ def animate(
         audio: what is said (files, their bytes or decoded): one track, or one for each person from left to right.
         say: words that an installed ``voice`` (espeak-ng's) speaks instead.
         turns: who speaks when in a single track; the largest face all the time where there are none.
+        backdrop: a picture of nobody, before which the people of two photos stand (``staging`` says the rest).
         resume: a folder for unfinished work: the same call goes on where it was killed.
         progress: told about every step; raise ``CancelledError`` in it to stop.
         options: see :class:`FilmOptions`.
@@ -291,6 +297,8 @@ def animate(
         The sealed :class:`Clip` (path, digest, recipe, report, timings, notices).
     """
     sources = () if photo is None else (photo,) if isinstance(photo, (str, Path, bytes, Photo)) else tuple(photo)
+    if backdrop is not None and "staging" not in options:
+        options["staging"] = Staging(backdrop="photo")
     request = Request(
         tuple(_photo(source) for source in sources),
         (),
@@ -300,6 +308,7 @@ def animate(
         video=None if video is None else _video(video),
         audio=_sound(audio, say, voice),
         turns=tuple(turns),
+        backdrop=None if backdrop is None else _photo(backdrop),
         **options,
     )
     if "seconds" not in options:

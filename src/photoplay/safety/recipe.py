@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from photoplay.errors import PhotoplayError, RequestError
-from photoplay.types import Admitted, Audio, Lora, Photo, RenderPlan, Request, Sampling, Turn, Video
+from photoplay.types import Admitted, Audio, Lora, Photo, RenderPlan, Request, Sampling, Staging, Turn, Video
 from photoplay.version import __version__
 from photoplay.weights import store
 
@@ -44,7 +44,7 @@ _REPLAYED = (
     "codec",
     "mode",
 )
-_BESIDE = ("last", "video")
+_BESIDE = ("last", "video", "backdrop")
 """What may come in besides photos; the recipe names it by its digest, as it does each track of ``audio``."""
 
 
@@ -86,6 +86,7 @@ def make_recipe(
             **{name: getattr(request, name) for name in _REPLAYED},
             "sampling": _sampling(request.sampling),
             "turns": [list(astuple(turn)) for turn in request.turns],
+            "staging": asdict(request.staging),
         },
         "frame": {
             "width": plan.width,
@@ -142,6 +143,7 @@ def request_from_recipe(
     video: Video | None = None,
     audio: Sequence[Audio] = (),
     loras: Sequence[Lora] | None = None,
+    backdrop: Photo | None = None,
 ) -> Request:
     """The request that makes this film again.
 
@@ -149,7 +151,7 @@ def request_from_recipe(
         recipe: as :func:`make_recipe` wrote it.
         photos: the same photos in the same order.
         template: where the recipe's template is now, if it was a file; its name otherwise.
-        last, video, audio: the same as before, where there were any.
+        last, video, audio, backdrop: the same as before, where there were any.
         loras: where the recipe's LoRA files are now; by their names alone otherwise.
 
     Raises:
@@ -164,7 +166,8 @@ def request_from_recipe(
         sampling, wanted_loras = _read_sampling(asked.get("sampling", {}), loras)
         name = template or recipe["template"]["name"]
         turns = tuple(Turn(*turn) for turn in asked.get("turns", ()))
-        given = [one.sha256 if one is not None else None for one in (last, video)]
+        staging = Staging(**asked.get("staging", {}))
+        given = [one.sha256 if one is not None else None for one in (last, video, backdrop)]
         wanted_beside = [recipe.get(name) for name in _BESIDE]
         wanted_sound = recipe.get("audio", [])
     except (KeyError, TypeError, ValueError) as error:
@@ -191,6 +194,8 @@ def request_from_recipe(
         video=video,
         audio=tuple(audio),
         turns=turns,
+        staging=staging,
+        backdrop=backdrop,
         **fields,
     )
 

@@ -198,6 +198,11 @@ class Capabilities:
     reads_prompt: bool = False
     takes_last: bool = False
 
+    @property
+    def hears_words(self) -> bool:
+        """Whether words, the user's or a template's, reach a model."""
+        return self.reads_prompt or bool(self.models)
+
 
 @dataclass(frozen=True)
 class Report:

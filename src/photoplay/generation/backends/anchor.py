@@ -15,7 +15,7 @@ class AnchorBackend:
     name = "anchor"
     version = __version__
     capabilities = Capabilities(
-        modes=("image-to-video", "pose-guided", "audio-driven"),
+        modes=("image-to-video", "multi-image-to-video", "pose-guided", "audio-driven"),
         max_long_side=1920,
         max_subjects=40,
         needs_gpu=False,

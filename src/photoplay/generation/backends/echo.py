@@ -17,7 +17,7 @@ class EchoBackend:
     name = "echo"
     version = __version__
     capabilities = Capabilities(
-        modes=("image-to-video", "pose-guided", "audio-driven"),
+        modes=("image-to-video", "multi-image-to-video", "pose-guided", "audio-driven"),
         max_long_side=4096,
         max_subjects=40,
         needs_gpu=False,

@@ -112,7 +112,7 @@ class PocketBackend:
 
     name = "pocket"
     capabilities = Capabilities(
-        modes=("image-to-video", "pose-guided", "audio-driven"),
+        modes=("image-to-video", "multi-image-to-video", "pose-guided", "audio-driven"),
         max_long_side=1920,
         max_subjects=40,
         needs_gpu=False,
