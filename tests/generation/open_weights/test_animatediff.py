@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from photoplay.generation.backends.open_weights.loading import load_pipeline, sh
 from photoplay.generation.backends.open_weights.native import ClipInputs, Grid, plan_native
 from photoplay.generation.backends.protocol import Backend
 from photoplay.generation.controls.openpose import draw_openpose
+from photoplay.generation.routing import regions_of
 from photoplay.types import (
     Array,
     Footage,
@@ -35,6 +35,7 @@ from photoplay.types import (
 from tests.generation import actors
 from tests.generation.open_weights.checkpoints_animatediff import CHANNELS, MODEL, stocked
 from tests.generation.open_weights.checkpoints_animatediff import animatediff as checkpoint
+from tests.generation.open_weights.couples import DIGESTS, composed, couple, together, tracks_of
 
 SMALL = Grid(multiple=16, frame_step=1, max_frames=81, fps=8.0, area=64 * 64, overlap=1)
 WIDE = replace(SMALL, area=128 * 64)
@@ -51,24 +52,6 @@ MODES: tuple[Mode, ...] = (
 def installed(built: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with stocked(tmp_path_factory.mktemp("models"), built(checkpoint)):
         yield
-
-
-@cache
-def couple() -> Scene:
-    """The astronaut twice, side by side in one photo."""
-    one = actors.astronaut()
-    rgb = np.concatenate([one.photo.pixels] * 2, axis=1)
-    first = one.subjects[0].face.landmarks
-    second = first + np.array([512, 0, 0], np.float32)
-    empty = np.zeros_like(actors.matte())
-    mattes = [np.concatenate(pair, axis=1) for pair in ((actors.matte(), empty), (empty, actors.matte()))]
-    people = tuple(actors.subject(face, own) for face, own in zip((first, second), mattes, strict=True))
-    return Scene(Photo(rgb, "1" * 64), people, np.maximum(*mattes))
-
-
-def tracks_of(scene: Scene, frames: int = 5) -> list[MotionTrack]:
-    turns = [HeadPose(3.0 * k, 0, 0) for k in range(frames)]
-    return [actors.track(scene, turns, who=who) for who in range(len(scene.subjects))]
 
 
 def plan(mode: Mode, frames: int = 5, width: int = 64, **more: Any) -> RenderPlan:
@@ -222,6 +205,29 @@ def test_one_person_s_face_reaches_nothing_of_the_other_s_region() -> None:
     assert torch.equal(changed[:5], torch.zeros(5, 4, 8))  # without the prompt there is no face
     assert changed[5:, :, 5:].min() > 1e-6
     assert changed[5:, :, :3].max() == 0
+
+
+def test_two_who_belong_together_are_told_where_they_are_and_half_each_where_they_meet() -> None:
+    pipe = pipe_of("AnimateDiffVideoToVideoControlNetPipeline")
+    scene, asked = (
+        composed(),
+        replace(plan("image-to-video", width=128), duet=together(5, subjects=(1, 0), strength=1.0)),
+    )
+    clip = clip_of(asked, scene)
+    call = AnimateDiff(SMALL).condition(pipe, clip)
+    (masks,) = call["cross_attention_kwargs"]["ip_adapter_masks"]
+    assert masks.shape == (10, 2, 8, 16)
+    assert clip.anchor is not None
+    whose = regions_of(clip.anchor, together(5, subjects=(1, 0), strength=1.0), clip.plan, size=(16, 8))
+    np.testing.assert_allclose(masks[:5].numpy(), whose.shares().transpose(1, 0, 2, 3), atol=1e-6)
+    np.testing.assert_allclose(masks[0, :, 4, 11], [0.5, 0.5], atol=0.1)  # where they meet
+    assert masks[:, 0, :, :7].max() < 0.05
+    assert masks[:, 1, 4:, 2:5].min() > 0.9
+    assert masks.sum(1).max() <= 1 + 1e-6
+    second, first = animatediff.faces_of(clip)
+    boxes = [subject.face.box for subject in scene.subjects]
+    np.testing.assert_array_equal(first, animatediff.head_of(scene.photo.pixels, boxes[0]))
+    np.testing.assert_array_equal(second, animatediff.head_of(255 - scene.photo.pixels, boxes[1]))
 
 
 def test_regions_follow_people_who_move() -> None:
@@ -386,3 +392,13 @@ def test_a_film_that_was_stopped_goes_on_as_it_would_have(tmp_path: Path) -> Non
 def test_two_people_in_one_film() -> None:
     asked = plan("image-to-video", width=128)
     assert film(asked, scene=couple()).shape == (5, 64, 128, 3)
+
+
+def test_two_photos_in_one_scene_are_moved_as_one_photo() -> None:
+    asked = replace(plan("image-to-video", width=128), duet=together(5))
+    photos = Footage(references=tuple(Photo(np.zeros((20, 20, 3), np.uint8), digest) for digest in DIGESTS))
+    moved = film(asked, scene=composed())
+    assert (moved != film(replace(asked, duet=None), scene=composed())).any()
+    np.testing.assert_array_equal(
+        film(replace(asked, mode="multi-image-to-video", footage=photos), scene=composed()), moved
+    )

@@ -14,10 +14,11 @@ from photoplay.generation.backends.open_weights.native import (
     nearest_frames,
     plan_native,
     resample,
+    resample_duet,
     scaled,
     seams,
 )
-from photoplay.types import Footage, HeadPose, RenderPlan
+from photoplay.types import Contact, Duet, Footage, HeadPose, RenderPlan
 from tests.generation.actors import astronaut, track
 
 GRIDS = (Grid(), Grid(overlap=1), Grid(multiple=32, frame_step=8, max_frames=121, overlap=9), Grid(max_frames=9))
@@ -103,3 +104,23 @@ def test_masks_stay_masks_and_pictures_stay_themselves() -> None:
     frames = np.random.default_rng(0).integers(0, 255, (2, 16, 16, 3), np.uint8)
     assert scaled(frames, 16, 16) is frames
     assert nearest_frames(frames, 24.0, 24.0, 1, 3).tolist() == frames[[1, 1, 1]].tolist()
+
+
+def test_what_joins_two_tracks_is_at_the_model_s_rate_as_they_are() -> None:
+    """A line stays a line, and lies where the same line of a track would."""
+    ramp = np.arange(25, dtype=np.float32)
+    where, arms = np.stack([ramp, 2 * ramp], axis=1), np.stack([ramp, ramp], axis=1) / 24
+    contacts = (Contact("cheek", where, ramp + 1, ramp / 24, 9.0, faces=True),)
+    duet = Duet((1, 0), ramp / 24, arms, contacts, (("approach", 0), ("contact", 12), ("hold", 21)))
+    own = resample_duet(duet, 24.0, 16.0, 4, 9)
+    assert own is not None
+    at = np.minimum((4 + np.arange(9)) * 1.5, 24)
+    np.testing.assert_allclose(own.front, at / 24, atol=1e-6)
+    np.testing.assert_allclose(own.arms_before[:, 1], at / 24, atol=1e-6)
+    (met,) = own.contacts
+    np.testing.assert_allclose(met.where, np.stack([at, 2 * at], axis=1), atol=1e-5)
+    np.testing.assert_allclose(met.gap, at + 1, atol=1e-5)
+    np.testing.assert_allclose(met.strength, at / 24, atol=1e-6)
+    assert (met.name, met.radius, met.faces, own.subjects) == ("cheek", 9.0, True, (1, 0))
+    assert own.phases == (("approach", 0), ("contact", 4), ("hold", 10))
+    assert resample_duet(None, 24.0, 16.0, 4, 9) is None

@@ -19,11 +19,12 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from photoplay.errors import RequestError, UnavailableError
-from photoplay.generation.backends.open_weights.backend import Defaults, OpenWeightsBackend
+from photoplay.generation.backends.open_weights.backend import Defaults, OpenWeightsBackend, one_photo
 from photoplay.generation.backends.open_weights.motion_parts import STRIDE, WINDOW, takes_faces
 from photoplay.generation.backends.open_weights.native import ClipInputs, Grid
 from photoplay.generation.controls.matte import regions
 from photoplay.generation.controls.openpose import draw_openpose
+from photoplay.generation.routing import regions_of
 from photoplay.generation.source import frame_photo
 from photoplay.types import (
     Array,
@@ -114,6 +115,7 @@ class AnimateDiff(OpenWeightsBackend):
         mine = copy(self)
         if plan.mode in self.pipelines:
             self.check(tracks, plan)
+            plan = one_photo(plan, tracks)
             tracks = () if remakes_clip(tracks, plan) else tracks
             posed = self.pipelines[plan.mode]
             chosen = posed if tracks else UNPOSED.get(posed, posed)
@@ -248,13 +250,18 @@ def told_faces(pipe: Any, clip: ClipInputs, guided: bool) -> dict[str, Any]:
 def region_masks(pipe: Any, clip: ClipInputs, faces: int, guided: bool) -> Any:
     """Whose part each place of each frame is, as a tensor [frames, faces, h, w] in 0..1 at the size of the latents.
 
+    Two people who belong together have what shows them, and half each of where they meet; others what is nearest to them.
     With guidance the frames come twice, as the unet sees them: without and with the prompt.
     """
     import torch
 
-    size = {"width": clip.plan.width // pipe.vae_scale_factor, "height": clip.plan.height // pipe.vae_scale_factor}
-    whose = person_regions(clip, replace(clip.plan, **size), faces)
-    masks = torch.from_numpy(whose.transpose(1, 0, 2, 3).astype(np.float32) / 255)
+    width, height = clip.plan.width // pipe.vae_scale_factor, clip.plan.height // pipe.vae_scale_factor
+    if (duet := clip.plan.duet) is not None and clip.anchor is not None:
+        whose = regions_of(clip.anchor, duet, clip.plan, size=(width, height)).shares()
+    else:
+        nearest = person_regions(clip, replace(clip.plan, width=width, height=height), faces)
+        whose = nearest.astype(np.float32) / 255
+    masks = torch.from_numpy(np.ascontiguousarray(whose.transpose(1, 0, 2, 3)))
     masks = masks.to(device=pipe._execution_device, dtype=pipe.unet.dtype)
     return torch.cat([masks, masks]) if guided else masks
 
@@ -275,13 +282,17 @@ def person_regions(clip: ClipInputs, plan: RenderPlan, people: int) -> UInt8[Arr
 
 
 def faces_of(clip: ClipInputs) -> list[Rgb]:
-    """A picture of each person in the film: of several photos one each, else of whoever moves, else of all in the photo.
+    """A picture of each person in the film: of two who belong together each as the scene knows them, of several photos one
+    each, else of whoever moves, else of all in the photo.
 
     Who of several people stands where in a clip is not known, so that none of them is told.
     """
     scene = clip.scene
     if clip.plan.mode == "text-to-video":
         return []
+    if (duet := clip.plan.duet) is not None and clip.anchor is not None:
+        two = [scene.subjects[subject] for subject in duet.subjects]
+        return [head_of(scene.photo.pixels if one.pixels is None else one.pixels, one.face.box) for one in two]
     if clip.plan.mode == "multi-image-to-video":
         return [reference_face(scene, photo.pixels, photo.sha256) for photo in clip.plan.footage.references]
     who = [track.subject for track in clip.tracks] or list(range(len(scene.subjects)))

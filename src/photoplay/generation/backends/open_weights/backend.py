@@ -110,6 +110,7 @@ class OpenWeightsBackend(ABC):
                 f"The backend “{self.name}” cannot make {plan.mode} films.",
                 f"It makes {', '.join(self.pipelines)}; `photoplay backends` shows what the others make.",
             )
+        plan = one_photo(plan, tracks)
         native = plan_native(plan, self.grid_for(plan))
         followed = tracks if self.follows_tracks else ()
         with closing(ahead(lambda told: self.clips(scene, followed, plan, native, told), progress)) as made:
@@ -166,6 +167,13 @@ class OpenWeightsBackend(ABC):
         moved = tuple(resample(track, native.fps, span.start, span.frames) for track in tracks)
         anchor = joined(list(render(scene, moved, own))) if moved else None
         return ClipInputs(scene, moved, own, plan, span, anchor, known[len(known) - span.known :])
+
+
+def one_photo(plan: RenderPlan, tracks: Sequence[MotionTrack]) -> RenderPlan:
+    """The plan of a film of several photos. Where two of them were put into one scene, and a motion joins the two people,
+    that scene's picture is a photo like any other, and is moved as one."""
+    joined = plan.mode == "multi-image-to-video" and plan.duet is not None and len(tracks) > 0
+    return replace(plan, mode="image-to-video") if joined else plan
 
 
 def nearest_recipe(recipes: Mapping[str, T], model: str, default: str) -> T:

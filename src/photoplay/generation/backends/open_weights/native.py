@@ -7,7 +7,7 @@ A film of the plan's size and rate is made at the model's *native* size and rate
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from typing import Any
@@ -123,13 +123,17 @@ def resample_duet(duet: Duet | None, film_fps: float, fps: float, start: int, fr
     if duet is None:
         return None
     at = (start + np.arange(frames)) * film_fps / fps
-    met = tuple(
-        replace(contact, **{name: _rows(getattr(contact, name), at) for name in ("where", "gap", "strength")})
-        for contact in duet.contacts
+    contacts = []
+    for met in duet.contacts:
+        where, gap, strength = (_rows(values, at) for values in (met.where, met.gap, met.strength))
+        contacts.append(replace(met, where=where, gap=gap, strength=strength))
+    return replace(
+        duet,
+        front=_rows(duet.front, at),
+        arms_before=_rows(duet.arms_before, at),
+        contacts=tuple(contacts),
+        phases=tuple((name, max(0, round(first * fps / film_fps) - start)) for name, first in duet.phases),
     )
-    phases = tuple((name, max(0, round(first * fps / film_fps) - start)) for name, first in duet.phases)
-    order = {name: _rows(getattr(duet, name), at) for name in ("front", "arms_before")}
-    return replace(duet, contacts=met, phases=phases, **order)
 
 
 def nearest_frames(video: Array, fps: float, native_fps: float, start: int, frames: int) -> Array:
@@ -172,8 +176,9 @@ def clip_plan(film: RenderPlan, native: NativePlan, span: Span) -> RenderPlan:
 
 def joined(windows: Sequence[Anchor]) -> Anchor:
     """Consecutive anchor windows as one."""
-    columns = ([getattr(one, field.name) for one in windows] for field in fields(Anchor))
-    return Anchor(*(None if any(part is None for part in parts) else np.concatenate(parts) for parts in columns))
+    columns: Iterable[list[Any]] = ([getattr(one, field.name) for one in windows] for field in fields(Anchor))
+    held: list[Any] = [None if any(part is None for part in parts) else np.concatenate(parts) for parts in columns]
+    return Anchor(*held)
 
 
 def seams(native: NativePlan) -> list[int]:

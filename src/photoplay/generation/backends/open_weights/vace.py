@@ -15,9 +15,11 @@ import numpy as np
 from PIL import Image
 
 from photoplay.errors import RequestError
-from photoplay.generation.backends.open_weights.backend import Defaults
+from photoplay.generation.backends.open_weights.backend import Defaults, one_photo
 from photoplay.generation.backends.open_weights.composite import Compositor
+from photoplay.generation.backends.open_weights.memory import DENOISERS
 from photoplay.generation.backends.open_weights.native import ClipInputs, Grid, plan_native
+from photoplay.generation.backends.open_weights.routed_attention import NAME, PEOPLE, Route, take_routes
 from photoplay.generation.backends.open_weights.vace_inputs import (
     Told,
     face_areas,
@@ -40,9 +42,11 @@ from photoplay.generation.backends.open_weights.wan import (
     framed_photo,
 )
 from photoplay.generation.controls.whole_body import draw_whole_body
+from photoplay.generation.routing import regions_of, starts_of
 from photoplay.types import (
     Anchor,
     Capabilities,
+    Duet,
     Frames,
     Mode,
     MotionTrack,
@@ -61,6 +65,9 @@ RESTYLED = 0.5
 """How far a source video may change where nobody says."""
 SOFT = 8
 """Pixels of the model's frame over which a repair fades in."""
+
+FINER = 4
+"""Cells in each direction by which a token's place in the picture is told."""
 
 _CLIP = Grid(area=P480, least_area=P480)
 
@@ -129,6 +136,7 @@ class WanVace(WanBackend):
             RequestError: ``mode_unsupported``, and as :func:`check_plan`.
             UnavailableError: a package or the model is missing, does not fit, or is of another grid.
         """
+        plan = one_photo(plan, tracks)
         poses = strikes_poses(tracks, plan)
         if plan.mode == "video-to-video" and not poses:
             tracks = ()  # the photo's motion is not the clip's
@@ -138,7 +146,8 @@ class WanVace(WanBackend):
             yield replace(frames, rgb=_standing(frames, compositor, plan, poses, soft))
 
     def condition(self, pipe: Any, clip: ClipInputs) -> dict[str, Any]:
-        """``video`` [1, f, h, w, 3] in 0..1, ``mask`` [1, f, h, w, 1] (1: made anew), ``reference_images``, hint scales.
+        """``video`` [1, f, h, w, 3] in 0..1, ``mask`` [1, f, h, w, 1] (1: made anew), ``reference_images``, hint scales, and
+        for two people who belong together a :class:`Route` between their references and their parts of the picture.
 
         Raises:
             UnavailableError: ``model_other_grid``.
@@ -149,6 +158,11 @@ class WanVace(WanBackend):
         if people_seen := references(clip):
             # The pipeline puts each reference before the ones it has: handed in from last to first, they lie in order.
             call["reference_images"] = [[Image.fromarray(person) for person in reversed(people_seen)]]
+        if (duet := clip.plan.duet) is not None and clip.anchor is not None:
+            call["attention_kwargs"] = {NAME: route_of(pipe, clip, clip.anchor, duet, len(people_seen))}
+            for name in DENOISERS:
+                if (model := getattr(pipe, name, None)) is not None:
+                    take_routes(model)
         part = pipe.transformer if pipe.transformer is not None else pipe.transformer_2
         scale = self.resolved(clip.film.sampling).conditioning_scale
         remade = clip.plan.mode == "video-to-video" and not strikes_poses(clip.tracks, clip.plan)
@@ -287,8 +301,15 @@ def _of_video(clip: ClipInputs) -> Told:
 
 def references(clip: ClipInputs) -> list[Rgb]:
     """People [h, w, 3] on white whom the model is shown: from their own photos, else those of the photo where the clip
-    itself does not show them."""
+    itself does not show them.
+
+    Two people who belong together come first, in the order of their duet, as the scene knows them: whole, each alone.
+    """
     size = clip.plan.width, clip.plan.height
+    if (duet := clip.plan.duet) is not None and clip.anchor is not None:
+        known = {clip.scene.photo.sha256, *(subject.origin for subject in clip.scene.subjects)}
+        others = [photo for photo in clip.plan.footage.references if photo.sha256 not in known]
+        return people_of(clip.scene, duet.subjects, *size) + references_of(clip.scene, others, *size)
     if clip.plan.footage.references:
         return references_of(clip.scene, clip.plan.footage.references, *size)
     whom = largest_faces(clip.scene)[:MOST_REFERENCES]
@@ -297,6 +318,20 @@ def references(clip: ClipInputs) -> list[Rgb]:
         return people_of(clip.scene, [subject for subject in whom if subject in moved], *size)
     goes_on = clip.plan.mode == "image-to-video" and clip.anchor is None and len(clip.known) > 0
     return people_of(clip.scene, whom, *size) if goes_on or clip.plan.mode == "video-to-video" else []
+
+
+def route_of(pipe: Any, clip: ClipInputs, anchor: Anchor, duet: Duet, references: int) -> Route:
+    """Who each token is about: ``references`` latent frames of one reference each, then the picture's.
+
+    The duet's two people are the first references. What is mostly one person's in the frames of a token is that person's;
+    background, seams and the place where the two meet read both.
+    """
+    part = pipe.transformer if pipe.transformer is not None else pipe.transformer_2
+    side = pipe.vae_scale_factor_spatial * part.config.patch_size[-1]
+    columns, rows = clip.plan.width // side, clip.plan.height // side
+    regions = regions_of(anchor, duet, clip.plan, size=(FINER * columns, FINER * rows))
+    pooled = regions.pooled(starts_of(clip.plan.num_frames, pipe.vae_scale_factor_temporal), rows, columns)
+    return Route.of([*PEOPLE, *[0] * (references - len(PEOPLE))], pooled.owners())
 
 
 def _standing(frames: Frames, compositor: Compositor, plan: RenderPlan, poses: bool, soft: float) -> RgbStack:

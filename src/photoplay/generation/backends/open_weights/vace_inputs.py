@@ -168,8 +168,13 @@ def cut_out(picture: Rgb, matte: Mask | None, width: int, height: int) -> UInt8[
 
 
 def people_of(scene: Scene, subjects: Sequence[int], width: int, height: int) -> list[Rgb]:
-    """References of these subjects, each cut out of the scene's photo."""
-    return [cut_out(scene.photo.pixels, subject_matte(scene, subject), width, height) for subject in subjects]
+    """References of these subjects, each cut out of its own picture where there is one, else of the scene's photo."""
+    made = []
+    for subject in subjects:
+        own = scene.subjects[subject].pixels
+        picture = scene.photo.pixels if own is None else own
+        made.append(cut_out(picture, subject_matte(scene, subject), width, height))
+    return made
 
 
 def references_of(scene: Scene, photos: Sequence[Photo], width: int, height: int) -> list[Rgb]:
