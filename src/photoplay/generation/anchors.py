@@ -1,7 +1,8 @@
 """Anchor frames: the photo's own pixels, moved.
 
 Each frame is painted from back to front: a background plate that stands still, then every moving person as a layer whose
-mesh follows the track. People without a track stay part of the plate.
+mesh follows the track. People without a track stay part of the plate. Two people who share a :class:`Duet` are painted in
+the order that it gives (``stacking``), everybody else from far to near.
 """
 
 from __future__ import annotations
@@ -12,161 +13,152 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32
 
-from photoplay.generation.buffers import FrameBuffers, Source
-from photoplay.generation.face_layers import FaceLayers
-from photoplay.generation.layers import FAR, NEAR, Layer
-from photoplay.generation.limb_cut import cut_arm
-from photoplay.generation.limbs import SIDES, Arm
-from photoplay.generation.matting import edge_softness, firm_matte
-from photoplay.generation.mesh import face_height, smoothstep
-from photoplay.generation.person import FramedTrack, person_layer
-from photoplay.generation.plate import background_plate, premultiplied
-from photoplay.generation.source import Framing, build_source, frame_scene, source_of
-from photoplay.types import (
-    Anchor,
-    Array,
-    Label,
-    Mask,
-    MotionTrack,
-    Progress,
-    RenderPlan,
-    Rgb,
-    Scene,
-    StageEvent,
-    silent,
+from photoplay.generation.buffers import FrameBuffers
+from photoplay.generation.mesh import face_height
+from photoplay.generation.people import (
+    Person,
+    at_rest,
+    before_others,
+    cut_lines,
+    cut_person,
+    cut_texture,
+    own_texture,
+    subject_matte,
 )
+from photoplay.generation.plate import background_plate
+from photoplay.generation.source import (
+    MARGIN,
+    Framing,
+    build_source,
+    frame_photo,
+    frame_picture,
+    frame_scene,
+    source_of,
+)
+from photoplay.generation.stacking import PairPainter, Stacking
+from photoplay.types import Anchor, Array, Duet, Mask, MotionTrack, Progress, RenderPlan, Rgb, Scene, StageEvent, silent
 
-__all__ = ["Stage", "build_source", "render", "set_stage"]
+__all__ = ["Stage", "build_source", "render", "set_stage", "subject_matte"]
 
 WORKERS = 2
-LARGEST = 1600
-"""Longer side in pixels at which the cut line is drawn at most."""
 UNSEEN = 90
 """Confidence of background that no photo shows."""
-
-
-@dataclass(frozen=True)
-class Person:
-    """One moving person, ready to be painted from back to front."""
-
-    track: MotionTrack
-    framed: FramedTrack
-    behind: tuple[Layer, ...]
-    body: Layer
-    face: FaceLayers
-    before: tuple[Layer, ...]
-
-    def paint(self, buffers: FrameBuffers, photo: Rgb, still: Float32[Array, "h w"], frame: int) -> None:
-        """Paints arms behind the torso, the body, the face's layers, and arms before it."""
-        for layer in (*self.behind, self.body):
-            layer.paint(buffers, photo, still, frame)
-        at = self.framed.at(frame)
-        self.face.paint(buffers, self.framed.landmarks[at], self.track.blendshapes[at], self.track.gaze[at])
-        for layer in self.before:
-            layer.paint(buffers, photo, still, frame)
+FARTHEST = 0.6
+"""What is kept as texture beyond each border at most, in longer sides, however far somebody walks."""
 
 
 @dataclass(frozen=True)
 class Stage:
     """A scene prepared for rendering: the framed photo, the empty background, the people on it (far to near).
 
-    ``touched`` holds for each cut-out arm where the photo cannot stand once the arm moves.
+    ``pair`` paints two people who belong together; then ``people`` are in the duet's order.
     """
 
     framing: Framing
     plate: Rgb
     plate_trust: Mask
     people: tuple[Person, ...]
-    touched: tuple[tuple[Layer, Float32[Array, "h w"]], ...]
+    pair: PairPainter | None = None
 
     def paint(self, buffers: FrameBuffers, frame: int) -> None:
         """Paints one frame into ``buffers``; whatever was there is overwritten."""
-        buffers.rgb[:] = self.plate
-        buffers.confidence[:] = self.plate_trust
-        buffers.labels[:] = int(Label.BACKGROUND)
-        buffers.flow[:] = 0
-        buffers.depth[:] = np.inf
-        buffers.identity[:] = 0
+        if self.pair is not None:
+            self.pair.paint(buffers, frame)
+            return
+        buffers.clear(self.plate, self.plate_trust)
         still: Float32[Array, "h w"] = np.ones(self.plate_trust.shape, np.float32)
-        for layer, where in self.touched:
-            travel = np.abs(layer.motion.pose(frame) - layer.motion.rest)[:, :2]
-            still = np.minimum(still, 1 - where * smoothstep(NEAR, FAR, travel).max())
         for person in self.people:
-            person.paint(buffers, self.framing.framed, still, frame)
+            still = person.limit(still, frame)
+        for person in self.people:
+            person.paint_body(buffers, self.framing.framed, still, frame)
+            person.paint_arms(buffers, self.framing.framed, still, frame)
 
 
 def set_stage(scene: Scene, tracks: Sequence[MotionTrack], plan: RenderPlan) -> Stage:
     """Cuts the moving people out of the photo and fills in what is behind them."""
+    pair = _pair_of(plan.duet, tracks)
+    if plan.duet is not None and pair:
+        return _pair_stage(scene, pair, plan, plan.duet)
     framing = frame_scene(scene, plan)
-    mattes = {track.subject: _cut_line(scene, track) for track in tracks}
+    mattes = cut_lines(scene, tracks)
+    plate, trust = _plate(scene, framing, list(mattes.values()))
+    source = source_of(framing, scene.matte)
+    behind = cv2.copyMakeBorder(plate, *(framing.margin,) * 4, cv2.BORDER_REFLECT_101)
+    people = []
+    for track in sorted(tracks, key=lambda track: face_height(track.rest_landmarks)):
+        texture = cut_texture(framing, behind, mattes[track.subject])
+        people.append(cut_person(framing, source, behind, texture, track))
+    return Stage(framing, plate, trust, tuple(people))
+
+
+def _pair_of(duet: Duet | None, tracks: Sequence[MotionTrack]) -> tuple[MotionTrack, ...]:
+    """The tracks of the duet's two people in its order; none where nobody or only one of them moves."""
+    by_subject = {track.subject: track for track in tracks}
+    if duet is None or set(by_subject) != set(duet.subjects):
+        return ()
+    return tuple(by_subject[subject] for subject in duet.subjects)
+
+
+def _plate(scene: Scene, framing: Framing, mattes: Sequence[Mask]) -> tuple[Rgb, Mask]:
+    """The background at the film's size, and how sure it is: the scene's own, or the photo with the people filled in."""
+    plan = framing.plan
+    if scene.plate is not None:
+        plate = frame_photo(scene.plate, plan)
+        return plate, np.full(plate.shape[:2], 255, np.uint8)
     moving = np.zeros_like(scene.matte)
-    for matte in mattes.values():
+    for matte in mattes:
         moving = np.maximum(moving, matte)
     middle = np.ascontiguousarray(framing.sample(moving, 1)[framing.inside])
     plate = background_plate(framing.framed, middle, max(3, round(max(plan.width, plan.height) / 160)))
-    trust = np.where((plate != framing.framed).any(-1), UNSEEN, 255).astype(np.uint8)
-    source = source_of(framing, scene.matte)
-    people, touched = [], []
-    for track in sorted(tracks, key=lambda track: face_height(track.rest_landmarks)):
-        person, marks = _person(framing, source, plate, mattes[track.subject], track)
-        people.append(person)
-        touched += marks
-    return Stage(framing, plate, trust, tuple(people), tuple(touched))
+    return plate, np.where((plate != framing.framed).any(-1), UNSEEN, 255).astype(np.uint8)
 
 
-def _person(
-    framing: Framing, source: Source, plate: Rgb, matte: UInt8[Array, "ph pw"], track: MotionTrack
-) -> tuple[Person, list[tuple[Layer, Float32[Array, "h w"]]]]:
-    """Cuts out one person, arms apart where they move."""
-    framed = FramedTrack.of(track, framing)
-    alpha = framing.sample(matte, framing.factor)
+def _pair_stage(scene: Scene, tracks: tuple[MotionTrack, ...], plan: RenderPlan, duet: Duet) -> Stage:
+    """The stage of two people who may pass each other: each is cut from a picture of their own where there is one."""
+    framing = frame_scene(scene, plan, reach=_reach(tracks, plan))
+    cut_from_photo = [track for track in tracks if scene.subjects[track.subject].pixels is None]
+    mattes = cut_lines(scene, cut_from_photo)
+    plate, trust = _plate(scene, framing, list(mattes.values()))
     behind = cv2.copyMakeBorder(plate, *(framing.margin,) * 4, cv2.BORDER_REFLECT_101)
-    texture = premultiplied(
-        framing.texture, alpha, cv2.resize(behind, alpha.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    people, alone = [], []
+    for track in tracks:
+        subject = scene.subjects[track.subject]
+        own, backdrop = framing, behind
+        if subject.pixels is not None:
+            own = frame_picture(subject.pixels, plan, framing.margin, framing.factor)
+            matte = subject_matte(scene, track.subject)
+            texture = own_texture(own, matte)
+        else:
+            matte = mattes[track.subject]
+            backdrop = before_others(framing, behind, mattes, track.subject)
+            texture = cut_texture(framing, backdrop, matte, walks=True)
+        people.append(cut_person(own, source_of(own, matte), backdrop, texture, track))
+        alone.append((own, matte))
+    (first, second), ((ours, mine), (theirs, other)) = people, alone
+    photo = framing.framed
+    if not cut_from_photo:
+        rests = at_rest(photo, ours, mine, other), at_rest(photo, theirs, other, mine)
+    else:
+        rests = photo, photo
+    stacking = Stacking.of(duet, (first, second), plan.num_frames)
+    return Stage(
+        framing,
+        plate,
+        trust,
+        (first, second),
+        PairPainter(plate, trust, rests, (first, second), stacking),
     )
-    arms: dict[bool, list[Layer]] = {False: [], True: []}
-    touched = []
-    for arm in (Arm.of(framed, side) for side in SIDES):
-        if arm.moves(framed):
-            cut = cut_arm(framing, texture, behind, arm, framed)
-            texture = cut.remains
-            arms[arm.in_front()].append(cut.layer)
-            touched.append((cut.layer, cut.touched))
-    body = person_layer(framing, texture, framed)
-    face = FaceLayers.build(source, framed.rest, track.rest_blendshapes)
-    return Person(track, framed, tuple(arms[False]), body, face, tuple(arms[True])), touched
 
 
-def _cut_line(scene: Scene, track: MotionTrack) -> Mask:
-    height, centre = face_height(track.rest_landmarks), track.rest_landmarks[:, :2].mean(0)
-    matte = subject_matte(scene, track.subject)
-    full = matte.shape[::-1]
-    scale = min(1.0, LARGEST / max(full))
-    if scale < 1:
-        matte = cv2.resize(matte, (round(full[0] * scale), round(full[1] * scale)), interpolation=cv2.INTER_AREA)
-    firm = firm_matte(matte, edge_softness(matte.shape, centre * np.float32(scale), height * scale))
-    return firm if scale == 1 else np.asarray(cv2.resize(firm, full, interpolation=cv2.INTER_LINEAR), np.uint8)
-
-
-def subject_matte(scene: Scene, subject: int) -> Mask:
-    """The matte of one subject: its own, or the part of the scene's that is nearest to its face."""
-    own = scene.subjects[subject].matte
-    if own is not None:
-        return own
-    if len(scene.subjects) == 1:
-        return scene.matte
-    height, width = scene.matte.shape
-    y, x = np.mgrid[0:height:4, 0:width:4].astype(np.float32)
-    nearest = []
-    for person in scene.subjects:
-        x0, y0, x1, y1 = person.face.box
-        size = max(x1 - x0, y1 - y0, 1.0)
-        nearest.append(np.hypot((x - (x0 + x1) / 2) / size, (y - (y0 + y1) / 2) / size / 2))
-    mine = (np.argmin(nearest, axis=0) == subject).astype(np.float32)
-    mine = cv2.resize(cv2.GaussianBlur(mine, (0, 0), 1.0), (width, height), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(np.rint(scene.matte * mine), np.uint8)
+def _reach(tracks: Sequence[MotionTrack], plan: RenderPlan) -> float:
+    """How far beyond the frame something may come in from, in longer sides: as far as anybody's body is carried."""
+    farthest = 0.0
+    for track in tracks:
+        body = (track.joints - track.rest_joints)[:, [11, 12, 23, 24], :2]
+        farthest = max(farthest, float(np.abs(body).max()))
+    return min(max(MARGIN, MARGIN / 2 + farthest * plan.scale / max(plan.width, plan.height)), FARTHEST)
 
 
 def render(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from photoplay.types import Array, Mask, RenderPlan, Rgb
+from photoplay.types import Array, Label, Mask, RenderPlan, Rgb
 
 
 @dataclass
@@ -35,6 +35,25 @@ class FrameBuffers:
             np.full((height, width), np.inf, np.float32),
             np.zeros((height, width), np.uint8),
         )
+
+    def clear(self, plate: Rgb, trust: Mask) -> None:
+        """Shows the empty ``plate``, of which ``trust`` says how sure it is."""
+        self.rgb[:] = plate
+        self.confidence[:] = trust
+        self.labels[:] = int(Label.BACKGROUND)
+        self.flow[:] = 0
+        self.depth[:] = np.inf
+        self.identity[:] = 0
+
+    def mix(self, other: FrameBuffers, share: Float32[Array, "h w"], box: tuple[slice, slice]) -> None:
+        """Takes over ``other`` within ``box`` as far as ``share`` (0..1) says; what cannot be mixed is the greater's."""
+        for own, others in ((self.rgb, other.rgb), (self.confidence, other.confidence)):
+            weight = share[..., None] if own.ndim == 3 else share
+            mixed = own[box] + (others[box].astype(np.float32) - own[box]) * weight
+            own[box] = np.rint(mixed).astype(np.uint8)
+        greater = share > 0.5
+        for name in ("labels", "flow", "depth", "identity"):
+            getattr(self, name)[box][greater] = getattr(other, name)[box][greater]
 
 
 @dataclass(frozen=True)

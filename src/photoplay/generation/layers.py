@@ -64,10 +64,14 @@ class Layer:
         settings = np.array([framing.factor, framing.margin, NEAR, FAR], np.float32)
         return cls(texture, labels, framing.to_texture(motion.rest[:, :2]), trust, triangles, motion, settings, subject)
 
-    def paint(self, buffers: FrameBuffers, photo: Rgb, still: Float32[Array, "h w"], frame: int) -> None:
+    def paint(
+        self, buffers: FrameBuffers, photo: Rgb, still: Float32[Array, "h w"], frame: int, alone: bool = True
+    ) -> None:
         """Lays the layer in its pose of ``frame`` over ``buffers``.
 
         ``still`` is how far each pixel may stand as the untouched ``photo`` (1: nothing moved there yet); it is updated.
+        Where people pass each other nobody is ``alone``: the photo then stands only where the layer is solid, for at its
+        soft edge it shows what was behind at rest.
         """
         points, rest = self.motion.pose(frame), self.motion.rest
         stretch, count = np.empty(len(points), np.float32), np.empty(len(points), np.float32)
@@ -83,7 +87,7 @@ class Layer:
         points[:, 2] += self.motion.order()
         rasterise(points, np.column_stack([self.uv, trust]).astype(np.float32), self.triangles, maps)
         raster_kernels.shade(
-            maps, self.texture, self.labels, photo, still, x0, y0, self.settings,
+            maps, self.texture, self.labels, photo, still, x0, y0, self.settings, alone,
             buffers.rgb, buffers.confidence, buffers.labels, buffers.flow, buffers.depth, buffers.identity, self.subject + 1,
         )  # fmt: skip
         raster_kernels.soften_folds(maps, self.settings[0], x0, y0, buffers.rgb)

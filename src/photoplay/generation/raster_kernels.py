@@ -9,6 +9,8 @@ from photoplay.types import Array
 
 TOLERANCE = np.float32(1e-4)
 TINY = np.float32(1e-6)
+SOLID = np.float32(235)
+"""Alpha up to which a layer is too soft for the photo to stand in its place, where people pass each other."""
 
 
 @njit(cache=True, nogil=True, fastmath=False, boundscheck=False)
@@ -99,6 +101,7 @@ def shade(
     x0: int,
     y0: int,
     settings: Array,
+    alone: bool,
     rgb: Array,
     confidence: Array,
     label_out: Array,
@@ -109,7 +112,8 @@ def shade(
 ) -> None:
     """Samples the layer through ``maps`` [h, w, 4] (u, v, trust, depth) and lays it over the frame at (x0, y0).
 
-    ``still`` [H, W] is how far the frame so far may stand as the untouched photo (1 = untouched).
+    ``still`` [H, W] is how far the frame so far may stand as the untouched photo (1 = untouched). Unless the person is
+    ``alone`` the photo stands only where the layer is solid.
     """
     factor, margin, near, far = settings[0], settings[1], settings[2], settings[3]
     top, side = texture.shape[0] - 2, texture.shape[1] - 2
@@ -141,6 +145,8 @@ def shade(
             covered = (
                 texture[iv, iu, 3] or texture[iv, iu + 1, 3] or texture[iv + 1, iu, 3] or texture[iv + 1, iu + 1, 3]
             )
+            if not covered and not alone:
+                continue
             if not covered:
                 for k in range(3):
                     if rgb[y, x, k] != photo[y, x, k]:
@@ -153,6 +159,8 @@ def shade(
                 + w10 * texture[iv + 1, iu, 3] + w11 * texture[iv + 1, iu + 1, 3]
             )  # fmt: skip
             keep = one - alpha * scale
+            if not alone:
+                untouched *= min(max((alpha - SOLID) / (np.float32(255) - SOLID), zero), one)
             for k in range(3):
                 own = (
                     w00 * texture[iv, iu, k] + w01 * texture[iv, iu + 1, k]

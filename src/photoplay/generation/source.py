@@ -42,6 +42,16 @@ class Framing:
         """Frame-space points in pixels of ``texture``."""
         return ((points + (self.margin + 0.5)) * self.factor - 0.5).astype(np.float32)
 
+    def beyond(self, photo: tuple[int, int]) -> Float32[Array, "lh lw"]:
+        """How far each pixel at the film's size, margin included, lies beside a photo of (width, height): 0 within it.
+
+        In longer sides of the frame, and to the left and right alone: what stands below it goes on out of sight.
+        """
+        plan = self.plan
+        x = (np.arange(plan.width + 2 * self.margin) - self.margin + 0.5) / plan.scale + plan.crop[0]
+        off = np.maximum(np.maximum(-x, x - photo[0]), 0) * plan.scale / max(plan.width, plan.height)
+        return np.tile(off.astype(np.float32), (plan.height + 2 * self.margin, 1))
+
     def sample(self, mask: Mask, factor: int) -> UInt8[Array, "th tw"]:
         """A photo-space mask over the frame and its margin at ``factor`` times the film's size."""
         return _resample(mask, self.plan, self.margin, factor)
@@ -52,11 +62,14 @@ def frame_photo(rgb: Rgb, plan: RenderPlan) -> UInt8[Array, "fh fw 3"]:
     return _resample(rgb, plan, 0, 1)
 
 
-def frame_scene(scene: Scene, plan: RenderPlan, factor: int = FACTOR) -> Framing:
-    """Frames the scene's photo for ``plan``."""
-    margin = ceil(MARGIN * max(plan.width, plan.height))
-    texture = _resample(scene.photo.pixels, plan, margin, factor)
-    return Framing(frame_photo(scene.photo.pixels, plan), texture, margin, factor, plan)
+def frame_scene(scene: Scene, plan: RenderPlan, factor: int = FACTOR, reach: float = MARGIN) -> Framing:
+    """Frames the scene's photo for ``plan``, with ``reach`` longer sides of texture beyond each border."""
+    return frame_picture(scene.photo.pixels, plan, ceil(reach * max(plan.width, plan.height)), factor)
+
+
+def frame_picture(rgb: Rgb, plan: RenderPlan, margin: int, factor: int = FACTOR) -> Framing:
+    """Frames a picture in the photo's size, with ``margin`` frame pixels beyond each border."""
+    return Framing(frame_photo(rgb, plan), _resample(rgb, plan, margin, factor), margin, factor, plan)
 
 
 def build_source(scene: Scene, plan: RenderPlan, factor: int = FACTOR) -> Source:

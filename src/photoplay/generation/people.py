@@ -1,0 +1,190 @@
+"""People cut out of the photo, each ready to be painted from back to front."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from photoplay.generation.buffers import FrameBuffers, Source
+from photoplay.generation.face_layers import FaceLayers
+from photoplay.generation.layers import FAR, NEAR, Layer
+from photoplay.generation.limb_cut import cut_arm
+from photoplay.generation.limbs import SIDES, Arm
+from photoplay.generation.matting import edge_softness, firm_matte
+from photoplay.generation.mesh import face_height, smoothstep
+from photoplay.generation.person import FramedTrack, person_layer
+from photoplay.generation.plate import fill_smooth, premultiplied
+from photoplay.generation.source import Framing
+from photoplay.types import Array, Mask, MotionTrack, Rgb, Scene
+
+CUT_FADE = (0.04, 0.14)
+"""Where somebody whom the photo's side cuts fades away beyond it, in the frame's longer sides."""
+LARGEST = 1600
+"""Longer side in pixels at which the cut line is drawn at most."""
+
+
+@dataclass(frozen=True)
+class Person:
+    """One moving person, ready to be painted from back to front.
+
+    ``touched`` holds for each cut-out arm where the photo cannot stand once the arm moves. ``own`` is the framed picture
+    that the person was cut from.
+    """
+
+    track: MotionTrack
+    framed: FramedTrack
+    own: Rgb
+    behind: tuple[Layer, ...]
+    body: Layer
+    face: FaceLayers
+    before: tuple[Layer, ...]
+    touched: tuple[tuple[Layer, Float32[Array, "h w"]], ...]
+
+    def limit(self, still: Float32[Array, "h w"], frame: int) -> Float32[Array, "h w"]:
+        """``still`` without the places that an arm has left in ``frame``."""
+        for layer, where in self.touched:
+            travel = np.abs(layer.motion.pose(frame) - layer.motion.rest)[:, :2]
+            still = np.minimum(still, 1 - where * smoothstep(NEAR, FAR, travel).max())
+        return still
+
+    def paint_body(
+        self, buffers: FrameBuffers, photo: Rgb, still: Float32[Array, "h w"], frame: int, alone: bool = True
+    ) -> None:
+        """Paints arms behind the torso, the body and the face's layers. See :meth:`Layer.paint`."""
+        for layer in (*self.behind, self.body):
+            layer.paint(buffers, photo, still, frame, alone)
+        at = self.framed.at(frame)
+        self.face.paint(buffers, self.framed.landmarks[at], self.track.blendshapes[at], self.track.gaze[at])
+
+    def paint_arms(
+        self, buffers: FrameBuffers, photo: Rgb, still: Float32[Array, "h w"], frame: int, alone: bool = True
+    ) -> None:
+        """Paints the arms before the torso. See :meth:`Layer.paint`."""
+        for layer in self.before:
+            layer.paint(buffers, photo, still, frame, alone)
+
+
+def cut_person(
+    framing: Framing, source: Source, behind: Rgb, texture: UInt8[Array, "th tw 4"], track: MotionTrack
+) -> Person:
+    """Takes the moving arms out of one person's premultiplied ``texture`` (texture space) and puts all of it on meshes.
+
+    ``behind`` is what stands behind the person at the film's size, margin included; eyes and mouth come from ``source``.
+    """
+    framed = FramedTrack.of(track, framing)
+    arms: dict[bool, list[Layer]] = {False: [], True: []}
+    touched = []
+    for arm in (Arm.of(framed, side) for side in SIDES):
+        if arm.moves(framed):
+            cut = cut_arm(framing, texture, behind, arm, framed)
+            texture = cut.remains
+            arms[arm.in_front()].append(cut.layer)
+            touched.append((cut.layer, cut.touched))
+    body = person_layer(framing, texture, framed)
+    face = FaceLayers.build(source, framed.rest, track.rest_blendshapes)
+    return Person(track, framed, framing.framed, tuple(arms[False]), body, face, tuple(arms[True]), tuple(touched))
+
+
+def cut_texture(framing: Framing, behind: Rgb, matte: Mask, walks: bool = False) -> UInt8[Array, "th tw 4"]:
+    """What the photo-space ``matte`` covers of the photo, premultiplied and freed from what shines through its edge.
+
+    Of somebody who ``walks`` what the photo mirrored at its sides must not come in.
+    """
+    alpha = framing.sample(matte, framing.factor)
+    if walks:
+        alpha = _without_mirrored(framing, alpha, matte.shape[::-1])
+    large = cv2.resize(behind, alpha.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return premultiplied(framing.texture, alpha, large)
+
+
+def own_texture(framing: Framing, matte: Mask) -> UInt8[Array, "th tw 4"]:
+    """A person whose own colours are known everywhere (:attr:`photoplay.types.Subject.pixels`), premultiplied."""
+    alpha = _without_mirrored(framing, framing.sample(matte, framing.factor), matte.shape[::-1])
+    cut = framing.texture.astype(np.float32) * (alpha.astype(np.float32) / 255)[..., None]
+    return np.dstack([np.rint(cut).astype(np.uint8), alpha])
+
+
+def _without_mirrored(framing: Framing, alpha: UInt8[Array, "th tw"], photo: tuple[int, int]) -> UInt8[Array, "th tw"]:
+    """``alpha`` without the people that stand beside the photo alone: its mirror image, which makes a texture of it.
+
+    Who is cut by the photo's side goes on a little and fades away.
+    """
+    off = framing.beyond(photo)
+    small = cv2.resize(alpha, off.shape[::-1], interpolation=cv2.INTER_AREA)
+    _, groups = cv2.connectedComponents((small > 0).astype(np.uint8))
+    real = np.zeros(int(groups.max()) + 1, np.float32)
+    real[np.unique(groups[off <= 0])] = 1
+    share = np.where(off > 0, real[groups] * (1 - smoothstep(*CUT_FADE, off)), 1).astype(np.float32)
+    large = cv2.resize(share, alpha.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return np.asarray(np.rint(alpha * large), np.uint8)
+
+
+def at_rest(photo: Rgb, front: Framing, matte: Mask, other: Mask) -> Rgb:
+    """The framed ``photo`` with the person of ``front`` before the other one, whoever the photo itself shows before."""
+    mine, theirs = (np.ascontiguousarray(front.sample(one, 1)[front.inside]) for one in (matte, other))
+    both = cv2.dilate(np.minimum(mine, theirs), np.ones((5, 5), np.uint8))
+    share = cv2.GaussianBlur(both, (0, 0), 1.0).astype(np.float32) / 255 * (mine.astype(np.float32) / 255)
+    return np.asarray(np.rint(photo + (front.framed.astype(np.float32) - photo) * share[..., None]), np.uint8)
+
+
+def before_others(framing: Framing, behind: Rgb, mattes: Mapping[int, Mask], subject: int) -> Rgb:
+    """``behind`` with the other people's colours where they stand next to ``subject``, as far as the photo shows them.
+
+    What shines through the soft edge of somebody who stands before another is not the background.
+    """
+    mine = framing.sample(mattes[subject], 1)
+    near = cv2.dilate(mine, np.ones((9, 9), np.uint8)) > 0
+    size = (max(1, mine.shape[1] // 4), max(1, mine.shape[0] // 4))
+    picture = cv2.resize(framing.texture, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+    for other, matte in mattes.items():
+        theirs = framing.sample(matte, 1)
+        if other == subject or not (near & (theirs > 0)).any():
+            continue
+        solid = ((theirs > 250) & (mine == 0)).astype(np.float32)
+        known = (cv2.resize(solid, size, interpolation=cv2.INTER_AREA) > 0.9).astype(np.float32)
+        if not known.any():
+            continue
+        colours = cv2.resize(fill_smooth(picture, known), mine.shape[::-1], interpolation=cv2.INTER_LINEAR)
+        reach = cv2.dilate(theirs, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (13, 13)))
+        share = cv2.GaussianBlur(reach, (0, 0), 2.0).astype(np.float32)[..., None] / 255
+        behind = np.rint(behind + (colours - behind) * share).astype(np.uint8)
+    return np.asarray(behind, np.uint8)
+
+
+def cut_lines(scene: Scene, tracks: Sequence[MotionTrack]) -> dict[int, Mask]:
+    """The firm matte of everybody who moves, by their index in the scene."""
+    return {track.subject: _cut_line(scene, track) for track in tracks}
+
+
+def _cut_line(scene: Scene, track: MotionTrack) -> Mask:
+    height, centre = face_height(track.rest_landmarks), track.rest_landmarks[:, :2].mean(0)
+    matte = subject_matte(scene, track.subject)
+    full = matte.shape[::-1]
+    scale = min(1.0, LARGEST / max(full))
+    if scale < 1:
+        matte = cv2.resize(matte, (round(full[0] * scale), round(full[1] * scale)), interpolation=cv2.INTER_AREA)
+    firm = firm_matte(matte, edge_softness(matte.shape, centre * np.float32(scale), height * scale))
+    return firm if scale == 1 else np.asarray(cv2.resize(firm, full, interpolation=cv2.INTER_LINEAR), np.uint8)
+
+
+def subject_matte(scene: Scene, subject: int) -> UInt8[Array, "ph pw"]:
+    """The matte of one subject: its own, or the part of the scene's that is nearest to its face."""
+    own = scene.subjects[subject].matte
+    if own is not None:
+        return own
+    if len(scene.subjects) == 1:
+        return scene.matte
+    height, width = scene.matte.shape
+    y, x = np.mgrid[0:height:4, 0:width:4].astype(np.float32)
+    nearest = []
+    for person in scene.subjects:
+        x0, y0, x1, y1 = person.face.box
+        size = max(x1 - x0, y1 - y0, 1.0)
+        nearest.append(np.hypot((x - (x0 + x1) / 2) / size, (y - (y0 + y1) / 2) / size / 2))
+    mine = (np.argmin(nearest, axis=0) == subject).astype(np.float32)
+    mine = cv2.resize(cv2.GaussianBlur(mine, (0, 0), 1.0), (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(np.rint(scene.matte * mine), np.uint8)
