@@ -23,7 +23,7 @@ from photoplay.types.film import (
     Video,
 )
 from photoplay.types.motion import Contact, Duet, MotionTrack, Performance
-from photoplay.types.request import Admitted, Clip, Consent, Request, Staging, Turn
+from photoplay.types.request import Admitted, Clip, Consent, Request, Screened, Staging, Turn
 from photoplay.types.scene import (
     Body,
     Face,
@@ -78,6 +78,7 @@ __all__ = [
     "RgbStack",
     "Sampling",
     "Scene",
+    "Screened",
     "Severity",
     "StageEvent",
     "Staging",

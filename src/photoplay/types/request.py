@@ -84,7 +84,7 @@ class Request:
 _GATE_KEY = object()  # held by photoplay.safety alone: nothing else may make an Admitted or a Clip
 
 
-def _pass_gate(gated: Admitted | Clip, what: str) -> None:
+def _pass_gate(gated: Admitted | Screened | Clip, what: str) -> None:
     """Lets only safety make ``gated``, and takes the key away so that a changed copy does not pass as well."""
     if gated.gate_key is not _GATE_KEY:
         raise TypeError(f"only photoplay.safety can make {what}")
@@ -101,6 +101,19 @@ class Admitted:
 
     def __post_init__(self) -> None:
         _pass_gate(self, "an Admitted request")
+
+
+@dataclass(frozen=True)
+class Screened:
+    """Proof that a content filter, named ``classifier``, found every one of ``frames`` pictures safe. Only
+    ``photoplay.safety.content`` can make one."""
+
+    frames: int
+    classifier: str
+    gate_key: object = field(repr=False, compare=False, default=None)
+
+    def __post_init__(self) -> None:
+        _pass_gate(self, "a Screened")
 
 
 @dataclass(frozen=True)
