@@ -95,8 +95,8 @@ class Description(BaseModel):
     """What a JSON file says about an ONNX image classifier beside it.
 
     ``input`` is ``file``'s square side in pixels; pictures are stretched (``fit: stretch``) or padded (``pad``) to it,
-    divided by 255, then ``(x - mean) / std``. ``output`` says what its single row of numbers is; ``unsafe`` are the classes whose
-    probabilities are added up.
+    divided by 255, then ``(x - mean) / std``. ``output`` says what its single row of numbers is; ``unsafe`` are the
+    classes whose probabilities are added up.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

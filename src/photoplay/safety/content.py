@@ -23,7 +23,7 @@ from photoplay.safety.classifiers import NudeNet, OnnxClassifier
 from photoplay.types import Array, Frames, Rgb, Screened
 from photoplay.types.request import _GATE_KEY
 
-LIMIT = 0.35
+LIMIT = 0.4
 """Probability from which a picture counts as unsafe: below the usual 0.5, since a miss is worse."""
 PATIENCE = 20.0
 """Seconds that a classifier may take for a window of frames before it counts as down."""

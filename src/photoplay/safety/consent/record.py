@@ -33,7 +33,7 @@ Role: TypeAlias = Literal["own", "issuer", "person"]
 CATEGORIES: tuple[str, ...] = get_args(Category)
 """What a record can agree to: the categories of templates."""
 METHODS: tuple[str, ...] = get_args(Method)
-"""How somebody was enrolled, the strongest first: filmed live under a challenge, by their own key, by the operator's word."""
+"""How somebody was enrolled, the strongest first: filmed under a challenge, by their own key, by the operator's word."""
 ADULT_METHODS: tuple[str, ...] = get_args(AdultMethod)
 """How it is known that the person is an adult: not at all, they say so, the issuer knows them, a document was seen."""
 

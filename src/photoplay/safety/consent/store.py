@@ -18,9 +18,8 @@ from __future__ import annotations
 import json
 import os
 import re
-import secrets
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,6 +29,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from photoplay.errors import ConsentError
 from photoplay.safety.consent.binding import Binding
+from photoplay.safety.consent.challenge import Challenge, new_challenge
+from photoplay.safety.consent.files import disk_faults, make_folders, put_new, read_small, store_fault
 from photoplay.safety.consent.record import ConsentRecord, Role, Terms, TrustedKey, binding_secret, issue, read, verify
 from photoplay.safety.consent.tokens import MAX_TOKEN, thumbprint
 from photoplay.types import Array
@@ -68,10 +69,10 @@ class RecordStore:
             key = Ed25519PrivateKey.generate()
             kind = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
             with suppress(FileExistsError):
-                self._put(path, key.private_bytes(*kind))
-        with _told():
+                put_new(path, key.private_bytes(*kind))
+        with disk_faults():
             exposed = path.stat().st_mode & 0o077
-            data = _read_file(path, _LARGEST_KEY)
+            data = read_small(path, _LARGEST_KEY)
         if exposed:
             raise ConsentError(
                 "consent_key",
@@ -91,9 +92,9 @@ class RecordStore:
         own = self.issuer()
         keys = [TrustedKey(own.public_key(), "own", binding_secret(own))]
         for name, role in _TRUSTED.items():
-            with _told():
+            with disk_faults():
                 files = sorted((self.folder / "trusted" / name).glob("*.pem"))
-                found = [_read_file(file, _LARGEST_KEY) for file in files]
+                found = [read_small(file, _LARGEST_KEY) for file in files]
             keys += [TrustedKey(read_public_key(data), role) for data in found]
         return tuple(keys)
 
@@ -108,7 +109,7 @@ class RecordStore:
             raise _bad_key()
         key = read_public_key(pem)
         with suppress(FileExistsError):
-            self._put(self._ready() / "trusted" / names[role] / f"{thumbprint(key)}.pem", public_pem(key))
+            put_new(self._ready() / "trusted" / names[role] / f"{thumbprint(key)}.pem", public_pem(key))
         return thumbprint(key)
 
     def enrol(
@@ -136,7 +137,7 @@ class RecordStore:
     def _keep(self, record: ConsentRecord, token: str) -> ConsentRecord:
         self._check_revoked(record.id)
         with suppress(FileExistsError):
-            self._put(self.folder / "records" / f"{record.id}.jws", token.encode())
+            put_new(self.folder / "records" / f"{record.id}.jws", token.encode())
         if self._read_record(record.id) != record:
             raise _gone()
         return record
@@ -187,8 +188,8 @@ class RecordStore:
         _check_id(id_)
         mark = {"revoked": now.astimezone(UTC).isoformat(timespec="seconds"), "reason": reason[:200]}
         with suppress(FileExistsError):
-            self._put(self._ready() / "revoked" / f"{id_}.json", json.dumps(mark).encode())
-        with _told():
+            put_new(self._ready() / "revoked" / f"{id_}.json", json.dumps(mark).encode())
+        with disk_faults():
             (self.folder / "records" / f"{id_}.jws").unlink(missing_ok=True)
 
     def still_valid(self, records: Sequence[ConsentRecord], now: datetime | None = None) -> tuple[ConsentRecord, ...]:
@@ -209,6 +210,45 @@ class RecordStore:
             self._check_revoked(record.id)
         return tuple(records)
 
+    def challenge(self, now: datetime) -> Challenge:
+        """A new live challenge, kept until its clip comes or its time is over."""
+        self._ready()
+        for id_ in self._ids("challenges", ".json"):
+            with suppress(ConsentError):
+                if self._challenge(id_).expires <= now:
+                    self._challenge_file(id_).unlink(missing_ok=True)
+        made = new_challenge(now)
+        kept = {"actions": made.actions, "expires": made.expires.isoformat()}
+        put_new(self._challenge_file(made.id), json.dumps(kept).encode())
+        return made
+
+    def take_challenge(self, id_: str) -> Challenge:
+        """The challenge of this id, for the one clip that it is good for: whatever comes of it, the id is spent.
+
+        Raises:
+            ConsentError: ``live_expired``: no such challenge was handed out, or it was used before.
+        """
+        found = self._challenge(id_)
+        try:
+            self._challenge_file(id_).unlink()
+        except FileNotFoundError as error:  # another process was faster
+            raise _no_challenge() from error
+        except OSError as error:
+            raise store_fault() from error
+        return found
+
+    def _challenge_file(self, id_: str) -> Path:
+        return self._ready() / "challenges" / f"{id_}.json"
+
+    def _challenge(self, id_: str) -> Challenge:
+        if not isinstance(id_, str) or not _ID.fullmatch(id_) or not self._challenge_file(id_).exists():
+            raise _no_challenge()
+        try:
+            kept = json.loads(read_small(self._challenge_file(id_), MAX_TOKEN))
+            return Challenge(id_, tuple(kept["actions"]), datetime.fromisoformat(kept["expires"]))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise _no_challenge() from error
+
     def _check_revoked(self, id_: str) -> None:
         if id_ in self._revoked():
             raise ConsentError(
@@ -224,7 +264,7 @@ class RecordStore:
     def _mark(self, id_: str) -> Entry:
         since = reason = ""
         with suppress(OSError, ValueError, KeyError, TypeError):
-            mark = json.loads(_read_file(self.folder / "revoked" / f"{id_}.json", MAX_TOKEN))
+            mark = json.loads(read_small(self.folder / "revoked" / f"{id_}.json", MAX_TOKEN))
             since, reason = str(mark["revoked"]), str(mark["reason"])
         return Entry(id_, "revoked", None, since, reason)
 
@@ -233,8 +273,8 @@ class RecordStore:
         path = self._ready() / "records" / f"{id_}.jws"
         if not path.exists():
             raise _gone()
-        with _told():
-            token = _read_file(path, MAX_TOKEN).decode("ascii", "replace").strip()
+        with disk_faults():
+            token = read_small(path, MAX_TOKEN).decode("ascii", "replace").strip()
         record = read(token, self.trusted() if trusted is None else trusted)
         if record.id != id_:
             raise _gone()
@@ -242,7 +282,7 @@ class RecordStore:
 
     def _ids(self, folder: str, suffix: str) -> Iterator[str]:
         self._ready()
-        with _told():
+        with disk_faults():
             names = sorted(os.listdir(self.folder / folder))
         return (name.removesuffix(suffix) for name in names if _ID.fullmatch(name.removesuffix(suffix)))
 
@@ -250,43 +290,10 @@ class RecordStore:
         """The folder, made on first use. A store from which one of its folders vanished is not to be believed."""
         if self.folder.is_dir() and any((self.folder / name).exists() for name in (*_FOLDERS, _KEY_FILE)):
             if not all((self.folder / name).is_dir() for name in _FOLDERS):
-                raise _store_fault()
+                raise store_fault()
             return self.folder
-        return self._make()
-
-    def _make(self) -> Path:
-        with _told():
-            self.folder.parent.mkdir(parents=True, exist_ok=True)
-            draft = self.folder.with_name(f".{self.folder.name}.{secrets.token_hex(6)}")
-            for name in ("", *_FOLDERS):
-                (draft / name).mkdir(mode=0o700)
-            try:
-                draft.rename(self.folder)
-            except OSError:
-                for name in (*reversed(_FOLDERS), ""):
-                    (draft / name).rmdir()
-                if not (self.folder / "revoked").is_dir():
-                    raise
+        make_folders(self.folder, _FOLDERS)
         return self.folder
-
-    def _put(self, path: Path, data: bytes) -> None:
-        """A new file, complete or not at all. Raises FileExistsError where there is one of that name."""
-        draft = path.with_name(f".{secrets.token_hex(8)}.part")
-        try:
-            with _told(), os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            try:
-                os.link(draft, path)
-            except FileExistsError:
-                raise
-            except OSError as error:
-                raise _store_fault() from error
-            with _told():
-                _sync_folder(path.parent)
-        finally:
-            draft.unlink(missing_ok=True)
 
 
 def read_public_key(pem: bytes) -> Ed25519PublicKey:
@@ -313,29 +320,6 @@ def _state(record: ConsentRecord, now: datetime) -> str:
     return "valid"
 
 
-def _read_file(path: Path, largest: int) -> bytes:
-    """A file's bytes, never following a link, and never more than a byte past what is allowed."""
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
-        return file.read(largest + 1)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    """Faults of the disk as ConsentError ``consent_store``."""
-    try:
-        yield
-    except OSError as error:
-        raise _store_fault() from error
-
-
 def _check_id(id_: str) -> None:
     if not isinstance(id_, str) or not _ID.fullmatch(id_):
         raise _gone()
@@ -349,11 +333,11 @@ def _gone() -> ConsentError:
     )
 
 
-def _store_fault() -> ConsentError:
+def _no_challenge() -> ConsentError:
     return ConsentError(
-        "consent_store",
-        "The consent records of this machine cannot be read or written, so none of them counts.",
-        "Look after the disk and the rights of the folder; if part of it is missing, restore it from a backup.",
+        "live_expired",
+        "That challenge was never made here, or it was used before.",
+        "Ask for a new one with `photoplay consent challenge`.",
     )
 
 
