@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 import cv2
 import numpy as np
@@ -24,6 +24,10 @@ NUDENET_SHA256 = "c15d8273adad2d0a92f014cc69ab2d6c311a06777a55545f2c4eb46f51911f
 NUDENET_SIDE, NUDENET_BOX = 320, 4
 NUDENET_UNSAFE = (2, 3, 4, 6, 14)
 """Buttocks, female breast, female genitalia, anus, male genitalia, each exposed; indices into its 18 classes."""
+
+
+Pictures: TypeAlias = Sequence[UInt8[Array, "_ _ 3"]]
+"""Pictures of any sizes, uint8 sRGB."""
 
 
 class _Network:
@@ -82,7 +86,7 @@ class NudeNet:
             )
         return cls(file)
 
-    def unsafe(self, pictures: Sequence[Rgb]) -> Float32[Array, n]:
+    def unsafe(self, pictures: Pictures) -> Float32[Array, n]:
         """The best score of an exposed part in each picture."""
         return np.array([self._score(picture) for picture in pictures], np.float32)
 
@@ -148,7 +152,7 @@ class OnnxClassifier:
     def name(self) -> str:
         return f"{self.description.name}-{self.description.sha256[:16]}"
 
-    def unsafe(self, pictures: Sequence[Rgb]) -> Float32[Array, n]:
+    def unsafe(self, pictures: Pictures) -> Float32[Array, n]:
         """The probability of all unsafe classes together."""
         return np.array([self._score(picture) for picture in pictures], np.float32)
 

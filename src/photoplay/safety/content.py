@@ -7,7 +7,7 @@ slow, broken or says something that is no probability means no.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as Late
 from dataclasses import dataclass
@@ -19,8 +19,8 @@ import numpy as np
 from jaxtyping import Float32
 
 from photoplay.errors import PhotoplayError, RefusedError, UnavailableError
-from photoplay.safety.classifiers import NudeNet, OnnxClassifier
-from photoplay.types import Array, Frames, Rgb, Screened
+from photoplay.safety.classifiers import NudeNet, OnnxClassifier, Pictures
+from photoplay.types import Array, Frames, Screened
 from photoplay.types.request import _GATE_KEY
 
 LIMIT = 0.4
@@ -40,7 +40,7 @@ class Classifier(Protocol):
         """Name and version, for the manifest."""
         ...
 
-    def unsafe(self, pictures: Sequence[Rgb]) -> Float32[Array, n]:
+    def unsafe(self, pictures: Pictures) -> Float32[Array, n]:
         """A probability 0..1 for each picture [h, w, 3] uint8 sRGB."""
         ...
 
@@ -57,7 +57,7 @@ class ContentGate:
         if not 0 < self.limit <= 0.5 or not 0 < self.patience <= 600:
             raise ValueError("the limit of a content gate lies in 0 .. 0.5, its patience in 0 .. 600 seconds")
 
-    def check(self, pictures: Sequence[Rgb]) -> None:
+    def check(self, pictures: Pictures) -> None:
         """Refuses pictures that show what photoplay never makes.
 
         Raises:
@@ -88,7 +88,7 @@ class ContentGate:
         if count:
             receipt.append(Screened(count, self.classifier.name, gate_key=_GATE_KEY))
 
-    def screened(self, pictures: Sequence[Rgb]) -> Screened:
+    def screened(self, pictures: Pictures) -> Screened:
         """Checks single pictures and returns the proof that a seal asks for.
 
         Raises:
@@ -114,7 +114,7 @@ class _Worker:
     def __exit__(self, *_: object) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def ask(self, pictures: list[Rgb]) -> Future[Float32[Array, n]]:
+    def ask(self, pictures: Pictures) -> Future[Float32[Array, n]]:
         self._count = len(pictures)
         return self._pool.submit(self._gate.classifier.unsafe, pictures)
 
