@@ -28,6 +28,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from photoplay.errors import ConsentError
+from photoplay.safety.certificates import data_home
 from photoplay.safety.consent.binding import Binding
 from photoplay.safety.consent.challenge import Challenge, new_challenge
 from photoplay.safety.consent.files import disk_faults, make_folders, put_new, read_small, store_fault
@@ -135,9 +136,12 @@ class RecordStore:
         return self._keep(verify(token, self.trusted(), now), token)
 
     def _keep(self, record: ConsentRecord, token: str) -> ConsentRecord:
-        self._check_revoked(record.id)
+        self.check_revoked(record.id)
         with suppress(FileExistsError):
             put_new(self.folder / "records" / f"{record.id}.jws", token.encode())
+        if record.id in self._revoked():  # withdrawn meanwhile: nothing of it stays
+            self._destroy(record.id)
+            raise _withdrawn()
         if self._read_record(record.id) != record:
             raise _gone()
         return record
@@ -148,7 +152,7 @@ class RecordStore:
         Raises:
             ConsentError: ``consent_unknown``, ``consent_revoked``, and as ``record.verify``.
         """
-        self._check_revoked(id_)
+        self.check_revoked(id_)
         record = self._read_record(id_)
         record.check_time(now)
         return record
@@ -189,6 +193,21 @@ class RecordStore:
         mark = {"revoked": now.astimezone(UTC).isoformat(timespec="seconds"), "reason": reason[:200]}
         with suppress(FileExistsError):
             put_new(self._ready() / "revoked" / f"{id_}.json", json.dumps(mark).encode())
+        self._destroy(id_)
+
+    def check_revoked(self, id_: str) -> None:
+        """Raises ConsentError ``consent_revoked`` where this id was revoked; also one that was never here."""
+        if id_ in self._revoked():
+            raise _withdrawn()
+
+    def erase(self, subject: str, now: datetime) -> tuple[str, ...]:
+        """Revokes every record of a person and destroys what is kept of the face; returns the ids, which are random."""
+        ids = tuple(record.id for record in self.records() if record.subject == subject)
+        for id_ in ids:
+            self.revoke(id_, "erased", now)
+        return ids
+
+    def _destroy(self, id_: str) -> None:
         with disk_faults():
             (self.folder / "records" / f"{id_}.jws").unlink(missing_ok=True)
 
@@ -202,12 +221,12 @@ class RecordStore:
         """
         at, trusted = now or datetime.now(UTC), self.trusted()
         for record in records:
-            self._check_revoked(record.id)
+            self.check_revoked(record.id)
             if self._read_record(record.id, trusted) != record:
                 raise _gone()
             record.check_time(at)
         for record in records:  # whatever was revoked while the others were read
-            self._check_revoked(record.id)
+            self.check_revoked(record.id)
         return tuple(records)
 
     def challenge(self, now: datetime) -> Challenge:
@@ -249,14 +268,6 @@ class RecordStore:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise _no_challenge() from error
 
-    def _check_revoked(self, id_: str) -> None:
-        if id_ in self._revoked():
-            raise ConsentError(
-                "consent_revoked",
-                "The person has withdrawn the consent that this film needs.",
-                "It cannot be made. Only a new record from the person changes that.",
-            )
-
     def _revoked(self) -> frozenset[str]:
         """Ids that are revoked. Where the folder cannot be listed nobody knows, so the error goes on."""
         return frozenset(self._ids("revoked", ".json"))
@@ -296,6 +307,11 @@ class RecordStore:
         return self.folder
 
 
+def local_store() -> RecordStore:
+    """The records of whoever runs this: ``consent`` in photoplay's own folder."""
+    return RecordStore(data_home() / "consent")
+
+
 def read_public_key(pem: bytes) -> Ed25519PublicKey:
     """An Ed25519 public key from PEM. Raises ConsentError ``consent_key``; a private key is refused as well."""
     try:
@@ -330,6 +346,14 @@ def _gone() -> ConsentError:
         "consent_unknown",
         "That consent record is not here.",
         "`photoplay consent list` shows those that are.",
+    )
+
+
+def _withdrawn() -> ConsentError:
+    return ConsentError(
+        "consent_revoked",
+        "The person has withdrawn the consent that this film needs.",
+        "It cannot be made. Only a new record from the person changes that.",
     )
 
 
