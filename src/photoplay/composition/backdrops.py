@@ -19,7 +19,7 @@ STUDIO_LIGHT = (0.07, 0.22)
 COLOURED = 0.35
 """So much of the photos' own background colour is left in the studio's wall."""
 LARGEST_ENLARGEMENT = 1.5
-DEFOCUS = 0.006
+DEFOCUS = 0.009
 """Radius of the blur disc of a backdrop behind people, as a share of the picture's height."""
 
 

@@ -4,77 +4,95 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
 
+import cv2
 import numpy as np
 from jaxtyping import Float32
 
 from photoplay.composition import backdrops
+from photoplay.composition.advice import advise
 from photoplay.composition.cutouts import Cutout, cut_person, main_subject, place
-from photoplay.composition.layout import Figure, Layout, lay_out
+from photoplay.composition.join import Joined, Setting, join_light
+from photoplay.composition.layout import Figure, Layout, Size, lay_out
 from photoplay.composition.sides import carry_sides
 from photoplay.errors import SceneError
-from photoplay.types import Array, Mask, Notice, Photo, Rgb, Scene, Staging, Subject
+from photoplay.types import Array, Box, Mask, Notice, Photo, Rgb, Scene, Staging, Subject
 
-LEAST_HEIGHT, TALLEST = 720, 1080
-"""Height of a composed picture in pixels: what a 720p film needs, and what a 1080p film can use."""
-MUCH_ENLARGED = 2.0
-UNLIKE_SIZES = 1.6
+Kind: TypeAlias = Literal["studio", "first", "photo"]
+
 SIZE_RANGE = (0.4, 2.5)
+FADE = 0.5
+"""From so many heads off a person on, what lies around them in their own picture is the plate."""
 
 
 @dataclass(frozen=True)
 class Composition:
     """A composed ``scene`` of two subjects from left to right, ``metrics`` of how it was made, and ``notices``.
 
+    ``frame`` is the box of the scene's picture that a film shall show; where a margin was asked for, the picture goes on
+    around it for people who move. ``scene.notices`` holds these ``notices`` as well.
+
     metrics: ``scale_left``, ``scale_right`` canvas pixels per photo pixel; ``size_ratio`` right head over left head;
     ``eye_distance`` between the people in heads, ``eye_drop`` how much lower the right one's eyes are; ``front`` 0 or 1:
-    who stands before the other; ``overlap`` share of the smaller silhouette that both cover.
+    who stands before the other; ``overlap`` share of the smaller silhouette that both cover; and what
+    :func:`photoplay.composition.join.join_light` tells (``a`` is left, ``b`` right).
     """
 
     scene: Scene
     metrics: dict[str, float]
-    notices: tuple[Notice, ...] = ()
+    notices: tuple[Notice, ...]
+    frame: Box
 
 
 @dataclass(frozen=True)
 class _Person:
-    """One of the two: the scene, its main subject's index, the cutout in the photo, its measures, and its size."""
+    """One of the two: the scene, its main subject's index, the cutout in the photo, its measures, and its size.
+
+    ``photo`` is 0 for the first photo's person."""
 
     scene: Scene
     index: int
     cutout: Cutout
     figure: Figure
     size: float
-    photo: int
+    photo: Literal[0, 1]
 
 
 def compose(
-    scenes: tuple[Scene, Scene],
-    staging: Staging,
-    backdrop: Rgb | None = None,
-    *,
-    least: int = LEAST_HEIGHT,
-    tallest: int = TALLEST,
+    scenes: tuple[Scene, Scene], staging: Staging, backdrop: Rgb | None = None, canvas: Size | None = None
 ) -> Composition:
     """Puts the main person of each scene into one picture, as ``staging`` says; ``backdrop`` is a photo of nobody.
 
-    The picture is ``least`` to ``tallest`` pixels high, depending on what the photos carry. The main person of a photo is
-    its largest face. Every subject comes with all that perception found, moved into the new picture.
+    The main person of a photo is its largest face. Every subject comes with all that perception found, moved into the new
+    picture. ``subject.pixels`` are straight colours: ``matte * pixels + (1 - matte) * plate`` is the person alone before
+    the plate. ``canvas`` says how large the picture is; the default is 720 to 1080 pixels high, without a margin.
 
     Raises:
         SceneError: ``no_face`` in one of the photos; ``backdrop_missing``; ``size_ratio_out_of_range``.
     """
     _check(scenes, staging, backdrop)
-    people = tuple(_person(scenes[k], k, staging) for k in ((0, 1) if staging.left == 0 else (1, 0)))
-    layout = lay_out(
-        (people[0].figure, people[1].figure), (people[0].size, people[1].size), staging, least, tallest
+    order: tuple[Literal[0, 1], Literal[0, 1]] = (0, 1) if staging.left == 0 else (1, 0)
+    left, right = (_person(scenes[k], k, staging) for k in order)
+    figures, sizes = (left.figure, right.figure), (left.size, right.size)
+    layout = lay_out(figures, sizes, staging, canvas or Size())
+    kind = _backdrop_kind(staging, backdrop)
+    plate = _plate((left, right), layout, kind, backdrop)
+    joined = join_light(
+        _placed(left, layout, 0), _placed(right, layout, 1), plate, _setting(kind, order), front=layout.front
     )
-    cutouts = tuple(_placed(person, layout, k) for k, person in enumerate(people))
-    plate = _plate(people, layout, staging, backdrop)
-    pair = (cutouts[0], cutouts[1])
-    scene = _scene(people, pair, plate, layout, _digest(scenes, staging, backdrop))
-    notices = _notices(people, layout)
-    return Composition(replace(scene, notices=_kept(people) + notices), _metrics(people, pair, layout), notices)
+    notices = advise((joined.a.face, joined.b.face), figures, sizes, layout)
+    scene = _scene((left, right), joined, layout, _digest(scenes, staging, backdrop))
+    scene = replace(scene, notices=_kept((left, right)) + notices)
+    metrics = _metrics((left, right), (joined.a, joined.b), layout) | joined.metrics
+    return Composition(scene, metrics, notices, layout.frame)
+
+
+def _setting(kind: Kind, order: tuple[int, int]) -> Setting:
+    """What the plate is to the person at the left (a) and at the right (b)."""
+    if kind == "first":
+        return "a" if order[0] == 0 else "b"
+    return kind
 
 
 def _check(scenes: tuple[Scene, Scene], staging: Staging, backdrop: Rgb | None) -> None:
@@ -87,7 +105,9 @@ def _check(scenes: tuple[Scene, Scene], staging: Staging, backdrop: Rgb | None) 
             )
     if staging.backdrop == "photo" and backdrop is None:
         raise SceneError(
-            "backdrop_missing", "The scene shall be a photo, but none is given.", "Give a backdrop, or choose the studio."
+            "backdrop_missing",
+            "The scene shall be a photo, but none is given.",
+            "Give a backdrop, or choose the studio.",
         )
     ratio = staging.size_ratio
     if ratio is not None and not SIZE_RANGE[0] <= ratio <= SIZE_RANGE[1]:
@@ -98,30 +118,38 @@ def _check(scenes: tuple[Scene, Scene], staging: Staging, backdrop: Rgb | None) 
         )
 
 
-def _person(scene: Scene, photo: int, staging: Staging) -> _Person:
+def _person(scene: Scene, photo: Literal[0, 1], staging: Staging) -> _Person:
     index = main_subject(scene)
     cutout = cut_person(scene.photo.pixels, scene.subjects[index], scene.matte)
-    ratio = staging.size_ratio or 1.0
-    size = 1.0 if photo == 0 else ratio
+    size = 1.0 if photo == 0 or staging.size_ratio is None else staging.size_ratio
     return _Person(scene, index, cutout, Figure.of(cutout), size, photo)
 
 
 def _placed(person: _Person, layout: Layout, k: int) -> Cutout:
     placement = layout.placements[k]
     placed = place(person.cutout, placement, layout.width, layout.height)
-    edges = (placement.x, placement.x + placement.scale * person.scene.photo.width)
-    return carry_sides(placed, edges, layout.unit * person.size)
+    photo = person.scene.photo
+    borders = (
+        placement.x,
+        placement.y,
+        placement.x + placement.scale * photo.width,
+        placement.y + placement.scale * photo.height,
+    )
+    return carry_sides(placed, borders, layout.unit * person.size)
 
 
-def _plate(people: tuple[_Person, ...], layout: Layout, staging: Staging, backdrop: Rgb | None) -> Rgb:
+def _backdrop_kind(staging: Staging, backdrop: Rgb | None) -> Kind:
+    if staging.backdrop == "auto":
+        return "studio" if backdrop is None else "photo"
+    return staging.backdrop
+
+
+def _plate(people: tuple[_Person, _Person], layout: Layout, kind: Kind, backdrop: Rgb | None) -> Rgb:
     """The empty backdrop at the canvas' size."""
-    kind = staging.backdrop
-    if kind == "auto":
-        kind = "studio" if backdrop is None else "photo"
     if kind == "photo" and backdrop is not None:
         return backdrops.cover_photo(backdrop, layout.width, layout.height)
     if kind == "first":
-        k = 0 if people[0].photo == 0 else 1
+        k = next(k for k, person in enumerate(people) if person.photo == 0)
         first = people[k]
         reach = max(3, round(0.15 * first.figure.unit))
         empty = backdrops.without_people(first.scene.photo.pixels, first.scene.matte, reach)
@@ -137,26 +165,32 @@ def over(plate: Rgb, pixels: Rgb, matte: Mask) -> Rgb:
     return np.asarray(np.rint(mixed), np.uint8)
 
 
-def _scene(
-    people: tuple[_Person, ...], pair: tuple[Cutout, Cutout], plate: Rgb, layout: Layout, digest: str
-) -> Scene:
+def _scene(people: tuple[_Person, _Person], joined: Joined, layout: Layout, digest: str) -> Scene:
+    pair = (joined.a, joined.b)
     back, front = pair[1 - layout.front], pair[layout.front]
-    picture = over(over(plate, back.pixels, back.matte), front.pixels, front.matte)
-    subjects = []
-    for person, cutout in zip(people, pair, strict=True):
-        subjects.append(
-            Subject(
-                face=cutout.face,
-                body=cutout.body,
-                matte=cutout.matte,
-                pixels=over(plate, cutout.pixels, cutout.matte),
-                origin=person.scene.photo.sha256,
-            )
+    picture = over(over(joined.plate, back.pixels, back.matte), front.pixels, front.matte)
+    subjects = tuple(
+        Subject(
+            face=cutout.face,
+            body=cutout.body,
+            matte=cutout.matte,
+            pixels=_faded(cutout, joined.plate, layout.unit * person.size),
+            origin=person.scene.photo.sha256,
         )
-    union = 255 - np.rint((255.0 - back.matte) * (255.0 - front.matte) / 255)
-    return Scene(
-        Photo(picture, digest, "composed"), tuple(subjects), np.asarray(union, np.uint8), plate=plate
+        for person, cutout in zip(people, pair, strict=True)
     )
+    union = 255 - np.rint((255.0 - back.matte) * (255.0 - front.matte) / 255)
+    return Scene(Photo(picture, digest, "composed"), subjects, union.astype(np.uint8), plate=joined.plate)
+
+
+def _faded(cutout: Cutout, plate: Rgb, unit: float) -> Rgb:
+    """The person's own colours, and the plate where the person is far."""
+    scale = min(1.0, 6 / unit)
+    small = cv2.resize(cutout.matte, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    reach = max(1, round(FADE * unit * scale))
+    near = cv2.blur(cv2.dilate(small, np.ones((4 * reach + 1,) * 2, np.uint8)), (2 * reach + 1,) * 2)
+    near = cv2.resize(near, cutout.matte.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return over(plate, cutout.pixels, np.maximum(near, cutout.matte))
 
 
 def _digest(scenes: tuple[Scene, Scene], staging: Staging, backdrop: Rgb | None) -> str:
@@ -168,7 +202,7 @@ def _digest(scenes: tuple[Scene, Scene], staging: Staging, backdrop: Rgb | None)
     return digest.hexdigest()
 
 
-def _kept(people: tuple[_Person, ...]) -> tuple[Notice, ...]:
+def _kept(people: tuple[_Person, _Person]) -> tuple[Notice, ...]:
     """What perception said of the two people and their photos, with the subjects' new places."""
     kept = []
     for place_, person in enumerate(people):
@@ -178,24 +212,7 @@ def _kept(people: tuple[_Person, ...]) -> tuple[Notice, ...]:
     return tuple(kept)
 
 
-def _notices(people: tuple[_Person, ...], layout: Layout) -> tuple[Notice, ...]:
-    notices = []
-    for k, person in enumerate(people):
-        scale = layout.placements[k].scale
-        if scale > MUCH_ENLARGED:
-            notices.append(
-                Notice(
-                    "photo_upscaled",
-                    f"This person is enlarged {scale:.1f} times for the picture, so they will look soft.",
-                    "Use a larger photo, or one taken closer: a face of 200 pixels and more looks best.",
-                    "warning",
-                    k,
-                )
-            )
-    return tuple(notices)
-
-
-def _metrics(people: tuple[_Person, ...], pair: tuple[Cutout, Cutout], layout: Layout) -> dict[str, float]:
+def _metrics(people: tuple[_Person, _Person], pair: tuple[Cutout, Cutout], layout: Layout) -> dict[str, float]:
     eyes = [cutout.face.landmarks[[33, 133, 263, 362], :2].mean(0) / layout.unit for cutout in pair]
     covered = [cutout.matte > 127 for cutout in pair]
     both = float((covered[0] & covered[1]).sum()) / max(1.0, float(min(covered[0].sum(), covered[1].sum())))

@@ -10,11 +10,13 @@ from jaxtyping import Float32, UInt8
 from PIL import Image
 
 from photoplay.composition.filling import carry_on
-from photoplay.topology import inter_ocular
+from photoplay.topology import POSE_INDEX, inter_ocular
 from photoplay.types import Array, Body, Face, Mask, Rgb, Scene, Subject
 
 HAIR_BAND, BODY_BAND = 0.22, 0.06
 """How far the soft edge may reach to both sides of the outline, around the head and elsewhere, in inter-ocular distances."""
+LARGEST_SPUR = 0.7
+"""Thin parts of the body's outline larger than a square of so many heads are somebody's ribbon or strap, not an error."""
 CHOKE = 0.06
 """The outline moves inwards by this much of the alpha: the outermost rim of a person is never quite the person's colour."""
 
@@ -61,16 +63,15 @@ def cut_person(rgb: Rgb, subject: Subject, people: Mask) -> Cutout:
     matte = subject.matte if subject.matte is not None else people
     eyes = subject.face.landmarks[[33, 133, 263, 362], :2].mean(0)
     band = _band(matte.shape, eyes, unit)
-    inside = _outline(matte, eyes, unit)
-    depth = cv2.distanceTransform(inside, cv2.DIST_L2, cv2.DIST_MASK_5)
-    off = cv2.distanceTransform(1 - inside, cv2.DIST_L2, cv2.DIST_MASK_5)
+    inside, refused = _outline(rgb, matte, subject)
+    depth, off = _distance(inside), _distance(1 - inside)
     image = rgb.astype(np.float32)
     front = carry_on(image, ((depth > band) & (matte > 250)).astype(np.float32))
     back = carry_on(image, ((off > band) & (people < 3)).astype(np.float32))
     alpha, share = _measured(image, front, back, matte.astype(np.float32) / 255)
     signed = (depth - off) / band
     alpha = np.clip(np.clip(alpha, 2.2 * signed - 1.2, 2.2 + 2.2 * signed), 0, 1)
-    alpha = np.clip((alpha - CHOKE) / (1 - 1.5 * CHOKE), 0, 1).astype(np.float32)
+    alpha = np.clip((alpha - CHOKE) / (1 - 1.5 * CHOKE), 0, 1).astype(np.float32) * (1 - refused)
     alpha = _without_islands(alpha, inside)
     own = np.where(signed > 1, alpha, np.minimum(alpha, share)).astype(np.float32)
     return Cutout(_own_colours(image, front, back, own), _to_mask(alpha), subject.face, subject.body)
@@ -85,14 +86,26 @@ def _band(shape: tuple[int, ...], eyes: Float32[Array, 2], unit: float) -> Float
     return (least + max(HAIR_BAND * unit - least, 0) * hair).astype(np.float32)
 
 
-def _outline(matte: Mask, eyes: Float32[Array, 2], unit: float) -> UInt8[Array, "h w"]:
-    """The person as one solid shape without islands, pinholes and thin spurs."""
+def _outline(rgb: Rgb, matte: Mask, subject: Subject) -> tuple[UInt8[Array, "h w"], Float32[Array, "h w"]]:
+    """The person as one solid shape without islands, pinholes and thin spurs; and where the spurs were, softly.
+
+    Below the chin a spur is whatever a disc of nine tenths of a head does not fit into, unless it is large or a hand.
+    """
+    unit = inter_ocular(subject.face.landmarks)
+    eyes = subject.face.landmarks[[33, 133, 263, 362], :2].mean(0)
     solid = (matte > 127).astype(np.uint8)
-    side = max(3, round(0.12 * unit) | 1)
-    round_one = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
-    around = cv2.copyMakeBorder(solid, side, side, side, side, cv2.BORDER_REPLICATE)
-    opened = cv2.morphologyEx(around, cv2.MORPH_OPEN, round_one)
-    opened = cv2.morphologyEx(opened, cv2.MORPH_CLOSE, round_one)[side:-side, side:-side]
+    opened = 1 - _opened(1 - _opened(solid, 0.12 * unit), 0.12 * unit)
+    thin = _opened(opened & (1 - _opened(opened, 0.9 * unit)), 0.06 * unit)
+    count, groups, stats, centres = cv2.connectedComponentsWithStats(thin, connectivity=4)
+    small = (stats[:, cv2.CC_STAT_AREA] < (LARGEST_SPUR * unit) ** 2) & (centres[:, 1] > eyes[1] + 1.6 * unit)
+    small[0] = False
+    for spur in np.flatnonzero(small):
+        left, top, width, height, _ = stats[spur]
+        part = np.s_[top : top + height, left : left + width]
+        hand = _near_hand(subject.body, centres[spur], 2 * unit)
+        small[spur] = not (hand and _skin_like(rgb, rgb[part][groups[part] == spur], subject.face))
+    opened = np.where(small[groups], 0, opened).astype(np.uint8)
+    spurs = (_distance(1 - small[groups].astype(np.uint8)) <= 0.06 * unit) & (_distance(1 - opened) > 1)
     count, groups, stats, _ = cv2.connectedComponentsWithStats(opened, connectivity=4)
     if count > 1:
         height, width = opened.shape
@@ -102,7 +115,39 @@ def _outline(matte: Mask, eyes: Float32[Array, 2], unit: float) -> UInt8[Array, 
     _, groups, stats, _ = cv2.connectedComponentsWithStats(1 - opened, connectivity=4)
     hole = stats[:, cv2.CC_STAT_AREA] < (0.3 * unit) ** 2
     hole[0] = False
-    return np.asarray(np.where(hole[groups], 1, opened), np.uint8)
+    inside = np.where(hole[groups], 1, opened).astype(np.uint8)
+    return inside, cv2.GaussianBlur(spurs.astype(np.float32), (0, 0), 0.7)
+
+
+def _opened(solid: UInt8[Array, "h w"], across: float) -> UInt8[Array, "h w"]:
+    """The shape without what is narrower than a disc ``across`` pixels wide; the picture's borders count as inside."""
+    room = int(across) + 2
+    shape = cv2.copyMakeBorder(solid, room, room, room, room, cv2.BORDER_REPLICATE)
+    core = (_distance(shape) > across / 2).astype(np.uint8)
+    return np.ascontiguousarray((_distance(1 - core) <= across / 2).astype(np.uint8)[room:-room, room:-room])
+
+
+def _distance(shape: UInt8[Array, "h w"]) -> Float32[Array, "h w"]:
+    """How far each pixel of the shape is from the nearest one outside."""
+    return np.asarray(cv2.distanceTransform(shape, cv2.DIST_L2, cv2.DIST_MASK_5), np.float32)
+
+
+def _near_hand(body: Body | None, where: Array, reach: float) -> bool:
+    """Whether a wrist that is seen lies within ``reach``; where no body was found, it may."""
+    if body is None:
+        return True
+    wrists = [POSE_INDEX["left_wrist"], POSE_INDEX["right_wrist"]]
+    far = np.linalg.norm(body.joints[wrists, :2] - where, axis=1)
+    return bool(((far < reach) & (body.visibility[wrists] > 0.3)).any())
+
+
+def _skin_like(rgb: Rgb, colours: UInt8[Array, "n 3"], face: Face) -> bool:
+    """Whether colours are the face's own skin, in more or less light."""
+    x, y = np.round(face.landmarks[[50, 280, 205, 425, 151], :2].T).astype(int)
+    skin = rgb[np.clip(y, 0, rgb.shape[0] - 1), np.clip(x, 0, rgb.shape[1] - 1)]
+    values = np.stack([np.median(skin, 0), np.median(colours, 0)]).astype(np.uint8)[None]
+    lab = cv2.cvtColor(values, cv2.COLOR_RGB2LAB)[0].astype(np.float32)
+    return bool(np.hypot(*(lab[0, 1:] - lab[1, 1:])) < 12 and abs(lab[0, 0] - lab[1, 0]) < 60)
 
 
 def _measured(
@@ -122,17 +167,17 @@ def _measured(
     differ = np.clip((np.sqrt(length) - 40) / 80, 0, 1)
     trust = differ * np.exp(-astray / (0.08 * length + 100))
     doubt = np.clip(8 * alpha * (1 - alpha), 0, 1)
-    pure = 1 - differ * np.exp(-astray / (0.02 * length + 50)) * (1 - np.clip(1.6 * share, 0, 1))
+    pure = 1 - differ * np.exp(-astray / (0.02 * length + 50)) * (1 - np.clip(1.3 * share, 0, 1))
     return (alpha + 0.8 * trust * doubt * (share - alpha)).astype(np.float32), pure.astype(np.float32)
 
 
 def _without_islands(alpha: Float32[Array, "h w"], inside: UInt8[Array, "h w"]) -> Float32[Array, "h w"]:
     """Alpha only where it hangs together with the person."""
-    _, groups = cv2.connectedComponents((alpha > 0.2).astype(np.uint8), connectivity=4)
+    _, groups = cv2.connectedComponents((alpha > 0.35).astype(np.uint8), connectivity=4)
     joined = np.zeros(int(groups.max()) + 1, np.uint8)
     joined[np.unique(groups[inside > 0])] = 1
     joined[0] = 0
-    near = cv2.dilate(joined[groups], np.ones((5, 5), np.uint8)).astype(np.float32)
+    near = cv2.dilate(joined[groups], np.ones((3, 3), np.uint8)).astype(np.float32)
     return alpha * cv2.blur(near, (3, 3))
 
 
@@ -142,7 +187,7 @@ def _own_colours(
     back: Float32[Array, "h w 3"],
     alpha: Float32[Array, "h w"],
 ) -> Rgb:
-    """The person's colour at every pixel: ``F = (I - (1 - alpha) B) / alpha``, and the carried-on colour where alpha is small.
+    """The person's colour at every pixel: ``F = (I - (1 - alpha) B) / alpha``, what was carried on where alpha is small.
 
     What is unmixed stays near the carried-on colour's range: where it leaves it, alpha was wrong, and the colour follows.
     """
@@ -160,9 +205,16 @@ def _to_mask(alpha: Float32[Array, "h w"]) -> Mask:
 
 
 def place(cutout: Cutout, placement: Placement, width: int, height: int) -> Cutout:
-    """The cutout on a canvas of ``width`` x ``height`` (Lanczos; nothing aliases), with its face and body moved along."""
-    matte = put(cutout.matte, placement, width, height)
-    pixels = put(cutout.pixels, placement, width, height, beyond=cv2.BORDER_REPLICATE)
+    """The cutout on a canvas of ``width`` x ``height`` (Lanczos; nothing aliases), with its face and body moved along.
+
+    Above and below the photo the person goes on straight, in mirrored colours; beyond its sides there is nobody.
+    """
+    matte = put(cutout.matte, placement, width, height, beyond=cv2.BORDER_REPLICATE)
+    if (left := int(np.ceil(placement.x))) > 0:
+        matte[:, :left] = 0
+    if (right := int(placement.x + placement.scale * cutout.matte.shape[1])) < width:
+        matte[:, max(right, 0) :] = 0
+    pixels = put(cutout.pixels, placement, width, height, beyond=cv2.BORDER_REFLECT_101)
     face, body = cutout.face, cutout.body
     landmarks = placement.points(face.landmarks)
     inside = ((landmarks[:, :2] > -0.5) & (landmarks[:, :2] < np.array([width - 0.5, height - 0.5]))).all(1)
@@ -178,7 +230,7 @@ def place(cutout: Cutout, placement: Placement, width: int, height: int) -> Cuto
     return Cutout(pixels, matte, face, body)
 
 
-def put(image: Array, placement: Placement, width: int, height: int, beyond: int | None = None) -> UInt8[Array, "..."]:
+def put(image: Array, placement: Placement, width: int, height: int, beyond: int | None = None) -> Array:
     """``image`` [h, w] or [h, w, 3] on a canvas; beyond its borders 0, or as cv2's border mode ``beyond`` says."""
     rows, columns = image.shape[:2]
     x0, y0 = -placement.x / placement.scale, -placement.y / placement.scale

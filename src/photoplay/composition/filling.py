@@ -48,7 +48,7 @@ def fill_texture(image: Float32[Array, "h w 3"], hole: UInt8[Array, "h w"]) -> F
     """Fills ``hole`` (1) with patches that the rest shows elsewhere, so that texture and lines run on into it.
 
     Coarse to fine, alternating an exhaustive patch search and a vote (Wexler et al. 2007, "Space-time completion of
-    video"); then the picture's own pixels are copied along the finest level's matches.
+    video"); then the picture's own pixels are copied along the finest level's matches, softer the deeper inside.
     """
     height, width = hole.shape
     known = (hole == 0).astype(np.float32)
@@ -157,4 +157,9 @@ def _copied(
     rough = cv2.resize(picture, (width, height), interpolation=cv2.INTER_CUBIC)
     filled = image.copy()
     filled[y, x] = np.where(weights > 1e-5, total / weights, rough[y, x])
-    return filled
+    cell = max(width / columns, 1.0)
+    depth = cv2.distanceTransform(hole, cv2.DIST_L2, cv2.DIST_MASK_5)[..., None]
+    for reach, sigma in ((1.0, 0.4), (4.0, 1.0)):
+        soft = cv2.GaussianBlur(filled, (0, 0), sigma * cell)
+        filled = filled + (soft - filled) * np.clip(depth / (reach * cell), 0, 1)
+    return np.asarray(filled, np.float32)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float64
 
 from photoplay.composition.cutouts import Cutout, Placement
 from photoplay.topology import POSE_INDEX, inter_ocular
-from photoplay.types import Array, Staging
+from photoplay.types import Array, Box, Staging
 
 STEP = 0.1
 """Height in heads of one row of a silhouette."""
@@ -25,7 +26,7 @@ EYES_TO_CHIN, EYES_TO_BROW = 1.95, 1.0
 HALF_BODY = 3.75
 """Half of an adult's width over the arms."""
 HEADROOM = {"medium": 1.0, "close": 0.7}
-CLOSE_BELOW_EYES, LEAST_BELOW_EYES = 4.7, 2.6
+CLOSE_BELOW_EYES, LEAST_BELOW_EYES = 4.2, 2.6
 MEDIUM_REACH = 7.0
 """Photos that reach so far below the eyes are shown to the hips where the framing is left to photoplay."""
 ASPECT = (1.34, 1.5, 1.72)
@@ -103,14 +104,16 @@ class Figure:
 class Layout:
     """A canvas of ``width`` x ``height`` pixels with the two photos on it, left one first.
 
-    ``front`` is the index of who stands before the other, ``framing`` what was chosen, ``unit`` a head in pixels.
+    ``frame`` is the part of the canvas that the picture shows; around it the canvas goes on for whoever moves. ``front``
+    is the index of who stands before the other, ``framing`` what was chosen, ``unit`` a head in pixels.
     """
 
     width: int
     height: int
+    frame: Box
     placements: tuple[Placement, Placement]
-    front: int
-    framing: str
+    front: Literal[0, 1]
+    framing: Literal["medium", "close"]
     unit: float
 
 
@@ -167,10 +170,18 @@ class Stand:
         return cut is not None and self.below(cut[0]) < bottom
 
 
-def lay_out(
-    figures: tuple[Figure, Figure], sizes: tuple[float, float], staging: Staging, least: int, tallest: int
-) -> Layout:
-    """Puts two people (the left one first) of these ``sizes`` into one picture of ``least`` to ``tallest`` pixels' height.
+@dataclass(frozen=True)
+class Size:
+    """Height of the picture in pixels, from ``least`` to ``tallest`` as the photos carry it, and how far the canvas goes
+    on around it, as a share of the picture's longer side."""
+
+    least: int = 720
+    tallest: int = 1080
+    margin: float = 0.0
+
+
+def lay_out(figures: tuple[Figure, Figure], sizes: tuple[float, float], staging: Staging, canvas: Size) -> Layout:
+    """Puts two people (the left one first) of these ``sizes`` into one picture.
 
     Both stand on one ground line, as far as both photos then reach to the picture's lower edge. The lower edge lies where
     the shorter photo ends at the latest; the picture is as wide as the two need, about 3:2.
@@ -181,19 +192,29 @@ def lay_out(
     apart = _apart(stands, bottom, framing)
     outer = _outer(stands, (top, bottom), apart, framing)
     native = min(figure.unit / size for figure, size in zip(figures, sizes, strict=True))
-    rows = 2 * round(float(np.clip((bottom - top) * native, least, tallest)) / 2)
+    rows = 2 * round(float(np.clip((bottom - top) * native, canvas.least, canvas.tallest)) / 2)
     unit = rows / (bottom - top)
     columns = 2 * round((outer[0] + apart + outer[1]) * unit / 2)
+    margin = round(canvas.margin * max(columns, rows))
     placements = []
     for stand, middle in zip(stands, (outer[0], outer[0] + apart), strict=True):
         scale, (x, y) = unit * stand.size / stand.figure.unit, stand.figure.eyes
-        placements.append(
-            Placement(scale, middle * unit - (x + 0.5) * scale, (stand.level - top) * unit - (y + 0.5) * scale)
-        )
-    return Layout(columns, rows, (placements[0], placements[1]), _front(stands, bottom), framing, unit)
+        left, over = middle * unit - (x + 0.5) * scale, (stand.level - top) * unit - (y + 0.5) * scale
+        placements.append(Placement(scale, left + margin, over + margin))
+    return Layout(
+        width=columns + 2 * margin,
+        height=rows + 2 * margin,
+        frame=(float(margin), float(margin), float(margin + columns), float(margin + rows)),
+        placements=(placements[0], placements[1]),
+        front=_front(stands, bottom),
+        framing=framing,
+        unit=unit,
+    )
 
 
-def _framing(figures: tuple[Figure, Figure], sizes: tuple[float, float], staging: Staging) -> str:
+def _framing(
+    figures: tuple[Figure, Figure], sizes: tuple[float, float], staging: Staging
+) -> Literal["medium", "close"]:
     if staging.framing != "auto":
         return staging.framing
     reach = min(figure.reach * size for figure, size in zip(figures, sizes, strict=True))
@@ -241,9 +262,7 @@ def _apart(stands: tuple[Stand, Stand], bottom: float, framing: str) -> float:
     return float(np.clip(max(clear, meeting), APART[0] * mean, APART[1] * mean))
 
 
-def _outer(
-    stands: tuple[Stand, Stand], rows: tuple[float, float], apart: float, framing: str
-) -> tuple[float, float]:
+def _outer(stands: tuple[Stand, Stand], rows: tuple[float, float], apart: float, framing: str) -> tuple[float, float]:
     """How far the picture goes on beyond each head: to the arms and some air, not beyond a photo that cuts an arm."""
     top, bottom = rows
     wanted, most = [], []
@@ -264,7 +283,7 @@ def _outer(
     return left + lacking, right + lacking
 
 
-def _front(stands: tuple[Stand, Stand], bottom: float) -> int:
+def _front(stands: tuple[Stand, Stand], bottom: float) -> Literal[0, 1]:
     """Who stands before the other: whoever's inner arm the photo does not cut; then the smaller; then the left one."""
     cut = [stand.inner_cut(right, bottom) for stand, right in zip(stands, (False, True), strict=True)]
     if cut[0] != cut[1]:

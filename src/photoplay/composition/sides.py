@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from photoplay.composition.cutouts import Cutout
-from photoplay.types import Array, Mask, Rgb
+from photoplay.types import Array, Box, Mask, Rgb
 
 LEAST_RUN = 0.25
 """Shorter cuts, in heads, end in the soft edge by themselves."""
@@ -17,56 +17,76 @@ DEEPEST, SHALLOWEST = 1.3, 0.12
 """How far an arm is carried on at most and at least, in heads."""
 HALF_BODY = 3.75
 """Half of an adult's width over the arms, in heads: what is missing from it is what the photo cut off."""
+CROWN = 2.1
+"""From the eyes to the crown, in heads."""
 BAND = 0.45
 """What lies so near to the photo's side, in heads, is what the carried-on part is made of."""
 FALL = 0.12
 """How much darker a round arm is along its outline."""
 
 
-def carry_sides(cutout: Cutout, edges: tuple[float, float], unit: float) -> Cutout:
-    """The cutout on its canvas with everything that ``edges`` cut carried on beyond them.
+def carry_sides(cutout: Cutout, borders: Box, unit: float) -> Cutout:
+    """The cutout on its canvas with everything carried on that the photo's ``borders`` (a box on the canvas) cut.
 
-    ``edges`` are the photo's left and right border on the canvas, ``unit`` is the person's inter-ocular distance there.
-    What is carried on continues the outline's own slope, bends down to an arm's outline, and shows the cloth next to it.
+    ``unit`` is the person's inter-ocular distance on the canvas. An arm's outline goes on in its own slope and bends down;
+    a cut head is rounded off. What is carried on shows the cloth or hair next to it. The lower border is left alone.
     """
     pixels, matte = cutout.pixels, cutout.matte
-    width = matte.shape[1]
-    eyes = float(cutout.face.landmarks[[33, 133, 263, 362], 0].mean())
-    right = edges[1]
-    if right < width - 2:
-        pixels, matte = _carry_right(pixels, matte, right, right - eyes, unit)
-    left = width - edges[0]
-    if left < width - 2:
-        flipped = np.ascontiguousarray(pixels[:, ::-1]), np.ascontiguousarray(matte[:, ::-1])
-        pixels, matte = _carry_right(*flipped, left, left - (width - eyes), unit)
-        pixels, matte = np.ascontiguousarray(pixels[:, ::-1]), np.ascontiguousarray(matte[:, ::-1])
+    height, width = matte.shape
+    x, y = (float(v) for v in cutout.face.landmarks[[33, 133, 263, 362], :2].mean(0))
+    if borders[2] < width - 2:
+        missing = HALF_BODY * unit - (borders[2] - x)
+        pixels, matte = _carry_right(pixels, matte, borders[2], missing, unit)
+    if borders[0] > 2:
+        missing = HALF_BODY * unit - (x - borders[0])
+        flipped = _carry_right(_mirrored(pixels), _mirrored(matte), width - borders[0], missing, unit)
+        pixels, matte = _mirrored(flipped[0]), _mirrored(flipped[1])
+    if borders[1] > 2:
+        missing = CROWN * unit - (y - borders[1])
+        turned = _carry_right(_top_right(pixels), _top_right(matte), height - borders[1], missing, unit)
+        pixels, matte = _top_up(turned[0]), _top_up(turned[1])
     return replace(cutout, pixels=pixels, matte=matte)
 
 
-def _carry_right(pixels: Rgb, matte: Mask, edge: float, seen: float, unit: float) -> tuple[Rgb, Mask]:
-    """Carries on what touches the vertical line ``edge`` from the left; ``seen`` is its distance from the eyes."""
+def _mirrored(image: Array) -> Array:
+    return np.ascontiguousarray(image[:, ::-1])
+
+
+def _top_right(image: Array) -> Array:
+    """The picture turned so that its upper border lies at the right."""
+    return np.ascontiguousarray(np.rot90(image, -1))
+
+
+def _top_up(image: Array) -> Array:
+    return np.ascontiguousarray(np.rot90(image))
+
+
+def _carry_right(pixels: Rgb, matte: Mask, edge: float, missing: float, unit: float) -> tuple[Rgb, Mask]:
+    """Carries on what touches the vertical line ``edge`` from the left, by about the ``missing`` pixels."""
     height, width = matte.shape
     last = int(np.floor(edge)) - max(2, round(0.04 * unit))
     if last < 2:
         return pixels, matte
+    covered = matte.copy()
+    covered[:, last + 1 :] = 0
     runs = _runs(matte[:, last] > 127, LEAST_RUN * unit)
     if not runs:
-        return pixels, matte
+        return pixels, covered
     beyond = min(width, last + 1 + round((DEEPEST + 0.2) * unit))
     depth = np.arange(beyond - last, dtype=np.float32)
     shape = np.zeros((height, beyond - last), np.float32)
+    rows = np.arange(height, dtype=np.float32)[:, None]
+    reach = float(np.clip(missing, SHALLOWEST * unit, DEEPEST * unit))
     for top, bottom in runs:
-        missing = float(np.clip(HALF_BODY * unit - seen, SHALLOWEST * unit, DEEPEST * unit))
-        upper = _arm_outline(depth, top, _slope(matte, last, top, unit), missing, unit)
-        lower = np.full(len(depth), height + 2.0 * unit)
-        if bottom < height - 2:
-            half = (bottom - top) / 2
-            upper = _bow(depth, min(missing, half), top, half)
+        if bottom >= height - 2:
+            upper = _arm_outline(depth, top, _slope(matte, last, top, unit), reach, unit)
+            lower = np.full(len(depth), height + 1.0)
+        else:
+            upper = _bow(depth, min(reach, (bottom - top) / 2), top, (bottom - top) / 2)
             lower = top + bottom - upper
-        rows = np.arange(height, dtype=np.float32)[:, None]
         shape = np.maximum(shape, np.clip(rows - upper[None] + 0.5, 0, 1) * np.clip(lower[None] - rows + 0.5, 0, 1))
     shape = cv2.GaussianBlur(shape, (0, 0), 0.8, borderType=cv2.BORDER_REPLICATE)
-    return _drawn(pixels, matte, shape, last, unit)
+    return _drawn(pixels, covered, shape, last, unit)
 
 
 def _drawn(pixels: Rgb, matte: Mask, shape: Float32[Array, "h n"], last: int, unit: float) -> tuple[Rgb, Mask]:
@@ -84,8 +104,7 @@ def _drawn(pixels: Rgb, matte: Mask, shape: Float32[Array, "h n"], last: int, un
     round_off = 1 - FALL * np.square(np.clip(1 - inside / (0.6 * unit), 0, 1)) * into
     drawn, covered = pixels.copy(), matte.copy()
     drawn[:, last : last + count] = np.clip(np.rint(cloth * round_off[..., None]), 0, 255)
-    covered[:, last : last + count] = np.rint(255 * shape)
-    covered[:, last + count :] = 0
+    covered[:, last + 1 : last + count] = np.rint(255 * shape[:, 1:])
     return drawn, covered
 
 
