@@ -40,10 +40,13 @@ class Rigid:
         return moved
 
 
-def make_track(scene: Scene, subject: int, performance: Performance, *, intensity: float = 1.0) -> MotionTrack:
+def make_track(
+    scene: Scene, subject: int, performance: Performance, *, intensity: float = 1.0, widest: float | None = None
+) -> MotionTrack:
     """Puts ``performance`` on ``scene.subjects[subject]``; ``intensity`` scales all of it (0 = still, 1 = as written).
 
     Blinks keep their depth down to an intensity of 0.4: a gentle performance does not leave the eyes half shut.
+    ``widest`` is the largest turn of the head to the side in degrees (None: what a photo of one person carries).
 
     Frame 0 equals the photo. Head, torso and arm ranges are tamed smoothly to what the photo can carry, with a notice;
     arms that the photo does not show stay still. ``head_transform``'s 3x3 part is a rotation times the perspective scale
@@ -56,7 +59,7 @@ def make_track(scene: Scene, subject: int, performance: Performance, *, intensit
     gaze = (performance.gaze * intensity).astype(np.float32)
     skeleton = Skeleton.of(person)
     notices: list[Notice] = []
-    head = tame_head(performance.head.astype(np.float64) * intensity, face.head_pose, subject, notices)
+    head = tame_head(performance.head.astype(np.float64) * intensity, face.head_pose, subject, notices, widest)
     torso = tame_torso(performance.torso.astype(np.float64) * intensity, subject, notices)
     arms = tame_arms(performance.arms.astype(np.float64) * intensity, skeleton, subject, notices)
     breath = np.clip(performance.breath.astype(np.float64) * intensity, 0.0, 1.0)
@@ -124,14 +127,15 @@ def _torso_motion(skeleton: Skeleton, torso: Float64[Array, "f 6"]) -> Rigid:
     pivot = np.array([skeleton.pelvis[0], skeleton.pelvis[1], skeleton.neck[2]])
     spine = float(np.linalg.norm(skeleton.neck[:2] - skeleton.pelvis[:2]))
     nearer = np.radians(torso[:, 1]) * spine + torso[:, 5] * skeleton.width
-    scale = _perspective(nearer / (CAMERA_DISTANCE * skeleton.width / 5.3))
+    scale = perspective(nearer / (CAMERA_DISTANCE * skeleton.width / 5.3))
     turn = _turned(torso[:, :3]) * scale[:, None, None]
     move = torso[:, 3:] * skeleton.width
     move[:, 2] = 0.0
     return Rigid.about(pivot, turn, move)
 
 
-def _perspective(away: Float64[Array, " f"]) -> Float64[Array, " f"]:
+def perspective(away: Float64[Array, " f"]) -> Float64[Array, " f"]:
+    """How much larger somebody looks who is ``away`` (in camera distances) further from the camera than at rest."""
     return 1.0 / np.clip(1.0 + away, 0.7, 1.5)
 
 
@@ -166,7 +170,7 @@ def _head_motion(
 ) -> Rigid:
     unit = inter_ocular(landmarks)
     follows = _turned(torso[:, :3] * NECK_FOLLOWS)
-    scale = _perspective(head[:, 5] / CAMERA_DISTANCE)
+    scale = perspective(head[:, 5] / CAMERA_DISTANCE)
     turn = follows @ _turned(head[:, :3], pose.yaw, pose.roll) * scale[:, None, None]
     move = head[:, 3:] * unit + carried
     move[:, 2] = head[:, 5] * unit

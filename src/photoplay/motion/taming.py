@@ -65,11 +65,15 @@ def head_limits(pose: HeadPose) -> tuple[float, float, float]:
 
 
 def tame_head(
-    head: Float64[Array, "f 6"], pose: HeadPose, subject: int, notices: list[Notice]
+    head: Float64[Array, "f 6"], pose: HeadPose, subject: int, notices: list[Notice], widest: float | None = None
 ) -> Float64[Array, "f 6"]:
-    """Head angles and shifts within the limits; angles further from the camera than the total limits are held back."""
+    """Head angles and shifts within the limits; angles further from the camera than the total limits are held back.
+
+    ``widest`` takes the place of the limit to the side.
+    """
     tamed = head.copy()
     yaw, pitch, roll = head_limits(pose)
+    yaw = yaw if widest is None else widest
     for column, limit in enumerate((yaw, pitch, roll, SHIFT, SHIFT, 2.0)):
         tamed[:, column] = soft_clip(head[:, column], limit)
     for column, rest, total in ((0, pose.yaw, TOTAL_YAW), (1, pose.pitch, TOTAL_PITCH)):
