@@ -57,7 +57,10 @@ class Pair:
         names = Anchor.__dataclass_fields__
         return [
             Frames(
-                stack[s : s + size], 24.0, s, Anchor(**{name: getattr(self.anchor, name)[s : s + size] for name in names})
+                stack[s : s + size],
+                24.0,
+                s,
+                Anchor(**{name: getattr(self.anchor, name)[s : s + size] for name in names}),
             )
             for s in range(0, len(stack), size)
         ]
@@ -67,7 +70,9 @@ class Pair:
         dx, dy = self.shifts[frame, person]
         matrix = np.float32([[1, 0, dx], [0, 1, dy]])
         size = (WIDTH, HEIGHT)
-        pixels = cv2.warpAffine(self.layers[person], matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        pixels = cv2.warpAffine(
+            self.layers[person], matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
         return pixels, cv2.warpAffine(self.alphas[person], matrix, size, flags=cv2.INTER_LINEAR)
 
 
@@ -90,10 +95,12 @@ def together(overlap: float = 0.08) -> Pair:
     strength = (strength * strength * (3 - 2 * strength)).astype(np.float32)
     shifts = np.zeros((COUNT, 2, 2), np.float32)
     shifts[:, 0, 0], shifts[:, 1, 0] = reach / 2 * strength, -reach / 2 * strength
-    shifts[:, 0, 1] = 3 * np.sin(np.linspace(0, 2 * np.pi, COUNT))
+    shifts[:, 0, 1] = 3 * np.sin(np.linspace(0, np.pi, COUNT))  # only down: nothing is known below the picture
     pixels = _over(np.full((HEIGHT, WIDTH, 3), PLATE, np.uint8), layers, alphas)
     mattes = [(alpha * 255).round().astype(np.uint8) for alpha in alphas]
-    subjects = tuple(Subject(f, None, m, p, str(i) * 64) for i, (f, m, p) in enumerate(zip(faces, mattes, layers, strict=True)))
+    subjects = tuple(
+        Subject(f, None, m, p, str(i) * 64) for i, (f, m, p) in enumerate(zip(faces, mattes, layers, strict=True))
+    )
     plate = np.full((HEIGHT, WIDTH, 3), PLATE, np.uint8)
     scene = Scene(Photo(pixels, "2" * 64), subjects, np.maximum(*mattes), plate=plate)
     tracks = tuple(_track(i, face, shifts[:, i]) for i, face in enumerate(faces))
@@ -104,7 +111,9 @@ def together(overlap: float = 0.08) -> Pair:
     duet = Duet((0, 1), np.ones(COUNT, np.float32), np.zeros((COUNT, 2), np.float32), (contact,), phases)
     plan = RenderPlan(WIDTH, HEIGHT, (0.0, 0.0, float(WIDTH), float(HEIGHT)), 24.0, COUNT, duet=duet)
     empty = np.zeros((COUNT, HEIGHT, WIDTH), np.uint8)
-    blank = Anchor(np.zeros((COUNT, HEIGHT, WIDTH, 3), np.uint8), empty, empty, _flow(empty), empty.astype(np.float16), empty)
+    blank = Anchor(
+        np.zeros((COUNT, HEIGHT, WIDTH, 3), np.uint8), empty, empty, _flow(empty), empty.astype(np.float16), empty
+    )
     pair = Pair(scene, tracks, plan, layers, alphas, shifts, blank.rgb, blank)
     return _filmed(pair)
 
@@ -138,7 +147,9 @@ def tinted(pair: Pair, gains: tuple[float, float, float] = (1.25, 1.0, 0.8), per
     spoiled = pair.rgb.copy()
     for frame in range(CONTACT, COUNT):
         inside = (pair.anchor.identity[frame] == person + 1)[..., None]
-        spoiled[frame] = np.where(inside, (pair.rgb[frame] * np.array(gains)).clip(0, 255), pair.rgb[frame]).astype(np.uint8)
+        spoiled[frame] = np.where(inside, (pair.rgb[frame] * np.array(gains)).clip(0, 255), pair.rgb[frame]).astype(
+            np.uint8
+        )
     return spoiled
 
 
@@ -155,7 +166,9 @@ def at_seam(pair: Pair, paint: Callable[[Rgb, Array], Rgb], reach: int = 3) -> R
 
 def feathered(pair: Pair, sigma: float = 8.0) -> RgbStack:
     """The front person's edge is so soft that the other shines through it."""
-    return _filmed(replace(pair, alphas=(pair.alphas[0], cv2.GaussianBlur(pair.alphas[1], (0, 0), sigma))), soft=True).rgb
+    return _filmed(
+        replace(pair, alphas=(pair.alphas[0], cv2.GaussianBlur(pair.alphas[1], (0, 0), sigma))), soft=True
+    ).rgb
 
 
 def _with_face(onto: Rgb, source: Rgb, mine: Array, other: Array, share: float) -> Rgb:
@@ -184,7 +197,9 @@ def _placed(photo: Rgb, where: float) -> tuple[Rgb, Float32[Array, "h w"], Face]
     alpha = np.zeros((HEIGHT, WIDTH), np.uint8)
     centre = (round(middle), round(y0 + 0.42 * high))
     cv2.ellipse(alpha, centre, (round(0.6 * wide), round(0.78 * high)), 0, 0, 360, (255,), -1)
-    cv2.ellipse(alpha, (round(middle), round(y1 + 1.2 * high)), (round(1.05 * wide), round(1.1 * high)), 0, 0, 360, (255,), -1)
+    cv2.ellipse(
+        alpha, (round(middle), round(y1 + 1.2 * high)), (round(1.05 * wide), round(1.1 * high)), 0, 0, 360, (255,), -1
+    )
     return pixels, cv2.GaussianBlur(alpha.astype(np.float32) / 255, (0, 0), 0.8), face
 
 

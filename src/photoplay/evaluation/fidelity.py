@@ -16,8 +16,9 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
+from photoplay.evaluation.reference import framed
 from photoplay.topology import POSE_INDEX
-from photoplay.types import Anchor, Array, Label, MotionTrack, RenderPlan, Rgb
+from photoplay.types import Anchor, Array, Label, MotionTrack, RenderPlan, Rgb, Scene
 
 SIDE = 480
 """Long side at which pictures are compared: a fault that cannot be seen there is none."""
@@ -49,6 +50,8 @@ class Small:
 
     labels: UInt8[Array, "h w"]
     flow: Float32[Array, "h w 2"]
+    people: UInt8[Array, "h w"]
+    """Who it is (``Anchor.identity``), 0 everywhere where that is not known."""
 
     def shown(self, labels: tuple[Label, ...]) -> Bool[Array, "h w"]:
         found: Array = np.isin(self.labels, [int(label) for label in labels])
@@ -56,13 +59,28 @@ class Small:
 
 
 class FidelityMeter:
-    """Compares some pictures of a film with the framed ``photo``."""
+    """Compares some pictures of a film with the framed ``photo``.
 
-    def __init__(self, photo: Rgb, tracks: Sequence[MotionTrack], plan: RenderPlan) -> None:
+    People of the ``scene`` who are known whole are compared with their own pixels, and bare background with its plate. Two
+    people of a duet walk: where the photo shows them and no plate is known, nothing is asked of the background.
+    """
+
+    def __init__(self, photo: Rgb, tracks: Sequence[MotionTrack], plan: RenderPlan, scene: Scene | None = None) -> None:
         height, width = photo.shape[:2]
         shrink = max(1.0, max(height, width) / SIDE)
         self._size = (max(8, round(width / shrink)), max(8, round(height / shrink)))
         self._photo = self._soft(photo)
+        self._whole = {
+            person: self._soft(framed(subject.pixels, plan))
+            for person, subject in enumerate(scene.subjects if scene else (), 1)
+            if subject.pixels is not None
+        }
+        plate = scene.plate if scene else None
+        self._ground = self._photo if plate is None else self._soft(framed(plate, plan))
+        self._gone: Bool[Array, "h w"] | None = None
+        if scene is not None and plan.duet is not None and plate is None:
+            small = cv2.resize(framed(scene.matte, plan), self._size, interpolation=cv2.INTER_AREA)
+            self._gone = _grown(np.asarray(small > 8, bool), 4)
         self._x, self._y = np.meshgrid(*(np.arange(n, dtype=np.float32) for n in self._size))
         self._rows = ((np.arange(self._size[1]) + 0.5) * height / self._size[1]).astype(int)
         self._columns = ((np.arange(self._size[0]) + 0.5) * width / self._size[0]).astype(int)
@@ -80,6 +98,9 @@ class FidelityMeter:
         small, soft = self._thin(anchor, offset), self._soft(picture)
         x, y = self._x + small.flow[..., 0], self._y + small.flow[..., 1]
         origin = cv2.remap(self._photo, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        for person, pixels in self._whole.items():
+            whole = cv2.remap(pixels, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+            np.copyto(origin, whole, where=(small.people == person)[..., None])
         known = (x > -1) & (x < self._size[0]) & (y > -1) & (y < self._size[1])
         made = _grown(small.shown(MADE), 4)
         excess = np.maximum(self._moved(soft, origin, small), self._still(soft, small))
@@ -97,13 +118,15 @@ class FidelityMeter:
             return {}
         return {"fidelity_off": max(self.off), "fidelity_worst": max(self.worst), "crack": max(self.cracks)}
 
-    def _soft(self, picture: Rgb) -> Rgb:
+    def _soft(self, picture: Rgb) -> UInt8[Array, "_ _ 3"]:
         small = cv2.resize(picture, self._size, interpolation=cv2.INTER_AREA)
         return np.asarray(cv2.GaussianBlur(small, (3, 3), 0.7), np.uint8)
 
     def _thin(self, anchor: Anchor, offset: int) -> Small:
         at = np.ix_(self._rows, self._columns)
-        return Small(anchor.labels[offset][at], anchor.flow[offset][at].astype(np.float32) * self._scale)
+        labels = anchor.labels[offset][at]
+        people = np.zeros_like(labels) if anchor.identity is None else anchor.identity[offset][at]
+        return Small(labels, anchor.flow[offset][at].astype(np.float32) * self._scale, people)
 
     def _arms_of(self, track: MotionTrack, plan: RenderPlan) -> list[Float32[Array, "f 3 2"]]:
         """Shoulder, elbow and wrist of both arms at the size of comparison; the first row is at rest."""
@@ -131,6 +154,8 @@ class FidelityMeter:
     def _still(self, soft: Rgb, small: Small) -> UInt8[Array, "h w"]:
         """Excess of the photo, wherever no one has newly stepped, over the colours that the frame shows around."""
         bare = ~_grown(small.labels != Label.BACKGROUND, 2)
+        if self._gone is not None:
+            bare &= ~self._gone
         speed = np.ceil(np.minimum(np.abs(small.flow).max(axis=2), 200)).astype(np.uint8)
         coarse = np.ascontiguousarray(cv2.dilate(speed, np.ones((5, 5), np.uint8))[::4, ::4])
         excess = np.zeros(speed.shape, np.uint8)
@@ -140,7 +165,7 @@ class FidelityMeter:
         for reach in REACHES:
             calm = bare & (motion <= reach - SLACK)
             if calm.any():
-                np.copyto(excess, _outside(self._photo, soft, reach), where=calm)
+                np.copyto(excess, _outside(self._ground, soft, reach), where=calm)
             bare &= ~calm
         return excess
 
@@ -165,10 +190,13 @@ def _lines(soft: Rgb, origin: Rgb) -> Bool[Array, "h w"]:
 
 
 def _inside(small: Small, made: Bool[Array, "h w"]) -> Bool[Array, "h w"]:
-    """Within people, cracks in them included, but not at their edge nor at what is made."""
-    people = (small.labels != Label.BACKGROUND).astype(np.uint8)
-    closed = cv2.morphologyEx(people, cv2.MORPH_CLOSE, np.ones((9, 9), np.uint8))
-    return np.asarray((cv2.erode(closed, np.ones((7, 7), np.uint8)) > 0) & ~made, bool)
+    """Within one person, cracks included, but not at an edge, that between two people is one too, nor at what is made."""
+    inside = np.zeros(made.shape, bool)
+    for person in np.unique(small.people[small.labels != Label.BACKGROUND]):
+        own = ((small.labels != Label.BACKGROUND) & (small.people == person)).astype(np.uint8)
+        closed = cv2.morphologyEx(own, cv2.MORPH_CLOSE, np.ones((9, 9), np.uint8))
+        inside |= cv2.erode(closed, np.ones((7, 7), np.uint8)) > 0
+    return np.asarray(inside & ~made, bool)
 
 
 def _longest(lines: Bool[Array, "h w"]) -> float:

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from photoplay.evaluation import tells
-from photoplay.evaluation.identity import IdentityMeter, distance
+from photoplay.evaluation.contact import Found, MarginMeter
+from photoplay.evaluation.identity import SAME_PERSON, IdentityMeter, distance
+from photoplay.evaluation.shading import face_shading, shading_difference
 from photoplay.evaluation.temporal import FlickerMeter
 from photoplay.evaluation.verdict import judge
 from photoplay.types import Face, FaceReader, Frames, RenderPlan, Report, Rgb
@@ -23,13 +25,18 @@ class FreeReviewer:
 
     ``people`` are the faces that the film is about, read with their embeddings; empty for a film of nobody real. Flicker
     and broken frames are measured on every frame; in a few, every person is compared with the nearest face that is there,
-    no face standing for two people. Nobody is expected at a place, and a background may move.
+    no face standing for two people. Nobody is expected at a place, and a background may move. Of exactly two people it is
+    also asked whether each is more himself than the other, whether one is there twice, and how their lights differ.
     """
 
     def __init__(self, people: Sequence[Face], plan: RenderPlan, reader: FaceReader) -> None:
         self._reader = reader
         self._people = [person for person in people if person.embedding is not None]
         self._meters = [IdentityMeter(person) for person in self._people]
+        first, second = (*self._people, None, None)[:2]
+        self._margin = MarginMeter((first, second))
+        self._twice: list[bool] = []
+        self._lights: list[float] = []
         looks = np.linspace(0, max(0, plan.num_frames - 1), LOOKS).round()
         self._looks = {int(index) for index in looks}
         self._flicker = FlickerMeter(plan.width, plan.height)
@@ -63,6 +70,22 @@ class FreeReviewer:
             apart = {pair: far for pair, far in apart.items() if pair[0] != person and pair[1] != face}
         for i, meter in enumerate(self._meters):
             meter.see(matched.get(i))
+        if len(self._people) == 2:
+            self._compare(picture, (matched.get(0), matched.get(1)), faces)
+
+    def _compare(self, picture: Rgb, found: Found, faces: list[Face]) -> None:
+        """Whether two people are two people: none mixed with the other, none twice, both in one light."""
+        first, second = found
+        self._margin.see(found, (first is not None, second is not None))
+        spare = [face.embedding for face in faces if face is not first and face is not second]
+        own = [person.embedding for person in self._people]
+        self._twice.append(
+            any(distance(a, b) < SAME_PERSON for a in spare for b in own if a is not None and b is not None)
+        )
+        if first is not None and second is not None:
+            lights = face_shading(picture, first.landmarks), face_shading(picture, second.landmarks)
+            if lights[0] is not None and lights[1] is not None:
+                self._lights.append(shading_difference(lights[0], lights[1]))
 
     def report(self) -> Report:
         """The verdict. Metrics are named as :class:`photoplay.evaluation.reviewer.Reviewer` names them; the worst person
@@ -74,5 +97,10 @@ class FreeReviewer:
         for meter in self._meters:
             for name, value in meter.metrics().items():
                 metrics[name] = max(metrics.get(name, value), value)
+        if len(self._people) == 2:
+            metrics |= self._margin.metrics()
+            for name, measured in (("faces_twice", self._twice), ("light_difference", self._lights)):
+                if measured:
+                    metrics[name] = float(np.mean(measured))
         metrics["frozen_frames"] = self._frozen / max(1, self._seen - 1)
         return judge({name: round(value, 5) for name, value in metrics.items() if np.isfinite(value)})

@@ -10,15 +10,19 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 
 from photoplay.evaluation import light, tells
+from photoplay.evaluation.contact import CLEAR
 from photoplay.evaluation.fidelity import FidelityMeter
 from photoplay.evaluation.identity import IdentityMeter
+from photoplay.evaluation.pair import PairMeter
 from photoplay.evaluation.reference import framed
 from photoplay.evaluation.temporal import BackgroundMeter, FlickerMeter
 from photoplay.evaluation.tracking import LidMeter, landmark_box, landmark_error, same_face
 from photoplay.evaluation.verdict import judge
 from photoplay.types import (
+    Anchor,
     Array,
     Box,
+    Face,
     FaceReader,
     Frames,
     Label,
@@ -32,6 +36,8 @@ from photoplay.types import (
 
 LOOKS, IDENTITY_LOOKS, COUNT_LOOKS, FIDELITY_LOOKS = 9, 4, 2, 8
 """In how many frames faces are found again, recognised, and counted, and pixels compared: these are slow."""
+DUET_LOOKS = 5
+"""The first of these for the two people of a duet, who are looked at around their contact besides."""
 COUNT_FACE, COUNT_SIDES = 48.0, (256.0, 720.0)
 """Faces are counted in small pictures, the photo as well: the smallest face of a track shall be 48 pixels high in them,
 their long side within these limits. A search costs by the area."""
@@ -44,7 +50,8 @@ class Reviewer:
     """Looks at every window of a film once (:meth:`see`), then judges it (:meth:`report`).
 
     Flicker, background, lids and broken frames are measured on every frame, the faces on a few spread over the film.
-    Everything is compared with the photo as the film frames it.
+    Everything is compared with the photo as the film frames it. Two people whose plan has a ``duet`` are looked at around
+    their contact (:mod:`photoplay.evaluation.pair`), and not asked for where one hides the other.
     """
 
     def __init__(self, scene: Scene, tracks: Sequence[MotionTrack], plan: RenderPlan, reader: FaceReader) -> None:
@@ -53,13 +60,15 @@ class Reviewer:
         self._photo_spread = tells.spread(self._photo)
         self._bare = _without_people(framed(scene.matte, plan))
         self._subjects = [_Subject(track, plan, reader, self._photo) for track in tracks]
+        self._pair, self._members = self._paired(scene, tracks, plan)
         self._looks = set(_spread(plan.num_frames, LOOKS))
         self._identity_looks = set(_nearest(self._looks, _spread(plan.num_frames, IDENTITY_LOOKS)))
+        self._duet_looks = set(_spread(plan.num_frames, DUET_LOOKS))
         self._count_looks = set(_spread(plan.num_frames, COUNT_LOOKS + 2)[1:-1])
         self._faces_in_photo: int | None = None
         self._flicker = FlickerMeter(plan.width, plan.height)
         self._background = BackgroundMeter()
-        self._fidelity = FidelityMeter(self._photo, tracks, plan)
+        self._fidelity = FidelityMeter(self._photo, tracks, plan, scene)
         self._fidelity_looks = set(_spread(plan.num_frames, FIDELITY_LOOKS + 1)[1:] or [0])
         self._before: Rgb | None = None
         self._missing: list[int] = []
@@ -91,13 +100,40 @@ class Reviewer:
         """A few frames: faces, and the photo's own pixels. Shares nothing with :meth:`_watch`."""
         for offset, picture in enumerate(frames.rgb):
             frame = frames.start + offset
-            if frame in self._looks:
-                for subject in self._subjects:
-                    subject.look(frame, picture, frame in self._identity_looks)
+            self._faces(picture, frame, frames.anchor, offset)
             if frame in self._count_looks:
-                self._count(picture)
+                self._count(picture, self._pair is not None and self._pair.close(frame, frames.anchor, offset))
             if frames.anchor is not None and frame in self._fidelity_looks:
                 self._fidelity.see(picture, frame, frames.anchor, offset)
+
+    def _faces(self, picture: Rgb, frame: int, anchor: Anchor | None, offset: int) -> None:
+        """Looks at every subject whose turn it is; the two of a duet together."""
+        for index, subject in enumerate(self._subjects):
+            if index not in self._members and frame in self._looks:
+                subject.look(frame, picture, frame in self._identity_looks)
+        pair = self._pair
+        if pair is None or not (pair.wants(frame) or frame in self._duet_looks):
+            return
+        hidden = pair.hidden(frame, anchor, offset)
+        expected, identity = pair.expected(frame, hidden), pair.wants(frame)
+        first, second = (
+            self._subjects[index].look(frame, picture, identity, share, wanted)
+            for index, share, wanted in zip(self._members, hidden, expected, strict=True)
+        )
+        if identity:
+            pair.see(frame, picture, (first, second), anchor, offset)
+
+    def _paired(
+        self, scene: Scene, tracks: Sequence[MotionTrack], plan: RenderPlan
+    ) -> tuple[PairMeter | None, tuple[int, ...]]:
+        """The meter of a duet and the places of its two people among the tracks."""
+        duet, order = plan.duet, [track.subject for track in tracks]
+        if duet is None or not set(duet.subjects) <= set(order):
+            return None, ()
+        members = tuple(order.index(subject) for subject in duet.subjects)
+        one, two = members
+        own = (self._subjects[one].in_photo, self._subjects[two].in_photo)
+        return PairMeter(scene, (tracks[one], tracks[two]), plan, duet, own, self._photo), members
 
     def report(self) -> Report:
         """The verdict. Metrics are those of :data:`photoplay.evaluation.verdict.LIMITS` and their means."""
@@ -119,8 +155,11 @@ class Reviewer:
             for name, value in subject.metrics().items():
                 worst = min if name in _LEAST else max
                 metrics[name] = worst(metrics.get(name, value), value)
+        if self._pair is not None:
+            metrics |= self._pair.metrics()
         if self._missing:
             metrics["faces_missing"] = float(np.mean(self._missing))
+        if self._extra:
             metrics["faces_extra"] = float(np.mean(self._extra))
         metrics["empty_frames"] = float(self._empty)
         metrics["frozen_frames"] = self._frozen / max(1, self._moving)
@@ -140,11 +179,13 @@ class Reviewer:
         bare: Array = (anchor.labels[offset] == Label.BACKGROUND) & (anchor.confidence[offset] >= TRUSTED)
         return bare
 
-    def _count(self, picture: Rgb) -> None:
+    def _count(self, picture: Rgb, close: bool) -> None:
+        """Of two who are close, one may hide the other: then only faces too many are counted."""
         if self._faces_in_photo is None:
             self._faces_in_photo = len(self._reader.read(self._shrunk(self._photo)))
         missing, extra = tells.count_difference(self._faces_in_photo, len(self._reader.read(self._shrunk(picture))))
-        self._missing.append(missing)
+        if not close:
+            self._missing.append(missing)
         self._extra.append(extra)
 
     def _shrunk(self, picture: Rgb) -> UInt8[Array, "_ _ 3"]:
@@ -167,7 +208,8 @@ class _Subject:
         self._rest: Landmarks = plan.to_frame(track.rest_landmarks)
         self._landmarks = plan.to_frame(track.landmarks)
         rest_box = landmark_box(self._rest)
-        self._identity = IdentityMeter(next(iter(reader.read(photo, near=rest_box, identity=True)), None))
+        self.in_photo = next(iter(reader.read(photo, near=rest_box, identity=True)), None)
+        self._identity = IdentityMeter(self.in_photo)
         self._lids = LidMeter(track)
         self._photo_sharpness = tells.sharpness(photo, rest_box)
         self._photo_colour = light.skin_colour(photo, self._rest)
@@ -197,8 +239,11 @@ class _Subject:
     def see_lids(self, frame: int, labels: Array) -> None:
         self._lids.see(min(frame, len(self._landmarks) - 1), labels, self._at(frame), self._rest)
 
-    def look(self, frame: int, picture: Rgb, identity: bool) -> None:
-        """Finds the face again and compares it with the track and with the photo."""
+    def look(self, frame: int, picture: Rgb, identity: bool, hidden: float = 0.0, expected: bool = True) -> Face | None:
+        """Finds the face again and compares it with the track and with the photo, as far as nobody hides it: ``hidden``
+        is that share of the face, ``expected`` whether it must be found all the same."""
+        if not expected:
+            return None
         wanted = self._at(frame)
         box = landmark_box(wanted)
         faces = self._reader.read(picture, near=box, identity=identity)
@@ -208,11 +253,14 @@ class _Subject:
             self._errors.append(landmark_error(wanted, face.landmarks))
         if identity:
             self._identity.see(face)
+        if hidden > CLEAR:
+            return face
         if self._photo_sharpness > 0:
             self._sharpness.append(tells.sharpness(picture, box) / self._photo_sharpness)
         luma, tint = light.drift(light.skin_colour(picture, wanted), self._photo_colour)
         self._luma.append(abs(luma))
         self._tint.append(tint)
+        return face
 
     def metrics(self) -> dict[str, float]:
         """This subject's part of the report; what was not measured is left out."""

@@ -46,6 +46,15 @@ LIMITS: tuple[Limit, ...] = (
     Limit("faces_missing", 0.0, 0.5, "faces melt together", "Choose a photo with more room between the faces."),
     Limit("faces_extra", 0.0, 0.5, "there are faces that the photo does not have", CALMER),
     Limit("lid_open", 0.12, NEVER, "closed eyes stay open by a slit", BETTER),
+    # Between two people, at a contact: see docs/contact_metrics.md for what clean and spoiled films measure.
+    Limit("contact_identity_during", 0.5, SAME_PERSON, "somebody is not recognised during the contact", CALMER),
+    Limit("contact_identity_after", 0.5, SAME_PERSON, "somebody is not recognised after the contact", CALMER),
+    Limit("contact_margin", 0.25, 0.1, "one face takes on the other's features", CALMER, least=True),
+    Limit("merged_faces", 0.0, 0.3, "the two faces melt into each other", CALMER),
+    Limit("contact_recovery", 0.5, 1.0, "the two do not come back as themselves after the contact", CALMER),
+    Limit("light_split", 0.3, 0.6, "the light changes on one of the two alone", CALMER),
+    Limit("seam_energy", 8.0, 20.0, "a seam is seen between the two", CALMER),
+    Limit("faces_twice", 0.0, 0.3, "one of the two is there twice", CALMER),
     # Half of the fine detail is about what a bilinear copy of a copy leaves.
     Limit("sharpness", 0.6, 0.3, "the face is softer than in the photo", BETTER, least=True),
     Limit("light_drift", 14.0, 45.0, "the light on the face changes", CALMER),
