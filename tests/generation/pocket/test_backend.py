@@ -12,7 +12,7 @@ from photoplay.generation.backends.pocket.backend import PocketBackend
 from photoplay.generation.backends.pocket.conditioning import CropWindow
 from photoplay.generation.backends.protocol import Backend
 from photoplay.generation.source import frame_photo
-from photoplay.types import Frames, HeadPose, Label, Photo, RgbStack, Scene, StageEvent
+from photoplay.types import Duet, Frames, HeadPose, Label, Photo, RgbStack, Scene, StageEvent
 from tests.generation.actors import REST, astronaut, matte, plan, subject, track
 
 SIZE = 96
@@ -195,6 +195,42 @@ def test_two_people_are_painted_and_nobody_else():
     assert all(added[1, y - 4 : y + 4, x - 4 : x + 4].mean() > 10 for x, y in nose)
     alone = joined(list(PocketBackend(Painter((0, 0, 90)), size=SIZE).generate(scene, tracks[:1], wide)))
     assert (alone[:, :, 300:] == frame_photo(scene.photo.pixels, wide)[:, 300:]).all()
+
+
+class OfOne(Painter):
+    """Paints one of two views and finds the anchor perfect in the other."""
+
+    def __init__(self, who: int) -> None:
+        super().__init__()
+        self.who = who
+
+    def generate(self, window, known, seed, start, num_inference_steps):
+        made = super().generate(window, known, seed, start, num_inference_steps)
+        return made if (len(self.asked) - 1) % 2 == self.who else window.anchor
+
+
+def behind(front: int, frames: int = 4):
+    """Two faces slide over each other until one is behind the other: the scene, tracks and plan."""
+    scene, poses = two_people(), [REST, *nodding(frames)[1:]]
+    ways = [(k * 65.0, 0.0) for k in range(frames)]
+    tracks = [track(scene, poses, [(sign * x, y) for x, y in ways], who=k) for k, sign in ((0, 1), (1, -1))]
+    order = np.full(frames, front, np.float32), np.zeros((frames, 2), np.float32)
+    wide = replace(plan(frames, 224, (0.0, 0.0, 340.0, 340.0)), width=448, crop=(0.0, 0.0, 680.0, 340.0))
+    return scene, tracks, replace(wide, duet=Duet((0, 1), *order))
+
+
+@pytest.mark.parametrize(("who", "front"), [(0, 0), (0, 1), (1, 0)])
+def test_a_face_is_painted_where_it_is_seen_and_not_where_it_is_hidden(who, front):
+    scene, tracks, wide = behind(front)
+    (window,) = PocketBackend(OfOne(who), size=SIZE).generate(scene, tracks, wide)
+    added = np.abs(window.rgb.astype(int) - window.anchor.rgb).sum(-1)
+    mine, theirs = (window.anchor.identity == 1 + k for k in (who, 1 - who))
+    for k in range(1, wide.num_frames):
+        deep = cv2.erode(theirs[k].astype(np.uint8), np.ones((11, 11))) > 0
+        assert not added[k][deep].any()
+        assert added[k][mine[k]].max() > 10
+    noses = [wide.to_frame(one.landmarks)[-1, 4, :2].round().astype(int) for one in tracks]
+    assert {int(window.anchor.identity[-1][y, x]) for x, y in noses} == {1 + front}, "one face hides the other"
 
 
 def test_the_coarse_pass_paints_what_a_body_uncovers():

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
@@ -12,6 +13,7 @@ from photoplay.generation.backends.pocket.composite import (
     owned,
     part_mask,
     paste,
+    shown_own,
 )
 from photoplay.generation.backends.pocket.crops import HeadCrops, crop_points, to_crop
 from photoplay.types import Anchor, Label
@@ -192,3 +194,35 @@ def test_coverage_is_the_crop_seen_from_the_other(crops):
     assert inside[round(y), round(x)] > 0.99
     assert inside[-1].max() == 0
     assert border_fade(SIZE)[0].max() == 0
+
+
+def test_who_is_seen_has_the_pixel_whoever_s_face_is_nearer(crops):
+    """A stripe of each kind through a crop that was given out by halves."""
+    given = np.zeros((SIZE, SIZE), np.float32)
+    given[:, : SIZE // 2] = 1
+    identity = np.zeros((512, 512), np.uint8)
+    rows = {0: slice(0, 60), 3: slice(60, 100), 1: slice(100, 512)}
+    for who, stripe in rows.items():
+        identity[stripe] = who
+    own = shown_own(given, identity, 2, crops.rest)
+    seen = to_crop(identity, crops.rest, SIZE, "labels")
+    inner = cv2.erode((np.abs(np.diff(seen.astype(int), axis=0, prepend=0)) == 0).astype(np.uint8), np.ones((5, 5))) > 0
+    assert all((seen[inner] == who).any() for who in rows)
+    assert (own[inner & (seen == 3)] == 1).all()
+    assert (own[inner & (seen == 1)] == 0).all()
+    assert (own[inner & (seen == 0)] == given[inner & (seen == 0)]).all()
+    assert (shown_own(EVERY, (identity == 3).astype(np.uint8) * 3, 2, crops.rest) == 1).all()
+
+
+def test_what_the_model_made_of_another_face_does_not_shade_mine(rest):
+    photo = grainy((SIZE, SIZE, 3)) // 2
+    made = photo + np.uint8(20)
+    other = made.copy()
+    other[:, 64:] += 100
+    far = crop_points(rest, np.array([[1, 0, 5000], [0, 1, 5000]], np.float32))
+    mine = EVERY.copy()
+    mine[:, 64:] = 0
+    given, disturbed = (face_change(one, photo, full(255), full(Label.SKIN), far, mine) for one in (made, other))
+    assert np.abs(given - disturbed).max() < 1e-3
+    assert np.allclose(given[20:-20, 20:60, :3], 20, atol=0.5)
+    assert not given[:, 66:].any()

@@ -20,6 +20,7 @@ from photoplay.generation.backends.pocket.composite import (
     hole_change,
     owned,
     paste,
+    shown_own,
 )
 from photoplay.generation.backends.pocket.conditioning import PER_FRAME, CropWindow, Known
 from photoplay.generation.backends.pocket.crops import Crop, CropTrack, HeadCrops, crop_points, crop_window
@@ -69,10 +70,12 @@ class Generator(Protocol):
 class View:
     """One square that the model looks through for the whole film: a head's crops, or the frame itself (``coarse``).
 
-    ``face`` is the head's place among the film's faces; ``landmarks`` and ``rest`` are in frame space.
+    ``face`` is the head's place among the film's faces, ``subject`` its person's among the scene's; ``landmarks`` and
+    ``rest`` are in frame space.
     """
 
     face: int
+    subject: int
     landmarks: LandmarkTrack
     rest: Landmarks
     matrices: CropTrack
@@ -175,7 +178,8 @@ class PocketBackend:
             for anchor, canvas, at in zip(anchors, canvases, _starts(anchors), strict=True):
                 for k in range(len(canvas)):
                     n, frame = at + k, start + at + k  # in the window, in the film
-                    change = film.change(view, window, made[n], n, frame) * film.weight(view, anchor, k, frame)
+                    own = film.own(view, anchor, k, frame)
+                    change = film.change(view, window, made[n], n, own) * film.weight(view, anchor, k, frame)
                     paste(canvas[k], anchor, k, film.photo, change, window.anchor[n], view.matrices[frame])
         else:
             made = window.anchor
@@ -208,12 +212,23 @@ class _Film:
         for index, (landmarks, rest, height) in enumerate(zip(faces, rests, heights, strict=True)):
             if height >= SMALLEST_FACE and _travel(landmarks, rest) > STILL:
                 crops = HeadCrops.of(landmarks, rest, size)
-                views.append(View(index, landmarks, rest, crops.matrices, crops.rest, size))
+                views.append(View(index, tracks[index].subject, landmarks, rest, crops.matrices, crops.rest, size))
         if coarse and tracks:
             largest = int(np.argmax(heights))
             matrix = _whole_frame(plan)
             repeated = np.repeat(matrix[None], plan.num_frames, axis=0)
-            views.append(View(largest, faces[largest], rests[largest], repeated, matrix, COARSE, coarse=True))
+            views.append(
+                View(
+                    largest,
+                    tracks[largest].subject,
+                    faces[largest],
+                    rests[largest],
+                    repeated,
+                    matrix,
+                    COARSE,
+                    coarse=True,
+                )
+            )
         # People whom nothing moves have a face as well, which nobody may paint on.
         moved = {track.subject for track in tracks}
         for index, subject in enumerate(scene.subjects):
@@ -234,17 +249,27 @@ class _Film:
         way = np.abs(anchor.flow[k]).max() if view.coarse else _travel(view.landmarks[frame : frame + 1], view.rest)
         return np.float32(smoothstep(STILL, MOVED, np.asarray(way, np.float32)))
 
-    def change(self, view: View, window: CropWindow, made: UInt8[Array, "s s 3"], k: int, frame: int) -> Change:
-        """What is added to film frame ``frame`` for ``view``; ``k`` is its place in ``window``."""
+    def own(self, view: View, anchor: Anchor, k: int, frame: int) -> Float32[Array, "s s"]:
+        """Which pixels of film frame ``frame``, the ``k``-th of ``anchor``, are the view's to paint, 0..1."""
         matrix = view.matrices[frame]
         if view.coarse:
             free: Float32[Array, "s s"] = np.ones((view.size, view.size), np.float32)
             for other in self.views:
                 if not other.coarse:
                     free = free * (1 - covered(other.matrices[frame], other.size, matrix, view.size))
-            return hole_change(made, window.anchor[k], window.confidence[k], free)
+            return free
         there = [crop_points(face[frame], matrix) for face in self.faces]
         own = owned(there, self.heights, view.face, view.size)
+        if anchor.identity is None or len(self.faces) == 1:
+            return own
+        return shown_own(own, anchor.identity[k], view.subject, matrix)
+
+    def change(
+        self, view: View, window: CropWindow, made: UInt8[Array, "s s 3"], k: int, own: Float32[Array, "s s"]
+    ) -> Change:
+        """What is added to frame ``k`` of ``window`` for ``view``, where it is its own."""
+        if view.coarse:
+            return hole_change(made, window.anchor[k], window.confidence[k], own)
         return face_change(made, window.anchor[k], window.confidence[k], window.labels[k], window.landmarks[k], own)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float16, Float32, UInt8
 
 from photoplay.generation.backends.pocket import composite_kernels
-from photoplay.generation.backends.pocket.crops import Crop, scale_of
+from photoplay.generation.backends.pocket.crops import Crop, scale_of, to_crop
 from photoplay.generation.mesh import face_height, smoothstep
 from photoplay.types import Anchor, Array, Label, Landmarks, Rgb
 
@@ -83,16 +83,17 @@ def face_change(
 ) -> Change:
     """What is added to one frame's crop of a head (grey levels), and how far the anchor's detail is doubted there (0..1).
 
-    ``own`` is 1 where the pixel is this head's to paint. Unsure pixels take the whole change, the rest of the face its low
-    frequencies alone: the light on it. A few-step prediction is the mean of what may be, which is blurred wherever detail
-    cannot be known; so the lash line keeps the anchor's edge, and the inside of a mouth stays as it was drawn.
+    ``own`` is 1 where the pixel is this head's to paint; what the model made elsewhere counts for nothing. Unsure pixels
+    take the whole change, the rest of the face its low frequencies alone: the light on it. A few-step prediction is the
+    mean of what may be, which is blurred wherever detail cannot be known; so the lash line keeps the anchor's edge, and the
+    inside of a mouth stays as it was drawn.
     """
     size = len(labels)
     residual = made.astype(np.float32) - anchor
     free = 1 - _drawn(labels, DRAWN)
     unsure = _unsure(confidence) * free
     face = np.maximum((labels == Label.SKIN).astype(np.float32), np.maximum(unsure, part_mask(labels, landmarks)))
-    low = _shade(residual, face * free)
+    low = _shade(residual, face * free * own)
     weight = own * border_fade(size) * (1 - _drawn(labels, INSIDE))
     change: Array = np.empty((size, size, 4), np.float32)
     change[..., :3] = (face * weight)[..., None] * low + (unsure * weight)[..., None] * (
@@ -128,6 +129,22 @@ def owned(faces: Sequence[Landmarks], heights: Sequence[float], which: int, size
         towards = smoothstep(-0.1, 0.1, _distance(other, x, y) - distance) * (1 - _hull(other, size, 2))
         share = share * (towards if heights[k] > heights[which] else np.maximum(towards, mine))
     return np.asarray(share, np.float32)
+
+
+def shown_own(
+    own: Float32[Array, "s s"], identity: UInt8[Array, "h w"], subject: int, matrix: Crop
+) -> Float32[Array, "s s"]:
+    """``own`` of a crop where it is known who each pixel shows (1 + the scene's index; 0: nobody that moves).
+
+    Who is seen there has a pixel, whoever's face would lie nearer: a hidden face is not painted. What shows nobody stays
+    as it was given out.
+    """
+    size = len(own)
+    mine, others = (
+        to_crop(np.where(those, np.uint8(255), np.uint8(0)), matrix, size, "confidence").astype(np.float32) / 255
+        for those in (identity == 1 + subject, (identity != 1 + subject) & (identity != 0))
+    )
+    return np.asarray(own * (1 - others) + (1 - own) * mine, np.float32)
 
 
 def paste(
