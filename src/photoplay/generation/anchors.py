@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, UInt8
 
 from photoplay.generation.buffers import FrameBuffers
 from photoplay.generation.mesh import face_height
@@ -101,7 +101,9 @@ def _pair_of(duet: Duet | None, tracks: Sequence[MotionTrack]) -> tuple[MotionTr
     return tuple(by_subject[subject] for subject in duet.subjects)
 
 
-def _plate(scene: Scene, framing: Framing, mattes: Sequence[Mask]) -> tuple[Rgb, Mask]:
+def _plate(
+    scene: Scene, framing: Framing, mattes: Sequence[UInt8[Array, "ph pw"]]
+) -> tuple[UInt8[Array, "fh fw 3"], UInt8[Array, "fh fw"]]:
     """The background at the film's size, and how sure it is: the scene's own, or the photo with the people filled in."""
     plan = framing.plan
     if scene.plate is not None:
@@ -139,7 +141,7 @@ def _pair_stage(scene: Scene, tracks: tuple[MotionTrack, ...], plan: RenderPlan,
     (first, second), ((ours, mine), (theirs, other)) = people, alone
     photo = framing.framed
     if not cut_from_photo:
-        rests = at_rest(photo, ours, mine, other), at_rest(photo, theirs, other, mine)
+        rests = at_rest(photo, ours, theirs, mine, other), at_rest(photo, theirs, ours, other, mine)
     else:
         rests = photo, photo
     stacking = Stacking.of(duet, (first, second), plan.num_frames)

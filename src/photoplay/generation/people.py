@@ -14,7 +14,7 @@ from photoplay.generation.face_layers import FaceLayers
 from photoplay.generation.layers import FAR, NEAR, Layer
 from photoplay.generation.limb_cut import cut_arm
 from photoplay.generation.limbs import SIDES, Arm
-from photoplay.generation.matting import edge_softness, firm_matte
+from photoplay.generation.matting import FAINT, edge_softness, firm_matte
 from photoplay.generation.mesh import face_height, smoothstep
 from photoplay.generation.person import FramedTrack, person_layer
 from photoplay.generation.plate import fill_smooth, premultiplied
@@ -89,7 +89,9 @@ def cut_person(
     return Person(track, framed, framing.framed, tuple(arms[False]), body, face, tuple(arms[True]), tuple(touched))
 
 
-def cut_texture(framing: Framing, behind: Rgb, matte: Mask, walks: bool = False) -> UInt8[Array, "th tw 4"]:
+def cut_texture(
+    framing: Framing, behind: UInt8[Array, "lh lw 3"], matte: UInt8[Array, "ph pw"], walks: bool = False
+) -> UInt8[Array, "th tw 4"]:
     """What the photo-space ``matte`` covers of the photo, premultiplied and freed from what shines through its edge.
 
     Of somebody who ``walks`` what the photo mirrored at its sides must not come in.
@@ -115,23 +117,35 @@ def _without_mirrored(framing: Framing, alpha: UInt8[Array, "th tw"], photo: tup
     """
     off = framing.beyond(photo)
     small = cv2.resize(alpha, off.shape[::-1], interpolation=cv2.INTER_AREA)
-    _, groups = cv2.connectedComponents((small > 0).astype(np.uint8))
+    _, groups = cv2.connectedComponents((small > FAINT).astype(np.uint8))
     real = np.zeros(int(groups.max()) + 1, np.float32)
     real[np.unique(groups[off <= 0])] = 1
+    real[0] = 0
     share = np.where(off > 0, real[groups] * (1 - smoothstep(*CUT_FADE, off)), 1).astype(np.float32)
     large = cv2.resize(share, alpha.shape[::-1], interpolation=cv2.INTER_LINEAR)
     return np.asarray(np.rint(alpha * large), np.uint8)
 
 
-def at_rest(photo: Rgb, front: Framing, matte: Mask, other: Mask) -> Rgb:
-    """The framed ``photo`` with the person of ``front`` before the other one, whoever the photo itself shows before."""
+def at_rest(
+    photo: Rgb, front: Framing, back: Framing, matte: UInt8[Array, "ph pw"], other: UInt8[Array, "ph pw"]
+) -> Rgb:
+    """The framed ``photo`` with the person of ``front`` before that of ``back``, whoever the photo itself shows before.
+
+    ``matte`` and ``other`` are theirs. A photo that shows them so stays as it is.
+    """
     mine, theirs = (np.ascontiguousarray(front.sample(one, 1)[front.inside]) for one in (matte, other))
-    both = cv2.dilate(np.minimum(mine, theirs), np.ones((5, 5), np.uint8))
-    share = cv2.GaussianBlur(both, (0, 0), 1.0).astype(np.float32) / 255 * (mine.astype(np.float32) / 255)
+    both = (mine > 200) & (theirs > 200)
+    unlike = [np.abs(photo[both].astype(int) - one.framed[both]).sum() for one in (front, back)]
+    if unlike[0] <= unlike[1]:
+        return photo
+    reach = cv2.dilate(np.minimum(mine, theirs), np.ones((5, 5), np.uint8))
+    share = cv2.GaussianBlur(reach, (0, 0), 1.0).astype(np.float32) / 255 * (mine.astype(np.float32) / 255)
     return np.asarray(np.rint(photo + (front.framed.astype(np.float32) - photo) * share[..., None]), np.uint8)
 
 
-def before_others(framing: Framing, behind: Rgb, mattes: Mapping[int, Mask], subject: int) -> Rgb:
+def before_others(
+    framing: Framing, behind: UInt8[Array, "lh lw 3"], mattes: Mapping[int, UInt8[Array, "ph pw"]], subject: int
+) -> UInt8[Array, "lh lw 3"]:
     """``behind`` with the other people's colours where they stand next to ``subject``, as far as the photo shows them.
 
     What shines through the soft edge of somebody who stands before another is not the background.

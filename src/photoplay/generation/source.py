@@ -43,14 +43,15 @@ class Framing:
         return ((points + (self.margin + 0.5)) * self.factor - 0.5).astype(np.float32)
 
     def beyond(self, photo: tuple[int, int]) -> Float32[Array, "lh lw"]:
-        """How far each pixel at the film's size, margin included, lies beside a photo of (width, height): 0 within it.
+        """How far each pixel (film's size, margin included) lies beside or above a photo of (width, height); 0 within it.
 
-        In longer sides of the frame, and to the left and right alone: what stands below it goes on out of sight.
+        In longer sides of the frame, and not downwards: whoever stands on the photo's lower edge goes on below it.
         """
         plan = self.plan
         x = (np.arange(plan.width + 2 * self.margin) - self.margin + 0.5) / plan.scale + plan.crop[0]
-        off = np.maximum(np.maximum(-x, x - photo[0]), 0) * plan.scale / max(plan.width, plan.height)
-        return np.tile(off.astype(np.float32), (plan.height + 2 * self.margin, 1))
+        y = (np.arange(plan.height + 2 * self.margin) - self.margin + 0.5) / plan.scale + plan.crop[1]
+        off = np.maximum(np.maximum(np.maximum(-x, x - photo[0]), 0)[None], np.maximum(-y, 0)[:, None])
+        return np.asarray(off * plan.scale / max(plan.width, plan.height), np.float32)
 
     def sample(self, mask: Mask, factor: int) -> UInt8[Array, "th tw"]:
         """A photo-space mask over the frame and its margin at ``factor`` times the film's size."""
