@@ -36,7 +36,7 @@ def read_motion(path: Path) -> Performance:
             "This kind of motion file is not known.",
             "Give a Live Link Face recording (.csv) or a BVH file (.bvh or .bvh.gz).",
         )
-    text = _read(path, packed=name.endswith(".gz")).decode("utf-8-sig", errors="replace")
+    text = read_text(path)
     return parse_livelink(text) if name.endswith(".csv") else performance_from_skeleton(parse_bvh(text))
 
 
@@ -55,6 +55,15 @@ def import_motion(path: Path, *, name: str) -> Template:
         description="Imported from a face recording." if is_face else "Imported from a body recording.",
         category="face" if is_face else "body",
     )
+
+
+def read_text(path: Path) -> str:
+    """The text of a motion file, plain or ``.gz``.
+
+    Raises:
+        TemplateError: the file is not there, too large, or damaged.
+    """
+    return _read(path, packed=path.name.lower().endswith(".gz")).decode("utf-8-sig", errors="replace")
 
 
 def _read(path: Path, packed: bool) -> bytes:

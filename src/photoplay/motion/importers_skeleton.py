@@ -25,7 +25,7 @@ HANGING = 30.0
 
 
 @dataclass(frozen=True)
-class _Person:
+class Person:
     """Joint indices: ``pelvis``, ``chest`` (from which the arms branch off), ``head`` (-1: none), and for (left, right)
     shoulder, elbow, wrist and the hand's tip."""
 
@@ -41,7 +41,7 @@ def performance_from_skeleton(skeleton: Skeleton) -> Performance:
     Raises:
         TemplateError: arms cannot be told apart, or the figure has no size.
     """
-    person = _find_person(skeleton.joints)
+    person = find_person(skeleton.joints)
     points, axes = _facing_camera(skeleton, person)
     width = float(np.linalg.norm(points[:, person.arms[0][0]] - points[:, person.arms[1][0]], axis=-1).mean())
     torso, heading = _torso(points, person, width)
@@ -72,7 +72,8 @@ def performance_from_skeleton(skeleton: Skeleton) -> Performance:
     )
 
 
-def _refused(why: str) -> TemplateError:
+def refused(why: str) -> TemplateError:
+    """The error for a skeleton that cannot be used."""
     return TemplateError(
         "bvh_skeleton",
         f"This skeleton cannot be used: {why}",
@@ -80,7 +81,12 @@ def _refused(why: str) -> TemplateError:
     )
 
 
-def _find_person(joints: tuple[Joint, ...]) -> _Person:
+def find_person(joints: tuple[Joint, ...]) -> Person:
+    """The joints of a human figure, by the names of its elbows and head.
+
+    Raises:
+        TemplateError: arms cannot be told apart.
+    """
     names = [joint.name.rpartition(":")[2].lower().replace("_", "").replace(" ", "") for joint in joints]
     elbows = [_find_elbow(names, side) for side in ("left", "right")]
     arms = []
@@ -92,11 +98,11 @@ def _find_person(joints: tuple[Joint, ...]) -> _Person:
             tip = hand if hand >= 0 else tip
         arms.append((joints[elbow].parent, elbow, wrist, tip))
     if any(index < 0 for index in (arms[0][0], arms[1][0])) or arms[0][0] == arms[1][0]:
-        raise _refused("its arms do not hang on shoulders.")
+        raise refused("its arms do not hang on shoulders.")
     left, right = (_ancestors(joints, arm[0]) for arm in arms)
     chest = next((index for index in left if index in right), 0)
     head = next((index for index, name in enumerate(names) if name == "head"), -1)
-    return _Person(0, chest, head, (arms[0], arms[1]))
+    return Person(0, chest, head, (arms[0], arms[1]))
 
 
 def _find_elbow(names: list[str], side: str) -> int:
@@ -106,7 +112,7 @@ def _find_elbow(names: list[str], side: str) -> int:
         for index, name in enumerate(names):
             if name in wanted:
                 return index
-    raise _refused(f"its {side} elbow is not named.")
+    raise refused(f"its {side} elbow is not named.")
 
 
 def _ancestors(joints: tuple[Joint, ...], index: int) -> list[int]:
@@ -117,27 +123,27 @@ def _ancestors(joints: tuple[Joint, ...], index: int) -> list[int]:
     return line[1:]
 
 
-def _facing_camera(skeleton: Skeleton, person: _Person) -> tuple[Float64[Array, "f j 3"], Float64[Array, "3 3"]]:
+def _facing_camera(skeleton: Skeleton, person: Person) -> tuple[Float64[Array, "f j 3"], Float64[Array, "3 3"]]:
     """Points in photo-space axes (x to the subject's left, y down, z away) of the first frame, and those axes."""
     first = skeleton.positions[0]
     shoulders = first[person.arms[0][0]] - first[person.arms[1][0]]
     spine = (first[person.arms[0][0]] + first[person.arms[1][0]]) / 2 - first[person.pelvis]
     if min(np.linalg.norm(shoulders), np.linalg.norm(spine)) < 1e-6:
-        raise _refused("it has no size.")
+        raise refused("it has no size.")
     up = np.zeros(3)
     axis = int(np.argmax(np.abs(spine)))
     up[axis] = np.sign(spine[axis])
     across = shoulders - up * (shoulders @ up)
     length = float(np.linalg.norm(across))
     if length < 1e-6:
-        raise _refused("its shoulders are one above the other in the first frame.")
+        raise refused("its shoulders are one above the other in the first frame.")
     across = across / length
     axes = np.stack([across, -up, np.cross(across, -up)])
     return skeleton.positions @ axes.T, axes
 
 
 def _torso(
-    points: Float64[Array, "f j 3"], person: _Person, width: float
+    points: Float64[Array, "f j 3"], person: Person, width: float
 ) -> tuple[Float64[Array, "f 6"], Float64[Array, " f"]]:
     """Turn (degrees) and shift (shoulder widths) relative to the first frame, and the heading (radians)."""
     left, right = points[:, person.arms[0][0]], points[:, person.arms[1][0]]
@@ -157,7 +163,7 @@ def _torso(
 
 
 def _arm(
-    points: Float64[Array, "f j 3"], person: _Person, side: int, heading: Float64[Array, " f"], width: float
+    points: Float64[Array, "f j 3"], person: Person, side: int, heading: Float64[Array, " f"], width: float
 ) -> Float64[Array, "f 4"]:
     """Upper arm, forearm and hand angles in the torso's own plane, and the shoulder's lift over the first frame."""
     outward = 1.0 if side == 0 else -1.0
@@ -188,7 +194,7 @@ def _hanging_angle(limb: Float64[Array, "f 3"], heading: Float64[Array, " f"], o
     return held
 
 
-def _head(skeleton: Skeleton, person: _Person, axes: Float64[Array, "3 3"]) -> Float64[Array, "f 3"]:
+def _head(skeleton: Skeleton, person: Person, axes: Float64[Array, "3 3"]) -> Float64[Array, "f 3"]:
     """Yaw, pitch and roll of the head on the chest relative to the first frame, in degrees."""
     chest, head = skeleton.turns[:, person.chest], skeleton.turns[:, person.head]
     on_chest = chest.transpose(0, 2, 1) @ head
