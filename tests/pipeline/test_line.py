@@ -34,7 +34,17 @@ def test_a_photo_becomes_a_signed_film(portrait_file: Path, tmp_path: Path) -> N
     assert clip.report.passed
     assert clip.report.metrics["identity_worst"] < 0.6
     assert list(dict.fromkeys(stages)) == ["admit", "perceive", "move", "generate", "review", "seal"]
-    assert set(clip.timings) == {"admit", "perceive", "move", "generate", "smooth", "review", "encode", "seal"}
+    assert set(clip.timings) == {
+        "admit",
+        "perceive",
+        "move",
+        "generate",
+        "smooth",
+        "review",
+        "screen",
+        "encode",
+        "seal",
+    }
     assert json.dumps(clip.recipe)
     assert clip.recipe["consent"][0]["statement"] == "historical"
 

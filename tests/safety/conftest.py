@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image
 
 from photoplay.safety.admission import admit
+from photoplay.safety.guard import Guard
 from photoplay.safety.provenance import seal
 from photoplay.safety.recipe import make_recipe
 from photoplay.types import Admitted, Clip, Photo, RenderPlan, Report, Request
@@ -79,6 +81,9 @@ def seal_it(unsigned: Path, tmp_path: Path, admitted: Admitted, recipe: dict[str
 
     def run(name: str = "film.mp4", **changes: Any) -> Clip:
         given = {"admitted": admitted, "recipe": recipe, "report": FINE, "source_type": "algorithmicallyEnhanced"}
+        given["screened"] = Guard.local().content.screened([np.full((64, 96, 3), 90, np.uint8)])
+        if "signer" in changes:
+            changes["guard"] = replace(Guard.local(), signer=changes.pop("signer"))
         source = changes.pop("source", unsigned / name)
         return seal(source, changes.pop("out", tmp_path / name), **{**given, **changes})
 

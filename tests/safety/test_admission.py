@@ -9,7 +9,9 @@ import pytest
 
 from photoplay.errors import CancelledError, ConsentError, RefusedError, RequestError
 from photoplay.safety.admission import admit, check_romance
-from photoplay.types import Lora, Request, Sampling
+from photoplay.safety.audit import AuditLog
+from photoplay.safety.guard import Guard
+from photoplay.types import Face, Lora, Request, Sampling
 from tests.safety.conftest import make_photo
 
 SOURCE = Path(__file__).parents[2] / "src" / "photoplay"
@@ -61,11 +63,39 @@ def test_a_photo_that_no_statement_can_name(digest: str) -> None:
     assert caught.value.code == "photo_unidentified"
 
 
+class Nobody:
+    """Finds no faces."""
+
+    def read(self, rgb: Any, near: Any = None, identity: bool = False) -> tuple[Face, ...]:
+        return ()
+
+
 @pytest.mark.parametrize("category", ["romantic", "contact", "Romantic", " contact "])
-def test_romance_needs_records(category: str) -> None:
+@pytest.mark.parametrize(("reader", "code"), [(None, "check_failed"), (Nobody(), "consent_no_faces")])
+def test_romance_needs_records(category: str, reader: Nobody | None, code: str) -> None:
     with pytest.raises(RefusedError) as caught:
-        admit(request(category=category))
-    assert caught.value.code == "romantic_needs_records"
+        admit(request(category=category), reader=reader)
+    assert caught.value.code == code
+
+
+def test_what_was_decided_is_written_down(home: Path) -> None:
+    log = AuditLog(home / "audit")
+    before = log.head().count
+    admit(request())
+    with pytest.raises(RefusedError):
+        admit(request(prompt="she undresses slowly"))
+    said = [(one["decision"], one["reason"]) for one in log.entries()][before:]
+    assert said == [("allowed", ""), ("refused", "prompt_refused")]
+    assert log.verify().intact
+    assert "undress" not in (home / "audit" / "audit.jsonl").read_text()
+
+
+def test_nobody_is_admitted_when_it_cannot_be_written_down(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    guard = replace(Guard.local(), audit=AuditLog(tmp_path / "file"))
+    with pytest.raises(RefusedError) as caught:
+        admit(request(), guard=guard)
+    assert caught.value.code == "audit_failed"
 
 
 def test_the_prompt_is_read() -> None:
@@ -115,7 +145,7 @@ def test_only_safety_holds_the_gate_key() -> None:
         for path in SOURCE.rglob("*.py")
         if re.search(r"gate_key", path.read_text(encoding="utf-8"), re.IGNORECASE)
     }
-    assert users == {"types/request.py", "safety/admission.py", "safety/provenance.py"}
+    assert users == {"types/request.py", "safety/admission.py", "safety/content.py", "safety/provenance.py"}
 
 
 def test_a_lora_may_show_somebody() -> None:

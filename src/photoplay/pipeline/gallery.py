@@ -13,8 +13,10 @@ from photoplay.finishing.sheet import contact_sheet, evenly
 from photoplay.generation.backends import get_backend
 from photoplay.media import save_image
 from photoplay.motion.duet_template import AnyTemplate
+from photoplay.perception.faces import FaceReader
 from photoplay.pipeline.plan import played, prepare
 from photoplay.safety.admission import admit
+from photoplay.safety.guard import Guard
 from photoplay.safety.provenance import seal
 from photoplay.safety.recipe import make_recipe
 from photoplay.types import Progress, Report, Request, StageEvent, silent
@@ -40,7 +42,8 @@ def draw_preview(request: Request, out: Path, shots: int = 8) -> None:
     Raises:
         RefusedError: admission says no.   SceneError: the photo cannot carry this template.
     """
-    admitted = admit(request)
+    guard = Guard.local()
+    admitted = admit(request, guard=guard, reader=FaceReader())
     prepared = prepare(admitted)
     backend = get_backend(request.backend)
     frames = evenly(backend.generate(prepared.scene, prepared.tracks, prepared.plan), shots, prepared.plan.num_frames)
@@ -55,6 +58,8 @@ def draw_preview(request: Request, out: Path, shots: int = 8) -> None:
             recipe=make_recipe(admitted, played(prepared.template), prepared.plan, backend.name, backend.version),
             report=Report({}, True, "A preview: not reviewed."),
             source_type=backend.capabilities.source_type,
+            screened=guard.content.screened(frames),
+            guard=guard,
         )
 
 

@@ -34,6 +34,7 @@ from photoplay.pipeline.scenes import Rest
 from photoplay.pipeline.settle import SECONDS_RANGE, settle
 from photoplay.pipeline.sound import Sound, read_sound
 from photoplay.safety.admission import admit, check_readable, check_romance
+from photoplay.safety.guard import Guard
 from photoplay.safety.prompts import check_prompt
 from photoplay.safety.provenance import seal, with_timings
 from photoplay.safety.recipe import make_recipe
@@ -49,6 +50,7 @@ from photoplay.types import (
     Report,
     Request,
     Sampling,
+    Screened,
     StageEvent,
     Staging,
     Turn,
@@ -83,8 +85,10 @@ class FilmOptions(TypedDict, total=False):
     staging: Staging
 
 
-def _film(prepared: Prepared, backend: Backend, folder: Path, job: _Job) -> Report:
-    """Generates, smooths, reviews and encodes in one stream of windows; the *unsealed* files go to ``folder``."""
+def _film(
+    prepared: Prepared, backend: Backend, folder: Path, job: _Job, admitted: Admitted
+) -> tuple[Report, tuple[Screened, ...]]:
+    """Generates, smooths, reviews, screens and encodes in one stream of windows; the *unsealed* files go to ``folder``."""
     scene, tracks, plan, clock = prepared.scene, prepared.tracks, prepared.plan, job.clock
     with clock.stage("review"):
         reviewer = _reviewer(prepared, backend)
@@ -99,9 +103,12 @@ def _film(prepared: Prepared, backend: Backend, folder: Path, job: _Job) -> Repo
         for frames in smoothed:
             with clock.stage("review"):
                 reviewer.see(frames)
+            job.guard.still_agreed(admitted)
             yield frames
 
-    kept = keep_stills(reviewed(), folder / "stills") if job.stills else reviewed()
+    receipt: list[Screened] = []
+    screened = clock.stream("screen", job.guard.content.screen(reviewed(), receipt))
+    kept = keep_stills(screened, folder / "stills") if job.stills else screened
     with clock.stage("encode"), closing(windows):  # whatever happens, a generator's own thread ends here
         write_film(kept, folder / job.out.name, job.request.codec, plan.footage.audio)
     with clock.stage("review"):
@@ -109,7 +116,7 @@ def _film(prepared: Prepared, backend: Backend, folder: Path, job: _Job) -> Repo
         report = reviewer.report()
         report = replace(report, metrics={**prepared.metrics, **report.metrics})
         job.progress(StageEvent("review", 1, 1, report.sentence))
-    return report
+    return report, tuple(receipt)
 
 
 def _is_free(prepared: Prepared, backend: Backend) -> bool:
@@ -144,6 +151,7 @@ class _Job:
     resume: Path | None
     progress: Progress
     clock: StageClock
+    guard: Guard
 
 
 def produce(
@@ -151,6 +159,7 @@ def produce(
     out: Path,
     progress: Progress = silent,
     *,
+    guard: Guard | None = None,
     stills: Path | None = None,
     sheet: Path | None = None,
     resume: Path | None = None,
@@ -161,6 +170,7 @@ def produce(
         request: what to make.
         out: the film: ``.mp4``, or ``.gif`` or ``.webp`` for a small preview.
         progress: told about every step; raise ``CancelledError`` in it to stop.
+        guard: what the gates of admission and seal ask; :meth:`Guard.local` by default.
         stills: a new folder for every frame as a sealed PNG.
         sheet: a contact sheet of the film as a sealed PNG.
         resume: a folder for unfinished work: the same request goes on where it was killed. Cleared at the end.
@@ -170,10 +180,11 @@ def produce(
         ReviewError: no attempt passed review.   SealError: the film could not be signed.
     """
     check_out(out, stills, sheet)
+    guard = guard or Guard.local()
     if not leads():  # under torchrun every process makes the film, and the first one hands it out
         with tempfile.TemporaryDirectory() as folder:
-            return _produced(_Job(request, Path(folder) / out.name, None, None, resume, progress, StageClock()))
-    return _produced(_Job(request, out, stills, sheet, resume, progress, StageClock()))
+            return _produced(_Job(request, Path(folder) / out.name, None, None, resume, progress, StageClock(), guard))
+    return _produced(_Job(request, out, stills, sheet, resume, progress, StageClock(), guard))
 
 
 def _produced(job: _Job) -> Clip:
@@ -183,7 +194,12 @@ def _produced(job: _Job) -> Clip:
     job = replace(job, request=request)
     with job.clock.stage("admit"):
         progress(StageEvent("admit", 0, 1))
-        admitted = admit(request, (check_romance, check_readable) if backend.capabilities.hears_words else ())
+        admitted = admit(
+            request,
+            (check_romance, check_readable) if backend.capabilities.hears_words else (),
+            job.guard,
+            FaceReader(),
+        )
         progress(StageEvent("admit", 1, 1))
     made_by = _version(backend, request)
     rest: Rest | None = None
@@ -193,9 +209,10 @@ def _produced(job: _Job) -> Clip:
             prepared = prepare(admitted, progress, job.clock, take, rest)
             prepared = replace(prepared, plan=replace(prepared.plan, resume=resume))
             rest = prepared.rest
-            report = _film(prepared, backend, Path(folder), job)
+            report, receipt = _film(prepared, backend, Path(folder), job, admitted)
             if report.passed:
-                clip = _seal(Path(folder), job, admitted, prepared, report, made_by)
+                report = replace(report, notices=once((*prepared.notices, *report.notices)))
+                clip = _seal(Path(folder), _Release(job, admitted, prepared, report, receipt[0], made_by))
                 _forget(job.resume)
                 return with_timings(clip, job.clock.seconds)
         if not prepared.tracks or _is_free(prepared, backend):
@@ -215,15 +232,32 @@ def _forget(folder: Path | None) -> None:
                 kept.rmdir()
 
 
-def _seal(folder: Path, job: _Job, admitted: Admitted, prepared: Prepared, report: Report, made_by: str) -> Clip:
-    backend = get_backend(job.request.backend)
-    recipe = make_recipe(admitted, played(prepared.template), prepared.plan, backend.name, made_by)
-    notices = once((*prepared.notices, *report.notices))
+@dataclass(frozen=True)
+class _Release:
+    """A film that passed review, and all that its seal asks for. ``made_by`` is the backend's version."""
+
+    job: _Job
+    admitted: Admitted
+    prepared: Prepared
+    report: Report
+    screened: Screened
+    made_by: str
+
+
+def _seal(folder: Path, film: _Release) -> Clip:
+    job, prepared, backend = film.job, film.prepared, get_backend(film.job.request.backend)
+    recipe = make_recipe(film.admitted, played(prepared.template), prepared.plan, backend.name, film.made_by)
 
     def sealed(unsealed: Path, out: Path) -> Clip:
-        source_type = backend.capabilities.source_type
         return seal(
-            unsealed, out, admitted=admitted, recipe=recipe, report=report, source_type=source_type, notices=notices
+            unsealed,
+            out,
+            admitted=film.admitted,
+            recipe=recipe,
+            report=film.report,
+            source_type=backend.capabilities.source_type,
+            screened=film.screened,
+            guard=job.guard,
         )
 
     with job.clock.stage("seal"):

@@ -9,11 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import TypeAlias, get_args
 
+import numpy as np
+
 from photoplay.errors import ConsentError, PhotoplayError, RefusedError, RequestError
+from photoplay.safety.age import check_adults
+from photoplay.safety.consent.matching import Matched, match_people
+from photoplay.safety.guard import Guard
 from photoplay.safety.prompts import asks_for_romance, check_negative_prompt, check_prompt, is_readable
-from photoplay.types import Admitted, Consent, Request
+from photoplay.types import Admitted, Consent, FaceReader, Photo, Request, Rgb
 from photoplay.types.request import _GATE_KEY
 
 Gate: TypeAlias = Callable[[Request], None]
@@ -22,6 +28,8 @@ CONSENT: tuple[str, ...] = get_args(Consent)
 ROMANTIC = frozenset({"romantic", "contact"})
 """Template categories that need the records of two adults."""
 
+CHUNK, CLIP_LOOKS = 24, 12
+"""Frames of a clip that the content filter is asked about at once, and in how many of them faces are looked for."""
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -58,20 +66,6 @@ def check_consent(request: Request) -> None:
             "consent_invalid",
             "That is not one of the statements about consent that photoplay knows.",
             "Use self (it is me), granted (they agreed), historical or fictional.",
-        )
-
-
-def check_category(request: Request) -> None:
-    """Romantic and contact templates need the consent records of two adults.
-
-    Raises:
-        RefusedError: ``romantic_needs_records``.
-    """
-    if request.category.strip().casefold() in ROMANTIC:
-        raise RefusedError(
-            "romantic_needs_records",
-            "Romantic and contact templates need the consent records of both people, both adults.",
-            "A statement is not enough for these. Choose a template for one person.",
         )
 
 
@@ -113,32 +107,119 @@ def check_readable(request: Request) -> None:
         )
 
 
-GATES: tuple[Gate, ...] = (check_photos, check_consent, check_category, check_words)
+GATES: tuple[Gate, ...] = (check_photos, check_consent, check_words)
 
 
-def admit(request: Request, gates: tuple[Gate, ...] = ()) -> Admitted:
-    """Lets a request in, or says why not.
+def admit(
+    request: Request, gates: tuple[Gate, ...] = (), guard: Guard | None = None, reader: FaceReader | None = None
+) -> Admitted:
+    """Lets a request in, or says why not; either is written into the audit log.
 
     Args:
         request: what the user asked for.
         gates: further gates, run after photoplay's own, which always run.
+        guard: what the gates ask; :meth:`Guard.local` by default.
+        reader: finds faces where records are needed: in a hosted service, for romance and for contact.
 
     Returns:
-        The :class:`Admitted` request; its ``statements`` say who stated what about which photo on which day (UTC).
+        The :class:`Admitted` request; its ``statements`` say who stated what about which photo on which day (UTC), and
+        which consent ``records`` stand for which faces.
 
     Raises:
-        ConsentError: consent is not stated for every photo.
+        ConsentError: consent is not stated for every photo, or not on record for every face where that is needed.
         RefusedError: another gate says no; ``check_failed`` where a gate broke, since a broken gate means no.
         RequestError: there is no photo.
+        UnavailableError: there is no content filter.
     """
-    for gate in (*GATES, *gates):
-        _pass(gate, request)
+    guard = guard or Guard.local()
+    try:
+        for gate in (*GATES, *gates):
+            _pass(gate, request)
+        _pass(partial(check_pictures, guard=guard), request)
+        found: list[Matched] = []
+        _pass(partial(_check_people, guard=guard, reader=reader, found=found), request)
+    except PhotoplayError as refusal:
+        guard.audit.append("admit", "refused", refusal.code, _about(request))
+        raise
+    guard.audit.append("admit", "allowed", about=_about(request))
     today = datetime.now(UTC).date().isoformat()
     consent = [
         {"photo": digest, "statement": statement, "date": today}
         for digest, statement in zip(request.pictured(), request.consent, strict=True)
     ]
-    return Admitted(request, {"consent": consent}, gate_key=_GATE_KEY)
+    by_id = {match.record.id: match.record for match in found}
+    records = [
+        {"id": record.id, "sha256": record.digest, "method": record.method, "adult": record.adult.method}
+        for record in by_id.values()
+    ]
+    return Admitted(request, {"consent": consent, "records": records}, gate_key=_GATE_KEY)
+
+
+def check_pictures(request: Request, guard: Guard) -> None:
+    """No picture that comes in is on a blocklist or shows what photoplay never uses.
+
+    Raises:
+        RefusedError: ``photo_blocked``, ``content_refused``, or that a list or the filter does not work.
+    """
+    stills = [photo for photo in (*request.photos, request.last, request.backdrop) if photo is not None]
+    for photo in stills:
+        guard.blocklist.check(photo)
+    guard.content.check([photo.pixels for photo in stills])
+    if request.video is not None:
+        frames = request.video.frames.rgb
+        guard.blocklist.check(Photo(frames[len(frames) // 2], request.video.sha256))
+        for start in range(0, len(frames), CHUNK):
+            guard.content.check(list(frames[start : start + CHUNK]))
+
+
+def _check_people(request: Request, guard: Guard, reader: FaceReader | None, found: list[Matched]) -> None:
+    """Every face in every picture belongs to somebody of their own who agreed to this, where that is asked for.
+
+    Raises:
+        ConsentError: as :func:`photoplay.safety.consent.matching.match_people`; ``consent_twice``.
+        RefusedError: as :func:`photoplay.safety.age.check_adults`.
+    """
+    category = request.category.strip().casefold()
+    if not (guard.hosted or category in ROMANTIC) or not request.pictured():
+        return
+    if reader is None:
+        raise ValueError("nobody who finds faces")
+    pictures = _people_pictures(request)
+    faces = [reader.read(picture, identity=True) for picture in pictures]
+    matched = match_people(faces, guard.records.records(), category, datetime.now(UTC))
+    guard.records.still_valid([match.record for match in matched])
+    if len(request.photos) == 2:
+        people = [{match.record.subject for match in matched if match.picture == index} for index in (0, 1)]
+        if people[0] & people[1]:
+            raise ConsentError(
+                "consent_twice",
+                "Both photos show the same person, and this film needs two people who agreed.",
+                "Give a photo of each person.",
+            )
+    if category in ROMANTIC:
+        seen = [(picture, face) for picture, several in zip(pictures, faces, strict=True) for face in several]
+        check_adults(guard.age, seen, guard.hosted)
+    found += matched
+
+
+def _people_pictures(request: Request) -> list[Rgb]:
+    """Every picture that shows people: the photos, the last one, and frames all over the clip."""
+    stills = [photo.pixels for photo in (*request.photos, request.last) if photo is not None]
+    if request.video is None:
+        return stills
+    frames = request.video.frames.rgb
+    spread = sorted({round(at) for at in np.linspace(0, len(frames) - 1, CLIP_LOOKS)})
+    return [*stills, *(np.ascontiguousarray(frames[at]) for at in spread)]
+
+
+def _about(request: Request) -> dict[str, str]:
+    """What the audit log may know of a request: digests, the category and what was stated."""
+    digests = {
+        f"picture-{index}": digest for index, digest in enumerate(request.pictured(), 1) if _DIGEST.fullmatch(digest)
+    }
+    stated = "+".join(said for said in request.consent if said in CONSENT)
+    category = request.category if re.fullmatch(r"[a-z-]{1,40}", request.category) else ""
+    return {**digests, "category": category, "consent": stated}
 
 
 def _pass(gate: Gate, request: Request) -> None:

@@ -13,9 +13,10 @@ from typing import Any, Literal, TypeAlias
 from photoplay.errors import PhotoplayError, SealError
 from photoplay.safety.certificates import Signer, default_signer
 from photoplay.safety.container import MIME, Kind, loose_digest, sniff
+from photoplay.safety.guard import Guard
 from photoplay.safety.reading import RECIPE_ASSERTION, read_seal, read_settings
 from photoplay.safety.recipe import canonical, digest, recipe_digest
-from photoplay.types import Admitted, Clip, Notice, Photo, Report
+from photoplay.types import Admitted, Clip, Photo, Report, Screened
 from photoplay.types.request import _GATE_KEY
 from photoplay.version import __version__
 
@@ -38,8 +39,8 @@ def seal(
     recipe: dict[str, Any],
     report: Report,
     source_type: SourceType,
-    notices: tuple[Notice, ...] = (),
-    signer: Signer | None = None,
+    screened: Screened,
+    guard: Guard | None = None,
 ) -> Clip:
     """Signs a film or preview and puts it in its place.
 
@@ -51,23 +52,30 @@ def seal(
         out: where it goes: ``.mp4``, ``.png``, ``.gif`` or ``.webp``, the same kind as ``unsigned``.
         admitted: the request that the film was made for.
         recipe: see :func:`photoplay.safety.recipe.make_recipe`; it goes into the manifest.
-        report, notices: go into the :class:`Clip`.
+        report: goes into the :class:`Clip`, its notices as well.
         source_type: IPTC digital source type that is true of the frames.
-        signer: who signs; :func:`photoplay.safety.certificates.default_signer` by default.
+        screened: the proof that a content filter saw every frame.
+        guard: who signs, which records are asked once more, and where it is written down; :meth:`Guard.local` by default.
 
     Raises:
+        ConsentError: somebody no longer agrees.   RefusedError: ``audit_failed``.
         SealError: ``seal_format``, ``seal_recipe``, ``seal_failed``, ``seal_not_trusted``, or what the certificate lacks.
     """
     kind = KINDS.get(out.suffix.lower())
     if kind is None:
         raise SealError("seal_format", "Files of that kind cannot be sealed.", f"Use {', '.join(sorted(KINDS))}.")
+    guard = guard or Guard.local()
     signing = out.with_name(f".photoplay-{secrets.token_hex(8)}{out.suffix.lower()}")
     try:
         _check_recipe(recipe, admitted)
-        statement = _statement(unsigned, kind, admitted, recipe)
+        if not isinstance(screened, Screened) or screened.frames < 1:
+            raise ValueError("a film that no content filter saw")
+        guard.still_agreed(admitted)
+        statement = _statement(unsigned, kind, admitted, recipe) | {"content_filter": screened.classifier}
         manifest = make_manifest(admitted.request.photos, statement, source_type, kind)
-        sha256 = _signed(unsigned, signing, kind, manifest, signer or default_signer())
-        clip = Clip(out, sha256, recipe, report, notices=notices, gate_key=_GATE_KEY)
+        sha256 = _signed(unsigned, signing, kind, manifest, guard.signer or default_signer())
+        clip = Clip(out, sha256, recipe, report, notices=report.notices, gate_key=_GATE_KEY)
+        guard.audit.append("seal", "done", about={"film": sha256, "recipe": recipe_digest(recipe)})
         signing.replace(out)
     except PhotoplayError:
         raise
@@ -161,6 +169,7 @@ def _statement(unsigned: Path, kind: Kind, admitted: Admitted, recipe: dict[str,
         "recipe_sha256": recipe_digest(recipe),
         "consent": consent,
         "consent_sha256": digest(consent),
+        "records": [{"sha256": one["sha256"], "method": one["method"]} for one in admitted.statements["records"]],
         "loose_sha256": loose,
     }
 

@@ -1,0 +1,56 @@
+"""What the gates of an installation ask: its consent records, content filter, blocklist, age estimator and log."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from photoplay.safety.age import AgeEstimator
+from photoplay.safety.audit import AuditLog
+from photoplay.safety.blocklist import Blocklist
+from photoplay.safety.certificates import Signer, data_home
+from photoplay.safety.consent.store import RecordStore
+from photoplay.safety.content import ContentGate, default_classifier
+from photoplay.types import Admitted
+
+
+@dataclass(frozen=True)
+class Guard:
+    """The means of an installation's gates. None of them can be left out.
+
+    ``hosted``: a service for strangers. There a statement about consent is worth nothing: every face in every picture needs
+    the record of a person of its own, and contact needs an age estimator. ``signer`` seals the films; without one
+    :func:`photoplay.safety.certificates.default_signer`.
+    """
+
+    content: ContentGate
+    records: RecordStore
+    blocklist: Blocklist
+    audit: AuditLog
+    age: AgeEstimator | None = None
+    hosted: bool = False
+    signer: Signer | None = None
+
+    @classmethod
+    def local(cls) -> Guard:
+        """The guard of this user: everything lies in photoplay's own folder (``$PHOTOPLAY_HOME``).
+
+        Raises:
+            UnavailableError: ``content_filter_missing``.
+        """
+        home = data_home()
+        return cls(
+            ContentGate(default_classifier()),
+            RecordStore(home / "consent"),
+            Blocklist(home / "blocklist"),
+            AuditLog(home / "audit"),
+        )
+
+    def still_agreed(self, admitted: Admitted) -> None:
+        """Whether everybody whose record was used still agrees: asked when work starts, as it goes on, and before a seal.
+
+        Raises:
+            ConsentError: a record was revoked, erased or ran out, or cannot be read.
+        """
+        now = datetime.now(UTC)
+        self.records.still_valid([self.records.get(one["id"], now) for one in admitted.statements["records"]], now)
