@@ -81,7 +81,7 @@ def own_background(rgb: Rgb, placement: Placement, eyes: tuple[float, float], wi
     x = placement.scale * eyes[0] + placement.x - scale * eyes[0]
     y = placement.scale * eyes[1] + placement.y - scale * eyes[1]
     x, y = min(max(x, width - scale * columns), 0.0), min(max(y, height - scale * rows), 0.0)
-    return defocused(put(rgb, Placement(scale, x, y), width, height, beyond=cv2.BORDER_REPLICATE), DEFOCUS * height)
+    return defocused(put(rgb, Placement(scale, x, y), width, height), DEFOCUS * height)
 
 
 def cover_photo(rgb: Rgb, width: int, height: int) -> Rgb:

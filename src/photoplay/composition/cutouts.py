@@ -95,7 +95,7 @@ def _outline(rgb: Rgb, matte: Mask, subject: Subject) -> tuple[UInt8[Array, "h w
     eyes = subject.face.landmarks[[33, 133, 263, 362], :2].mean(0)
     solid = (matte > 127).astype(np.uint8)
     opened = 1 - _opened(1 - _opened(solid, 0.12 * unit), 0.12 * unit)
-    thin = _opened(opened & (1 - _opened(opened, 0.9 * unit)), 0.06 * unit)
+    thin = _opened(opened & (1 - _opened(opened, 0.9 * unit, at_sides=False)), 0.06 * unit)
     count, groups, stats, centres = cv2.connectedComponentsWithStats(thin, connectivity=4)
     small = (stats[:, cv2.CC_STAT_AREA] < (LARGEST_SPUR * unit) ** 2) & (centres[:, 1] > eyes[1] + 1.6 * unit)
     small[0] = False
@@ -119,10 +119,12 @@ def _outline(rgb: Rgb, matte: Mask, subject: Subject) -> tuple[UInt8[Array, "h w
     return inside, cv2.GaussianBlur(spurs.astype(np.float32), (0, 0), 0.7)
 
 
-def _opened(solid: UInt8[Array, "h w"], across: float) -> UInt8[Array, "h w"]:
-    """The shape without what is narrower than a disc ``across`` pixels wide; the picture's borders count as inside."""
+def _opened(solid: UInt8[Array, "h w"], across: float, at_sides: bool = True) -> UInt8[Array, "h w"]:
+    """The shape without what is narrower than a disc ``across`` pixels wide. It goes on beyond the picture, ``at_sides``
+    as well as above and below."""
     room = int(across) + 2
-    shape = cv2.copyMakeBorder(solid, room, room, room, room, cv2.BORDER_REPLICATE)
+    shape = cv2.copyMakeBorder(solid, room, room, 0, 0, cv2.BORDER_REPLICATE)
+    shape = cv2.copyMakeBorder(shape, 0, 0, room, room, cv2.BORDER_REPLICATE if at_sides else cv2.BORDER_CONSTANT)
     core = (_distance(shape) > across / 2).astype(np.uint8)
     return np.ascontiguousarray((_distance(1 - core) <= across / 2).astype(np.uint8)[room:-room, room:-room])
 
@@ -207,14 +209,14 @@ def _to_mask(alpha: Float32[Array, "h w"]) -> Mask:
 def place(cutout: Cutout, placement: Placement, width: int, height: int) -> Cutout:
     """The cutout on a canvas of ``width`` x ``height`` (Lanczos; nothing aliases), with its face and body moved along.
 
-    Above and below the photo the person goes on straight, in mirrored colours; beyond its sides there is nobody.
+    Above and below the photo the person goes on straight, below in mirrored colours; beyond its sides is nobody.
     """
-    matte = put(cutout.matte, placement, width, height, beyond=cv2.BORDER_REPLICATE)
+    matte = put(cutout.matte, placement, width, height)
     if (left := int(np.ceil(placement.x))) > 0:
         matte[:, :left] = 0
     if (right := int(placement.x + placement.scale * cutout.matte.shape[1])) < width:
         matte[:, max(right, 0) :] = 0
-    pixels = put(cutout.pixels, placement, width, height, beyond=cv2.BORDER_REFLECT_101)
+    pixels = put(cutout.pixels, placement, width, height, mirrored_below=True)
     face, body = cutout.face, cutout.body
     landmarks = placement.points(face.landmarks)
     inside = ((landmarks[:, :2] > -0.5) & (landmarks[:, :2] < np.array([width - 0.5, height - 0.5]))).all(1)
@@ -230,14 +232,15 @@ def place(cutout: Cutout, placement: Placement, width: int, height: int) -> Cuto
     return Cutout(pixels, matte, face, body)
 
 
-def put(image: Array, placement: Placement, width: int, height: int, beyond: int | None = None) -> Array:
-    """``image`` [h, w] or [h, w, 3] on a canvas; beyond its borders 0, or as cv2's border mode ``beyond`` says."""
+def put(image: Array, placement: Placement, width: int, height: int, mirrored_below: bool = False) -> Array:
+    """``image`` [h, w] or [h, w, 3] on a canvas; beyond its borders it goes on as they are, or mirrored below the lower."""
     rows, columns = image.shape[:2]
     x0, y0 = -placement.x / placement.scale, -placement.y / placement.scale
     x1, y1 = x0 + width / placement.scale, y0 + height / placement.scale
     left, top = max(0, int(np.ceil(-x0)) + 4), max(0, int(np.ceil(-y0)) + 4)
     right, bottom = max(0, int(np.ceil(x1 - columns)) + 4), max(0, int(np.ceil(y1 - rows)) + 4)
-    how = cv2.BORDER_CONSTANT if beyond is None else beyond
-    grown = cv2.copyMakeBorder(image, top, bottom, left, right, how)
+    below = cv2.BORDER_REFLECT_101 if mirrored_below else cv2.BORDER_REPLICATE
+    grown = cv2.copyMakeBorder(image, 0, bottom, 0, 0, below)
+    grown = cv2.copyMakeBorder(grown, top, 0, left, right, cv2.BORDER_REPLICATE)
     box = (x0 + left, y0 + top, x1 + left, y1 + top)
     return np.array(Image.fromarray(grown).resize((width, height), Image.Resampling.LANCZOS, box=box))

@@ -35,6 +35,9 @@ HEADS_APART, SHOULDERS_OVERLAP = {"medium": 1.1, "close": 0.7}, {"medium": 0.5, 
 SIDE_AIR = 0.6
 APART = (3.6, 8.5)
 """How near and far the middles of two heads of size 1 may stand."""
+MOST_BELOW = 2.2
+"""Nobody's eyes are further below the other's, in heads of the larger: the taller of a very unequal pair bends down."""
+MOST_BENT = 1.6
 LEVEL_DIFFERENCE = 1.0
 """Where ankles are only estimated, eyes of equally large people differ in height by no more than this."""
 
@@ -61,7 +64,6 @@ class Figure:
     edge_left: float
     edge_right: float
     ankles: float
-    ankles_seen: bool
 
     @classmethod
     def of(cls, cutout: Cutout) -> Figure:
@@ -77,7 +79,6 @@ class Figure:
         filled = np.nonzero(own.any(1))[0]
         top = int(filled[0]) if len(filled) else 0
         lower = np.nonzero(solid[-2:].any(0))[0]
-        ankles, seen = _ankles(cutout, y, unit)
         return cls(
             unit=unit,
             eyes=(x, y),
@@ -90,8 +91,7 @@ class Figure:
             cut_right=_cut_rows(solid[:, -2:].any(1), y, unit),
             edge_left=x / unit,
             edge_right=(width - x) / unit,
-            ankles=ankles,
-            ankles_seen=seen,
+            ankles=_ankles(cutout, y, unit),
         )
 
     def side(self, right: bool, top: float, bottom: float) -> Float64[Array, m]:
@@ -136,20 +136,22 @@ def _cut_rows(touching: Array, y: float, unit: float) -> tuple[float, float] | N
     return (float(rows[0]) - y) / unit, (float(rows[-1]) + 1 - y) / unit
 
 
-def _ankles(cutout: Cutout, y: float, unit: float) -> tuple[float, bool]:
-    """How far the ankles are below the eyes, and whether they are seen; else from the shoulders by proportion."""
+def _ankles(cutout: Cutout, y: float, unit: float) -> float:
+    """How far the ankles are below the eyes: as seen, else from the shoulders by proportion. Whoever crouches or sits is
+    lifted, so that two people can look at each other."""
     body = cutout.body
     usual = EYES_TO_SHOULDERS + SHOULDERS_TO_ANKLES
     if body is None:
-        return usual, False
+        return usual
     ankles = [POSE_INDEX["left_ankle"], POSE_INDEX["right_ankle"]]
     if (body.visibility[ankles] > 0.5).all():
-        return (float(body.joints[ankles, 1].max()) - y) / unit, True
+        seen = (float(body.joints[ankles, 1].max()) - y) / unit
+        return float(np.clip(seen, usual - MOST_BENT, usual + LEVEL_DIFFERENCE))
     shoulders = [POSE_INDEX["left_shoulder"], POSE_INDEX["right_shoulder"]]
     if not (body.visibility[shoulders] > 0.5).all():
-        return usual, False
+        return usual
     drop = (float(body.joints[shoulders, 1].mean()) - y) / unit
-    return usual + float(np.clip(0.6 * (drop - EYES_TO_SHOULDERS), -LEVEL_DIFFERENCE / 2, LEVEL_DIFFERENCE / 2)), False
+    return usual + float(np.clip(0.6 * (drop - EYES_TO_SHOULDERS), -LEVEL_DIFFERENCE / 2, LEVEL_DIFFERENCE / 2))
 
 
 @dataclass(frozen=True)
@@ -224,13 +226,15 @@ def _framing(
 def _stand(figures: tuple[Figure, Figure], sizes: tuple[float, float]) -> tuple[Stand, Stand]:
     """Both on one ground line, as far as the photos allow.
 
-    Where one photo would then end above the other's chest, or below the other's brow, the taller bends to the smaller.
+    Where the one would stand too far below the other, or a photo end above the other's chest or below the other's brow,
+    the taller bends to the smaller.
     """
     (one, other), (size, other_size) = figures, sizes
     drop = one.ankles * size - other.ankles * other_size  # so much the other's eyes are lower
     most = min(one.reach * size - LEAST_BELOW_EYES * other_size, other.roof * other_size - EYES_TO_BROW * size)
     least = -min(other.reach * other_size - LEAST_BELOW_EYES * size, one.roof * size - EYES_TO_BROW * other_size)
-    drop = float(np.clip(drop, least, most)) if least <= most else (least + most) / 2
+    bend = MOST_BELOW * max(size, other_size)
+    drop = float(np.clip(np.clip(drop, -bend, bend), least, most)) if least <= most else (least + most) / 2
     return Stand(one, size, -drop / 2), Stand(other, other_size, drop / 2)
 
 

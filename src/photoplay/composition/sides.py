@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -15,14 +15,34 @@ LEAST_RUN = 0.25
 """Shorter cuts, in heads, end in the soft edge by themselves."""
 DEEPEST, SHALLOWEST = 1.3, 0.12
 """How far an arm is carried on at most and at least, in heads."""
-HALF_BODY = 3.75
-"""Half of an adult's width over the arms, in heads: what is missing from it is what the photo cut off."""
+HALF_BODY, HALF_HEAD = 3.75, 1.7
+"""Half of an adult's width over the arms and over the hair, in heads: what is missing is what the photo cut off."""
+LEAST_ROUND, LEAST_ROUND_HAIR = 0.5, 0.3
+"""A long cut of a body, and of hair, is carried on by so much at least, in heads, so that it is round."""
+EYES_TO_SHOULDERS, SHOULDER_SLOPE = 2.6, 0.6
 CROWN = 2.1
 """From the eyes to the crown, in heads."""
 BAND = 0.45
 """What lies so near to the photo's side, in heads, is what the carried-on part is made of."""
 FALL = 0.12
 """How much darker a round arm is along its outline."""
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """A vertical line at ``edge`` that cuts a person, ``seen`` pixels right of the eyes; ``neck`` is the row where the
+    shoulders begin, ``unit`` a head in pixels, ``whole`` how far in heads people reach from the eyes."""
+
+    edge: float
+    seen: float
+    neck: float
+    unit: float
+    whole: float = HALF_BODY
+
+    def reach(self, most: float) -> float:
+        """By how many pixels the person is carried on, at ``most``."""
+        wanted = np.clip(self.whole * self.unit - self.seen, LEAST_ROUND * self.unit, DEEPEST * self.unit)
+        return max(min(float(wanted), most), SHALLOWEST * self.unit)
 
 
 def carry_sides(cutout: Cutout, borders: Box, unit: float) -> Cutout:
@@ -34,16 +54,16 @@ def carry_sides(cutout: Cutout, borders: Box, unit: float) -> Cutout:
     pixels, matte = cutout.pixels, cutout.matte
     height, width = matte.shape
     x, y = (float(v) for v in cutout.face.landmarks[[33, 133, 263, 362], :2].mean(0))
+    neck = y + EYES_TO_SHOULDERS * unit
     if borders[2] < width - 2:
-        missing = HALF_BODY * unit - (borders[2] - x)
-        pixels, matte = _carry_right(pixels, matte, borders[2], missing, unit)
+        pixels, matte = _carry_right(pixels, matte, _Cut(borders[2], borders[2] - x, neck, unit))
     if borders[0] > 2:
-        missing = HALF_BODY * unit - (x - borders[0])
-        flipped = _carry_right(_mirrored(pixels), _mirrored(matte), width - borders[0], missing, unit)
+        cut = _Cut(width - borders[0], x - borders[0], neck, unit)
+        flipped = _carry_right(_mirrored(pixels), _mirrored(matte), cut)
         pixels, matte = _mirrored(flipped[0]), _mirrored(flipped[1])
     if borders[1] > 2:
-        missing = CROWN * unit - (y - borders[1])
-        turned = _carry_right(_top_right(pixels), _top_right(matte), height - borders[1], missing, unit)
+        cut = _Cut(height - borders[1], y - borders[1], 0.0, unit, CROWN)
+        turned = _carry_right(_top_right(pixels), _top_right(matte), cut)
         pixels, matte = _top_up(turned[0]), _top_up(turned[1])
     return replace(cutout, pixels=pixels, matte=matte)
 
@@ -61,32 +81,34 @@ def _top_up(image: Array) -> Array:
     return np.ascontiguousarray(np.rot90(image))
 
 
-def _carry_right(pixels: Rgb, matte: Mask, edge: float, missing: float, unit: float) -> tuple[Rgb, Mask]:
-    """Carries on what touches the vertical line ``edge`` from the left, by about the ``missing`` pixels."""
+def _carry_right(pixels: Rgb, matte: Mask, cut: _Cut) -> tuple[Rgb, Mask]:
+    """Carries on what touches the vertical line of ``cut`` from the left."""
     height, width = matte.shape
-    last = int(np.floor(edge)) - max(2, round(0.04 * unit))
+    last = int(np.floor(cut.edge)) - max(2, round(0.04 * cut.unit))
     if last < 2:
         return pixels, matte
     covered = matte.copy()
     covered[:, last + 1 :] = 0
-    runs = _runs(matte[:, last] > 127, LEAST_RUN * unit)
+    runs = _runs(matte[:, last] > 127, LEAST_RUN * cut.unit)
     if not runs:
         return pixels, covered
-    beyond = min(width, last + 1 + round((DEEPEST + 0.2) * unit))
-    depth = np.arange(beyond - last, dtype=np.float32)
-    shape = np.zeros((height, beyond - last), np.float32)
-    rows = np.arange(height, dtype=np.float32)[:, None]
-    reach = float(np.clip(missing, SHALLOWEST * unit, DEEPEST * unit))
+    beyond = min(width, last + 1 + round((DEEPEST + 0.2) * cut.unit))
+    rows = np.arange(height, dtype=np.float32)
+    limit = np.full(height, -1.0, np.float32)
     for top, bottom in runs:
-        if bottom >= height - 2:
-            upper = _arm_outline(depth, top, _slope(matte, last, top, unit), reach, unit)
-            lower = np.full(len(depth), height + 1.0)
+        if bottom < height - 2:
+            limit = np.maximum(limit, _bow(rows, top, bottom, cut.reach((bottom - top) / 2)))
+            continue
+        if top < cut.neck - 0.3 * cut.unit:
+            limit = np.maximum(limit, _hair(rows, top, cut))
+            top, slope = cut.neck, SHOULDER_SLOPE
         else:
-            upper = _bow(depth, min(reach, (bottom - top) / 2), top, (bottom - top) / 2)
-            lower = top + bottom - upper
-        shape = np.maximum(shape, np.clip(rows - upper[None] + 0.5, 0, 1) * np.clip(lower[None] - rows + 0.5, 0, 1))
+            slope = _slope(matte, last, top, cut.unit)
+        limit = np.maximum(limit, _arm(rows, top, slope, cut.reach((bottom - top) / 2), cut.unit))
+    depth = np.arange(beyond - last, dtype=np.float32)
+    shape = np.clip(limit[:, None] - depth[None] + 0.5, 0, 1).astype(np.float32)
     shape = cv2.GaussianBlur(shape, (0, 0), 0.8, borderType=cv2.BORDER_REPLICATE)
-    return _drawn(pixels, covered, shape, last, unit)
+    return _drawn(pixels, covered, shape, last, cut.unit)
 
 
 def _drawn(pixels: Rgb, matte: Mask, shape: Float32[Array, "h n"], last: int, unit: float) -> tuple[Rgb, Mask]:
@@ -128,23 +150,31 @@ def _slope(matte: Mask, last: int, top: int, unit: float) -> float:
     return float(np.clip((x @ y) / max(float(x @ x), 1e-6), 0.15, 6.0))
 
 
-def _arm_outline(depth: Float32[Array, n], top: float, slope: float, missing: float, unit: float) -> Float32[Array, n]:
-    """Row of an upper outline that starts at ``top`` with ``slope`` and has turned straight down ``missing`` pixels on.
+def _arm(rows: Float32[Array, h], top: float, slope: float, reach: float, unit: float) -> Float32[Array, h]:
+    """How far an arm reaches in each row: it leaves (0, ``top``) with ``slope``, bends down at ``reach``, and comes back
+    slowly below the elbow.
 
-    A quadratic Bezier curve: P0 = (0, top), P1 = (missing, top + slope missing), P2 = P1 + (0, 2 heads).
+    The bend is a quadratic Bezier curve: P0 = (0, top), P1 = (reach, top + slope reach), P2 = P1 + (0, 2 heads).
     """
-    reach = min(missing, 2.0 * unit / slope)
+    reach = min(reach, 2.5 * unit / slope)
     t = np.linspace(0, 1, 64)
     x = 2 * t * (1 - t) * reach + t * t * reach
     corner = top + slope * reach
     y = (1 - t) ** 2 * top + 2 * t * (1 - t) * corner + t * t * (corner + 2 * unit)
-    beyond = depth > reach
-    outline: Array = np.where(beyond, 1e6, np.interp(depth, x, y))
-    return outline.astype(np.float32)
+    limit = np.interp(rows, y, x, left=-1.0)
+    below = np.maximum(rows - y[-1], 0) / (3 * unit)
+    limit = np.where(rows > y[-1], reach * np.maximum(1 - 0.25 * below**2, 0.4), limit)
+    return limit.astype(np.float32)
 
 
-def _bow(depth: Float32[Array, n], reach: float, top: float, half: float) -> Float32[Array, n]:
-    """Row of the upper half of a half-ellipse as deep as ``reach`` around the middle of a short run."""
-    along = np.clip(depth / max(reach, 1.0), 0, 1)
-    outline: Array = np.where(depth > reach, 1e6, top + half * (1 - np.sqrt(1 - along**2)))
-    return outline.astype(np.float32)
+def _hair(rows: Float32[Array, h], top: float, cut: _Cut) -> Float32[Array, h]:
+    """How far cut hair reaches in each row: round, and in again towards the neck."""
+    reach = max(float(np.clip(HALF_HEAD * cut.unit - cut.seen, 0, 0.6 * cut.unit)), LEAST_ROUND_HAIR * cut.unit)
+    return _bow(rows, top, cut.neck + 1.2 * cut.unit, reach)
+
+
+def _bow(rows: Float32[Array, h], top: float, bottom: float, reach: float) -> Float32[Array, h]:
+    """How far a half-ellipse over the rows from ``top`` to ``bottom`` reaches in each row."""
+    along = (rows - (top + bottom) / 2) / max((bottom - top) / 2, 1.0)
+    limit = np.where(np.abs(along) <= 1, reach * np.sqrt(np.clip(1 - along**2, 0, 1)), -1.0)
+    return limit.astype(np.float32)
