@@ -133,7 +133,7 @@ def _check(sights: Sequence[Sight], challenge: Challenge, now: datetime) -> Floa
     embedding = check_same_person(seen, faces)
     done = _events(signals)
     _check_order(done, challenge.actions)
-    check_solid(signals, faces, [event for event in done if event.action in TURNS])
+    check_solid(signals, faces, [event.peak for event in done if event.action in TURNS])
     return embedding
 
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
-
 import numpy as np
 from jaxtyping import Float32, Float64
 
@@ -59,13 +57,6 @@ class Signals:
     mouth: Float64[Array, n]
     smile: Float64[Array, n]
     rest: Landmarks
-
-
-class Peaked(Protocol):
-    """Something that is strongest in frame ``peak``."""
-
-    @property
-    def peak(self) -> int: ...
 
 
 def check_whole(times: Float64[Array, n], counts: Array, faces: Sequence[Face]) -> None:
@@ -156,13 +147,14 @@ def check_same_person(times: Float64[Array, n], faces: Sequence[Face]) -> Float3
     return mean
 
 
-def check_solid(signals: Signals, faces: Sequence[Face], turns: Sequence[Peaked]) -> None:
-    """Whether every turn shows a solid head: at its peak no homography explains where the features went.
+def check_solid(signals: Signals, faces: Sequence[Face], peaks: Sequence[int]) -> None:
+    """Whether every turn shows a solid head: in none of its ``peaks`` (indices of frames) a homography explains where the
+    features went.
 
     Raises:
         ConsentError: ``live_flat``; also where there is no turn to tell by.
     """
-    if not turns or not all(_solid(signals, faces, turn.peak) for turn in turns):
+    if not peaks or not all(_solid(signals, faces, peak) for peak in peaks):
         raise ConsentError(
             "live_flat",
             "What turns in the clip is flat like a picture, not a head.",

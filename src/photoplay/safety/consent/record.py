@@ -111,7 +111,7 @@ class ConsentRecord:
         Raises:
             ConsentError: ``consent_expired``, ``consent_not_yet``; ``consent_clock`` where ``now`` is no moment in time.
         """
-        if not isinstance(now, datetime) or now.tzinfo is None:
+        if now.tzinfo is None:
             raise ConsentError(
                 "consent_clock",
                 "It is not known what time it is.",
@@ -144,7 +144,7 @@ class _Claims(BaseModel):
     """The payload, exactly. Times are seconds since 1970; ``salt`` and ``face`` are base64url without padding."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-    v: Literal[1]
+    v: Annotated[int, Field(ge=1, le=1)]
     jti: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}\z")]
     iss: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{43}\z")]
     sub: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{22,43}\z")]

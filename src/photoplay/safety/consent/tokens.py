@@ -44,8 +44,6 @@ def parts(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
         ConsentError: ``consent_oversized``, ``consent_malformed``, ``consent_algorithm``, ``consent_type`` or
             ``consent_header``.
     """
-    if not isinstance(token, str):
-        raise malformed()
     if len(token) > MAX_TOKEN:
         raise ConsentError(
             "consent_oversized", "This is too large for a consent record.", "Give the file that photoplay wrote."
