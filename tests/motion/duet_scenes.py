@@ -41,7 +41,7 @@ def two(
     for of, x, unit in zip(faces, (WIDTH / 2 - half, WIDTH / 2 + half), units, strict=True):
         person = placed(of, (x, HEIGHT - 600 - 3.0 * (unit - UNIT)), unit)
         joints = estimate_joints(person).astype(np.float32)
-        seen = np.where(joints[:, 1] < HEIGHT + 300, 1.0, 0.0).astype(np.float32)
+        seen = np.where(joints[:, 1] < HEIGHT + 600, 1.0, 0.0).astype(np.float32)
         seen[11:] *= float(arms)
         subjects.append(Subject(person, Body(joints, seen)))
     return Scene(Photo(pixels, "2" * 64), tuple(subjects), np.zeros((HEIGHT, WIDTH), np.uint8))

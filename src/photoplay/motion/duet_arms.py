@@ -12,58 +12,57 @@ from photoplay.motion.duet_points import Spot
 from photoplay.motion.skeleton import ARMS
 from photoplay.types import Array
 
-JOINED = 0.4
-"""Strength of a contact from which the hand is where the solver has it."""
+HANGING = 0.4
+"""How many radians an arm rather turns further than have its elbow above the line from shoulder to hand."""
 
 
 def reach(body: Body, spot: Spot, target: Float64[Array, "f 2"], strength: Float64[Array, " f"]) -> Body:
-    """The person with an arm turned so that ``spot`` (a hand's) is at ``target`` as soon as ``strength`` passes JOINED.
+    """The person with an arm turned so that ``spot`` (a hand's) is at ``target`` where ``strength`` is 1.
 
-    Below that the arm is between its own pose and the one that reaches: shoulder and elbow turn by a share of the angles.
-    The elbow bends to the side on which it hangs lower when the hand arrives, all through the film.
+    Where it is less, the arm is between its own pose and the one that reaches: shoulder and elbow turn by that share of the
+    angles, so that the hand comes on an arc. The elbow bends to one side all through the film: to that on which the arm has
+    least to turn while the hand is there, and rather downwards.
     """
     assert spot.arm is not None
-    share = np.clip(strength / JOINED, 0.0, 1.0)
-    share = share**3 * (10.0 - 15.0 * share + 6.0 * share**2)
     (shoulder,), (elbow,), (wrist,), hand = ARMS[spot.arm]
-    start, bend, end = body.joints[:, shoulder, :2], body.joints[:, elbow, :2], body.at(spot)
-    upper, fore = bend - start, end - bend
-    goal = target - start
-    wanted_upper, wanted_fore = _two_bones(upper, fore, goal, strength)
-    turn_upper = share * _turned(upper, wanted_upper, strength)
-    turn_fore = share * _turned(fore, wanted_fore, strength)
-    longer = [
-        1.0 + share * (np.linalg.norm(to, axis=1) / np.maximum(np.linalg.norm(of, axis=1), 1e-6) - 1.0)
-        for of, to in ((upper, wanted_upper), (fore, wanted_fore))
-    ]
+    start, bend = body.joints[:, shoulder, :2], body.joints[:, elbow, :2]
+    bones = bend - start, body.at(spot) - bend
+    ways = [_way(bones, target - start, side, strength) for side in (-1.0, 1.0)]
+    turns, longer = min(ways, key=lambda way: way[0])[1:]
     joints = body.joints.copy()
-    new_bend = start + _rotated(upper, turn_upper) * longer[0][:, None]
+    new_bend = start + _rotated(bones[0], strength * turns[0]) * (1.0 + strength * (longer[0] - 1.0))[:, None]
     joints[:, elbow, :2] = new_bend
     for joint in (wrist, *hand):
-        joints[:, joint, :2] = new_bend + _rotated(body.joints[:, joint, :2] - bend, turn_fore) * longer[1][:, None]
+        beyond = _rotated(body.joints[:, joint, :2] - bend, strength * turns[1])
+        joints[:, joint, :2] = new_bend + beyond * (1.0 + strength * (longer[1] - 1.0))[:, None]
     return replace(body, joints=joints)
 
 
-def _two_bones(
-    upper: Float64[Array, "f 2"],
-    fore: Float64[Array, "f 2"],
+def _way(
+    bones: tuple[Float64[Array, "f 2"], Float64[Array, "f 2"]],
     goal: Float64[Array, "f 2"],
+    side: float,
     strength: Float64[Array, " f"],
-) -> tuple[Float64[Array, "f 2"], Float64[Array, "f 2"]]:
-    """Both bones so that they end at ``goal``, by the law of cosines; they lengthen or shorten where it is out of reach."""
-    a, b = np.linalg.norm(upper, axis=1), np.linalg.norm(fore, axis=1)
+) -> tuple[float, list[Float64[Array, " f"]], list[Float64[Array, " f"]]]:
+    """What it costs to reach ``goal`` with the elbow on one ``side``, how far both bones turn and how much longer they get.
+
+    By the law of cosines; bones lengthen or shorten where the goal is out of reach.
+    """
+    a, b = (np.linalg.norm(bone, axis=1) for bone in bones)
     far = np.maximum(np.linalg.norm(goal, axis=1), 1e-6)
-    longer = np.maximum(far / (0.999 * (a + b)), 1.0)
-    a = a * longer
-    b = np.maximum(b * longer, 1.001 * np.abs(a - far))
-    a = np.minimum(a, 0.999 * (far + b))
-    along = (a**2 - b**2 + far**2) / (2 * far)
-    aside = np.sqrt(np.maximum(a**2 - along**2, 0.0))
+    stretch = np.maximum(far / (0.999 * (a + b)), 1.0)
+    upper = a * stretch
+    fore = np.maximum(b * stretch, 1.001 * np.abs(upper - far))
+    upper = np.minimum(upper, 0.999 * (far + fore))
+    along = (upper**2 - fore**2 + far**2) / (2 * far)
+    aside = np.sqrt(np.maximum(upper**2 - along**2, 0.0))
     ahead = goal / far[:, None]
     normal = np.stack([-ahead[:, 1], ahead[:, 0]], axis=1)
-    lower = float(np.sum(strength * normal[:, 1] * aside))
-    elbow = along[:, None] * ahead + (1.0 if lower >= 0 else -1.0) * aside[:, None] * normal
-    return elbow, goal - elbow
+    elbow = along[:, None] * ahead + side * aside[:, None] * normal
+    turns = [_turned(of, to, strength) for of, to in zip(bones, (elbow, goal - elbow), strict=True)]
+    above = np.where(side * normal[:, 1] < 0, HANGING, 0.0)
+    cost = np.sum(strength**4 * (np.abs(turns[0]) + np.abs(turns[1]) + above))
+    return float(cost), turns, [upper / np.maximum(a, 1e-6), fore / np.maximum(b, 1e-6)]
 
 
 def _turned(

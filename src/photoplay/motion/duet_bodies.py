@@ -23,6 +23,8 @@ CAMERA_DISTANCE = 3.0
 """Shoulder widths from the camera to the people: how much nearer looks larger."""
 CUT_SHARE = 0.12
 """A person is cut at the side where the matte reaches the picture's edge along this share of what is below the chin."""
+AROUND = (10, 152, 234, 454)
+"""Landmarks at the face's edges: top, chin, sides."""
 UPPER = tuple(i for side in ARMS for joint in side for i in joint)
 
 
@@ -74,7 +76,12 @@ class Body:
 
     def face_centre(self) -> Float64[Array, "f 2"]:
         """The middle of the face."""
-        centre: Array = self.landmarks[:, [10, 152, 234, 454], :2].mean(axis=1)
+        centre: Array = self.landmarks[:, list(AROUND), :2].mean(axis=1)
+        return centre
+
+    def rest_centre(self) -> Float64[Array, 2]:
+        """The middle of the face in the photo."""
+        centre: Array = self.track.rest_landmarks[list(AROUND), :2].mean(axis=0).astype(np.float64)
         return centre
 
     def stepped(self, place: Float64[Array, "f 3"]) -> Body:

@@ -36,14 +36,13 @@ def bring_together(cast: Cast) -> tuple[Body, Body]:
     """Both bodies with every contact met as far as its strength says."""
     count = cast.strengths.shape[1]
     pushes = [np.zeros((count, 2)) for _ in cast.touches]
-    facing = [s for touch, s in zip(cast.touches, cast.strengths, strict=True) if touch.faces]
-    apart = 1.0 - np.max([np.zeros(count), *facing], axis=0)
     together = cast.bodies
     for _ in range(ROUNDS if any(touch.flatten for touch in cast.touches) else 1):
         meetings = tuple(
-            Meeting(cast.spots[k], cast.strengths[k], touch.share, pushes[k]) for k, touch in enumerate(cast.touches)
+            Meeting(cast.spots[k], cast.strengths[k], touch.share, pushes[k], touch.faces)
+            for k, touch in enumerate(cast.touches)
         )
-        firm = _reached(cast, solve(cast.bodies, meetings, apart))
+        firm = _reached(cast, solve(cast.bodies, meetings))
         together = _softened(cast, firm)
         pushes = [_pushed(pair, firm, together) for pair in cast.spots]
     return together

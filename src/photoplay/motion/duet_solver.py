@@ -2,15 +2,20 @@
 
 For each frame it minimises a convex energy of 20 numbers (each person's whole shift, trunk, head and two hands, all in the
 picture) subject to the contacts, which are linear in them: ``J x = d``, where ``d`` is how far the points are apart. The
-energy is quadratic where bodies are free and steeper past their limits (a person goes down freely, up hardly; a head stays
-in the picture; an arm is as long as it is). A contact of strength s < 1 yields: compliance c = a (1 - s) / s with
-a = J Q^-1 J^T leaves the share 1 - s of its gap. Newton's steps keep the contacts exact, so they hold however far the limits
-have been pushed; all frames are solved at once, and since the energy is smooth, the motion is as smooth as what goes in.
+energy is quadratic where bodies are free and steeper past their limits: a person goes down freely, up hardly; a head stays
+in the picture; an arm is as long as it is. Newton's steps keep the contacts exact, however far limits are pushed. All frames
+are solved at once; the energy is smooth, so the motion is as smooth as what goes in.
+
+Contacts come and go with their strengths s. With X(A) the solution under the contacts A, a frame's is the multilinear mean
+x = sum over A of prod(s_i, i in A) prod(1 - s_i, i not in A) X(A): exact where a strength is 1, free where it is 0, and
+between them a contact keeps the share 1 - s of its gap.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from jaxtyping import Float64
@@ -21,8 +26,8 @@ from photoplay.motion.skeleton import ARMS
 from photoplay.types import Array
 
 PLACE, BEND, HEAD, HANDS, EACH = 0, 2, 4, 6, 10
-STEPS = 14
-"""Newton's steps; twice as many change no film by a tenth of a pixel."""
+STEPS = 10
+"""Newton's steps."""
 STEEP = 60.0
 """How much dearer motion is past a limit than before it."""
 BEND_COST, HEAD_COST, HAND_COST = 7.0, 12.0, 0.05
@@ -34,61 +39,91 @@ UP, DOWN_STANDING = 0.02, 0.03
 BEND_ASIDE, BEND_UP, BEND_DOWN = 0.18, 0.035, 0.22
 HEAD_ASIDE, HEAD_UP, HEAD_DOWN = 0.24, 0.12, 0.22
 """Limits of trunk (shoulder widths) and head (inter-ocular distances)."""
+JOINT_STEEP = 8.0
+"""How much steeper the limits of trunk and head are than the whole person's."""
 REACH = 0.96
 """The share of its length that an arm stretches to before the body comes along."""
-APART = 0.85
+APART, APART_COST = 0.85, 4.0
 """Faces that do not meet keep this share of their widths between their middles."""
 SOFT = 0.03
 """How gently a limit begins, in shoulder widths."""
+LEAST_WEIGHT = 1e-6
 
 
 @dataclass(frozen=True)
 class Meeting:
     """The first person's ``spots[0]`` meets the second's ``spots[1]`` as far as ``strength`` [f] says; ``share`` of the way
-    goes the first. ``push`` [f, 2] is what is added to the second point's place less the first's (soft tissue's part)."""
+    goes the first. ``push`` [f, 2] is what is added to the second point's place less the first's (soft tissue's part).
+    ``faces``: the two faces have to do with each other."""
 
     spots: tuple[Spot, Spot]
     strength: Float64[Array, " f"]
     share: float
     push: Float64[Array, "f 2"]
+    faces: bool
 
 
-@dataclass
-class _Energy:
-    """Rows of limits: ``rows @ x + offset`` costs nothing more between ``low`` and ``high``, and a lot beyond."""
+@dataclass(frozen=True)
+class _Limits:
+    """``x @ rows.T`` costs nothing more between ``low`` and ``high``, and ``weights`` times its square beyond."""
 
-    base: Float64[Array, "f 20"]
-    rows: list[Float64[Array, "f 20"]] = field(default_factory=list)
-    spans: list[tuple[Array, Array]] = field(default_factory=list)
-    weights: list[Array] = field(default_factory=list)
-
-    def limit(self, row: Array, low: Array | float, high: Array | float, weight: Array | float) -> None:
-        """Adds one limit."""
-        count = len(self.base)
-        self.rows.append(np.broadcast_to(row, (count, 2 * EACH)))
-        self.spans.append((np.broadcast_to(np.float64(low), count), np.broadcast_to(np.float64(high), count)))
-        self.weights.append(np.broadcast_to(np.float64(weight), count))
+    rows: Float64[Array, "k 20"]
+    low: Float64[Array, "f k"]
+    high: Float64[Array, "f k"]
+    weights: Float64[Array, " k"]
 
 
-def solve(
-    bodies: tuple[Body, Body], meetings: tuple[Meeting, ...], faces_apart: Float64[Array, " f"]
-) -> tuple[Shifts, Shifts]:
-    """How both bodies shift so that ``meetings`` come about.
+def solve(bodies: tuple[Body, Body], meetings: Sequence[Meeting]) -> tuple[Shifts, Shifts]:
+    """How both bodies shift so that ``meetings`` come about as far as their strengths say.
 
-    ``faces_apart`` [f] is how far the two faces shall not cover each other (0 where they meet).
+    Hands are where they are in contact, whatever its strength: the arm gets there by its own way
+    (:func:`photoplay.motion.duet_arms.reach`).
     """
-    count = len(bodies[0].landmarks)
-    rows, gaps, strengths = _constraints(bodies, meetings, count)
-    energy = _energy(bodies, meetings, faces_apart, count)
-    x = np.zeros((count, 2 * EACH))
+    groups = _groups(meetings)
+    total = np.zeros((len(bodies[0].landmarks), 2 * EACH))
+    for chosen in product((False, True), repeat=len(groups)):
+        shares = [g[0].strength if on else 1.0 - g[0].strength for on, g in zip(chosen, groups, strict=True)]
+        together = [meeting for on, group in zip(chosen, groups, strict=True) if on for meeting in group]
+        weights = np.prod([np.ones(len(total)), *shares], axis=0)[:, None] * np.ones(2 * EACH)
+        for k, group in enumerate(groups):
+            others = np.prod([np.ones(len(total)), *shares[:k], *shares[k + 1 :]], axis=0)
+            for column in _hands(group):
+                weights[:, column : column + 2] = others[:, None] if chosen[k] else 0.0
+        if (weights > LEAST_WEIGHT).any():
+            total += weights * _solution(bodies, together)
+    return _shifts(total[:, :EACH]), _shifts(total[:, EACH:])
+
+
+def _hands(group: Sequence[Meeting]) -> list[int]:
+    """Where the hands that a group of meetings uses stand among the 20 numbers."""
+    spots = [(which, spot) for meeting in group for which, spot in enumerate(meeting.spots)]
+    return [which * EACH + HANDS + 2 * spot.arm for which, spot in spots if spot.arm is not None]
+
+
+def _groups(meetings: Sequence[Meeting]) -> list[list[Meeting]]:
+    """Meetings that come and go alike stand together."""
+    groups: list[list[Meeting]] = []
+    for meeting in meetings:
+        for group in groups:
+            if np.array_equal(group[0].strength, meeting.strength):
+                group.append(meeting)
+                break
+        else:
+            groups.append([meeting])
+    return groups
+
+
+def _solution(bodies: tuple[Body, Body], meetings: Sequence[Meeting]) -> Float64[Array, "f 20"]:
+    """The least change under which all of ``meetings`` come about wholly."""
+    rows, gaps = _constraints(bodies, meetings)
+    base, limits = _energy(bodies, meetings)
+    unit = (bodies[0].width + bodies[1].width) / 2
+    x = np.zeros((len(gaps), 2 * EACH))
     for _ in range(STEPS):
-        gradient, curvature = _slopes(energy, _reaches(bodies, meetings, x), x, _unit(bodies))
-        x = _newton(x, gradient, curvature, rows, gaps, strengths)
-    return _shifts(x[:, :EACH]), _shifts(x[:, EACH:])
-
-
-def _unit(bodies: tuple[Body, Body]) -> float:
-    return (bodies[0].width + bodies[1].width) / 2
+        gradient, curvature = _slopes(base, limits, x, SOFT * unit)
+        _add_reaches(bodies, meetings, x, gradient, curvature, SOFT * unit)
+        x = _newton(x, gradient, curvature, rows, gaps)
+    return x
 
 
 def _shifts(x: Float64[Array, "f 10"]) -> Shifts:
@@ -108,101 +143,112 @@ def _carried(spot: Spot, axis: int) -> Float64[Array, 10]:
 
 
 def _constraints(
-    bodies: tuple[Body, Body], meetings: tuple[Meeting, ...], count: int
-) -> tuple[Float64[Array, "m 20"], Float64[Array, "f m"], Float64[Array, "f m"]]:
-    """Rows J, gaps d and strengths s: two rows for each meeting."""
-    rows, gaps, strengths = np.zeros((2 * len(meetings), 2 * EACH)), [], []
+    bodies: tuple[Body, Body], meetings: Sequence[Meeting]
+) -> tuple[Float64[Array, "m 20"], Float64[Array, "f m"]]:
+    """Rows J and gaps d: two rows for each meeting."""
+    rows = np.zeros((2 * len(meetings), 2 * EACH))
+    gaps = np.zeros((len(bodies[0].landmarks), 2 * len(meetings)))
     for number, meeting in enumerate(meetings):
-        apart = bodies[1].at(meeting.spots[1]) - bodies[0].at(meeting.spots[0]) + meeting.push
         for axis in range(2):
             rows[2 * number + axis, :EACH] = _carried(meeting.spots[0], axis)
             rows[2 * number + axis, EACH:] = -_carried(meeting.spots[1], axis)
-            gaps.append(apart[:, axis])
-            strengths.append(meeting.strength)
-    shape = (count, 2 * len(meetings))
-    return rows, np.array(gaps).T.reshape(shape), np.array(strengths).T.reshape(shape)
+        apart = bodies[1].at(meeting.spots[1]) - bodies[0].at(meeting.spots[0])
+        gaps[:, 2 * number : 2 * number + 2] = apart + meeting.push
+    return rows, gaps
 
 
-def _energy(
-    bodies: tuple[Body, Body], meetings: tuple[Meeting, ...], faces_apart: Float64[Array, " f"], count: int
-) -> _Energy:
+def _energy(bodies: tuple[Body, Body], meetings: Sequence[Meeting]) -> tuple[Float64[Array, 20], _Limits]:
     """What each shift costs, and the limits of bodies and picture."""
-    share = _share(meetings, count)
-    energy = _Energy(np.zeros((count, 2 * EACH)))
+    share = float(np.mean([meeting.share for meeting in meetings])) if meetings else 0.5
+    base = np.zeros(2 * EACH)
+    lines: list[tuple[Array, Array | float, Array | float, float]] = []
     for which, body in enumerate(bodies):
-        at, effort = which * EACH, np.clip((1.0 - share, share)[which] * 2.0, 0.04, 2.0)
+        at, effort = which * EACH, max(2.0 * (1.0 - share, share)[which], 0.04)
         aside = effort * (CUT_COST if body.cut else 1.0)
         for start, cost in ((PLACE, 1.0), (BEND, BEND_COST), (HEAD, HEAD_COST)):
-            energy.base[:, at + start] = cost * aside
-            energy.base[:, at + start + 1] = cost * effort
-        energy.base[:, at + HANDS : at + EACH] = HAND_COST
-        _limit_body(energy, body, at, effort)
-    _limit_faces(energy, bodies, faces_apart)
-    return energy
+            base[at + start], base[at + start + 1] = cost * aside, cost * effort
+        base[at + HANDS : at + EACH] = HAND_COST
+        lines += _body_limits(body, at)
+    if not any(meeting.faces for meeting in meetings):
+        lines.append(_faces_apart(bodies))
+    count = len(bodies[0].landmarks)
+    low, high = (np.stack([np.broadcast_to(line[k], count) for line in lines], axis=1) for k in (1, 2))
+    weights = np.array([line[3] for line in lines])
+    return base, _Limits(
+        np.array([line[0] for line in lines]), low.astype(np.float64), high.astype(np.float64), weights
+    )
 
 
-def _share(meetings: tuple[Meeting, ...], count: int) -> Float64[Array, " f"]:
-    """The first person's share of the way: that of the contacts, weighed by how strong they are."""
-    total, weight = np.full(count, 0.01 * 0.5), np.full(count, 0.01)
-    for meeting in meetings:
-        total += meeting.share * meeting.strength
-        weight += meeting.strength
-    share: Array = total / weight
-    return share
-
-
-def _limit_body(energy: _Energy, body: Body, at: int, effort: Float64[Array, " f"]) -> None:
+def _body_limits(body: Body, at: int) -> list[tuple[Array, Array | float, Array | float, float]]:
     """A person goes down freely and up hardly; trunk and head go only so far; the head stays in the picture."""
     width, unit = body.width, body.unit
-    down = DOWN_STANDING * width if body.stands else np.inf
-    for start, (low, high) in (
-        (PLACE + 1, (-UP * width, down)),
-        (BEND, (-BEND_ASIDE * width, BEND_ASIDE * width)),
-        (BEND + 1, (-BEND_UP * width, BEND_DOWN * width)),
-        (HEAD, (-HEAD_ASIDE * unit, HEAD_ASIDE * unit)),
-        (HEAD + 1, (-HEAD_UP * unit, HEAD_DOWN * unit)),
+    lines: list[tuple[Array, Array | float, Array | float, float]] = []
+    for start, low, high, steep in (
+        (PLACE + 1, -UP * width, DOWN_STANDING * width if body.stands else np.inf, STEEP),
+        (BEND, -BEND_ASIDE * width, BEND_ASIDE * width, JOINT_STEEP * STEEP),
+        (BEND + 1, -BEND_UP * width, BEND_DOWN * width, JOINT_STEEP * STEEP),
+        (HEAD, -HEAD_ASIDE * unit, HEAD_ASIDE * unit, JOINT_STEEP * STEEP),
+        (HEAD + 1, -HEAD_UP * unit, HEAD_DOWN * unit, JOINT_STEEP * STEEP),
     ):
         row = np.zeros(2 * EACH)
         row[at + start] = 1.0
-        energy.limit(row, low, high, STEEP * (1.0 if start < BEND else 8.0) * effort)
-    moved = body.face_centre() - body.track.rest_landmarks[[10, 152, 234, 454], :2].mean(axis=0)
+        lines.append((row, low, high, steep))
+    moved = body.face_centre() - body.rest_centre()
     for axis, (back, forth) in enumerate(body.room):
         row = np.zeros(2 * EACH)
         row[[at + PLACE + axis, at + BEND + axis, at + HEAD + axis]] = 1.0
-        energy.limit(row, -back - moved[:, axis], forth - moved[:, axis], STEEP)
+        lines.append((row, -back - moved[:, axis], forth - moved[:, axis], STEEP))
+    return lines
 
 
-def _limit_faces(energy: _Energy, bodies: tuple[Body, Body], apart: Float64[Array, " f"]) -> None:
+def _faces_apart(bodies: tuple[Body, Body]) -> tuple[Array, Array | float, Array | float, float]:
     """Faces that have no business with each other do not cover each other (no further than the photo has it)."""
     first, second = bodies
     row = np.zeros(2 * EACH)
     for at, sign in ((0, -first.towards), (EACH, first.towards)):
         row[[at + PLACE, at + BEND, at + HEAD]] = sign
     between = (second.face_centre()[:, 0] - first.face_centre()[:, 0]) * first.towards
-    halves = [float(np.ptp(body.track.rest_landmarks[:, 0])) / 2 for body in bodies]
-    rest = abs(float(second.track.rest_landmarks[:, 0].mean() - first.track.rest_landmarks[:, 0].mean()))
-    least = min(APART * sum(halves), rest)
-    energy.limit(row, least - between, np.inf, 4.0 * apart)
+    halves = sum(float(np.ptp(body.track.rest_landmarks[:, 0])) / 2 for body in bodies)
+    rest = abs(float(second.rest_centre()[0] - first.rest_centre()[0]))
+    return row, min(APART * halves, rest) - between, np.inf, APART_COST
 
 
-def _reaches(
-    bodies: tuple[Body, Body], meetings: tuple[Meeting, ...], x: Float64[Array, "f 20"]
-) -> list[tuple[Array, Array, Array]]:
-    """For each arm that has something to touch: the row along the arm, how far it is past its reach, and its weight."""
-    found = []
+def _slopes(
+    base: Float64[Array, 20], limits: _Limits, x: Float64[Array, "f 20"], soft: float
+) -> tuple[Float64[Array, "f 20"], Float64[Array, "f 20 20"]]:
+    """The energy's gradient and curvature at ``x``."""
+    value = x @ limits.rows.T
+    over, over_slope = _ramp(value - limits.high, soft)
+    under, under_slope = _ramp(limits.low - value, soft)
+    gradient = base * x + (limits.weights * (over - under)) @ limits.rows
+    squares = (limits.rows[:, :, None] * limits.rows[:, None, :]).reshape(len(limits.rows), -1)
+    curvature = (limits.weights * (over_slope + under_slope)) @ squares
+    return gradient, curvature.reshape(-1, 2 * EACH, 2 * EACH) + np.diag(base)
+
+
+def _add_reaches(
+    bodies: tuple[Body, Body],
+    meetings: Sequence[Meeting],
+    x: Float64[Array, "f 20"],
+    gradient: Float64[Array, "f 20"],
+    curvature: Float64[Array, "f 20 20"],
+    soft: float,
+) -> None:
+    """Adds to both, in place, what it costs to stretch an arm that has something to touch past its length."""
     for which, body in enumerate(bodies):
         for arm in (0, 1):
-            using = [m.strength for m in meetings if m.spots[which].arm == arm]
-            if not using:
+            spot = next((m.spots[which] for m in meetings if m.spots[which].arm == arm), None)
+            if spot is None:
                 continue
             at = which * EACH + HANDS + 2 * arm
-            spot = next(m.spots[which] for m in meetings if m.spots[which].arm == arm)
             stretched = body.at(spot) - body.joints[:, ARMS[arm][0][0], :2] + x[:, at : at + 2]
             length = np.linalg.norm(stretched, axis=1)
-            row = np.zeros((len(x), 2 * EACH))
-            row[:, at : at + 2] = stretched / np.maximum(length, 1e-6)[:, None]
-            found.append((row, length - REACH * arm_length(body, spot), STEEP * np.max(using, axis=0)))
-    return found
+            along = stretched / np.maximum(length, 1e-6)[:, None]
+            push, slope = _ramp(length - REACH * arm_length(body, spot), soft)
+            gradient[:, at : at + 2] += STEEP * push[:, None] * along
+            curvature[:, at : at + 2, at : at + 2] += (
+                STEEP * slope[:, None, None] * along[:, :, None] * along[:, None, :]
+            )
 
 
 def arm_length(body: Body, spot: Spot) -> Float64[Array, " f"]:
@@ -213,25 +259,7 @@ def arm_length(body: Body, spot: Spot) -> Float64[Array, " f"]:
     return length
 
 
-def _slopes(
-    energy: _Energy, reaches: list[tuple[Array, Array, Array]], x: Float64[Array, "f 20"], unit: float
-) -> tuple[Float64[Array, "f 20"], Float64[Array, "f 20 20"]]:
-    """The energy's gradient and curvature at ``x``."""
-    gradient = energy.base * x
-    curvature = np.zeros((len(x), 2 * EACH, 2 * EACH))
-    curvature[:, np.arange(2 * EACH), np.arange(2 * EACH)] = energy.base
-    limits = []
-    for row, (low, high), weight in zip(energy.rows, energy.spans, energy.weights, strict=True):
-        value = np.einsum("fn,fn->f", row, x)
-        limits += [(row, value - high, weight), (-row, low - value, weight)]
-    for row, beyond, weight in (*limits, *reaches):
-        push, slope = _ramp(beyond, SOFT * unit)
-        gradient += (weight * push)[:, None] * row
-        curvature += (weight * slope)[:, None, None] * row[:, :, None] * row[:, None, :]
-    return gradient, curvature
-
-
-def _ramp(beyond: Float64[Array, " f"], soft: float) -> tuple[Float64[Array, " f"], Float64[Array, " f"]]:
+def _ramp(beyond: Float64[Array, "*f"], soft: float) -> tuple[Float64[Array, "*f"], Float64[Array, "*f"]]:
     """e^2 / (e + soft) for e > 0, and its slope: no limit begins with a jerk."""
     e = np.where(np.isfinite(beyond), np.maximum(beyond, 0.0), 0.0)
     return e**2 / (e + soft), (e**2 + 2 * e * soft) / (e + soft) ** 2
@@ -243,19 +271,15 @@ def _newton(
     curvature: Float64[Array, "f 20 20"],
     rows: Float64[Array, "m 20"],
     gaps: Float64[Array, "f m"],
-    strengths: Float64[Array, "f m"],
 ) -> Float64[Array, "f 20"]:
-    """One step to the least energy under the contacts, which it meets exactly where their strength is 1."""
+    """One step to the least energy under the contacts, which it meets exactly."""
     inverse = np.linalg.inv(curvature)
     free = x - np.einsum("fij,fj->fi", inverse, gradient)
     carried = inverse @ rows.T
     stiff = rows @ carried
-    own = np.einsum("fmm->fm", stiff)
-    # Scaled by the strengths, so that a contact that is off asks for nothing and divides by nothing.
-    system = strengths[:, :, None] * stiff * strengths[:, None, :]
+    # Contacts that contradict each other (one point that shall be in two places) are met as nearly as can be.
     diagonal = np.arange(len(rows))
-    system[:, diagonal, diagonal] += own * strengths * (1.0 - strengths) + 1e-9 * own
-    wanted = strengths * (gaps - free @ rows.T)
-    force = strengths * np.linalg.solve(system, wanted[..., None])[..., 0]
-    step: Array = free + np.einsum("fnm,fm->fn", carried, force)
+    stiff[:, diagonal, diagonal] *= 1.0 + 1e-9
+    force = np.linalg.solve(stiff, (gaps - free @ rows.T)[..., None])
+    step: Array = free + (carried @ force)[..., 0]
     return step
