@@ -3,16 +3,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import cv2
-import matplotlib.cbook
 import numpy as np
 import pytest
-from PIL import Image
 
 from photoplay import topology
 from photoplay.composition.cutouts import Cutout
 from photoplay.composition.relight import EVEN, light_difference, relight, shade, shared_light, surface
 from photoplay.composition.tones import to_linear, to_srgb
-from photoplay.perception.faces import FaceReader, mesh_box
+from photoplay.perception.faces import mesh_box
 from photoplay.perception.head_pose import vertex_normals
 from photoplay.perception.identity import distance, embed
 from photoplay.perception.light import estimate_light, vertex_shading
@@ -21,18 +19,6 @@ from photoplay.types import Face, Light, Rgb
 LEFT = Light((-0.77, -0.35, -0.53), 0.3)
 RIGHT = Light((0.60, -0.60, -0.53), 0.4)
 SKIN = np.float32([0.55, 0.38, 0.30])
-
-
-@pytest.fixture(scope="module")
-def hopper() -> Rgb:
-    with matplotlib.cbook.get_sample_data("grace_hopper.jpg") as stream:
-        return np.asarray(Image.open(stream).convert("RGB")).copy()
-
-
-@pytest.fixture(scope="module")
-def hopper_face(hopper: Rgb) -> Face:
-    (face,) = FaceReader().read(hopper, identity=True)
-    return replace(face, light=estimate_light(hopper, face))
 
 
 @pytest.fixture(scope="module")

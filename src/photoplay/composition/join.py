@@ -6,16 +6,13 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from photoplay.composition.cutouts import Cutout
+from photoplay.composition.detail import add_grain, grain_of, meet_in_sharpness, shared_grain
 from photoplay.composition.harmonise import (
     Grade,
     Look,
-    add_grain,
     grades,
-    grain_of,
     look_of,
     meet_backdrop,
-    meet_in_sharpness,
-    shared_grain,
 )
 from photoplay.composition.relight import EVEN, light_difference, relight, shared_light
 from photoplay.composition.shadows import shade_person, shade_plate
@@ -33,7 +30,7 @@ class Joined:
 
     ``light_before``       :attr:`LightDifference.shading` of the two as they came, in percent
     ``exposure_a``, ``_b`` change of exposure in stops; ``saturation_a``, ``_b`` of the OKLab chroma, as a factor
-    ``grain``              grey levels of the grain that all have at least
+    ``grain``              grey levels at one pixel of the grain that cleaner parts were brought up to
     ``grey``               1 where colours were taken away since one photo has none
     """
 

@@ -110,7 +110,7 @@ def relight(cutout: Cutout, target: Light, strength: float = 1.0) -> Rgb:
     scale = min(1.0, _GRID / across)
     size = (max(2, round(width * scale)), max(2, round(height * scale)))
     steps = np.array([size[0] / width, size[1] / height, scale], np.float32)
-    points = ((cutout.face.landmarks[:468] + np.float32([0.5, 0.5, 0])) * steps).astype(np.float32)
+    points = ((cutout.face.landmarks[:468] + np.array([0.5, 0.5, 0], np.float32)) * steps).astype(np.float32)
     small = cv2.resize(cutout.matte, size, interpolation=cv2.INTER_AREA)
     unit = across * scale
     normals, face = surface(small, points, unit)
@@ -185,7 +185,7 @@ def _mesh_normals(
     pixels = np.round((corners[:, :, :2] - 0.5) * 16).astype(np.int32)
     for index in shown[np.argsort(-corners[shown, :, 2].mean(1), kind="stable")]:
         cv2.fillConvexPoly(picture, pixels[index], flat[index].tolist(), shift=4)
-        cv2.fillConvexPoly(seen, pixels[index], 1.0, shift=4)
+        cv2.fillConvexPoly(seen, pixels[index], (1.0,), shift=4)
     return picture, seen
 
 

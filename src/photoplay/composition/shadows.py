@@ -19,7 +19,7 @@ Shade: TypeAlias = Float32[Array, "h w"]
 
 _GRID = 12
 """Pixels for the distance of the eyes at which shadows are worked out; they have no finer detail than that."""
-_KEEPS = np.float32([0.0, 0.04, 0.09])
+_KEEPS = np.array([0.0, 0.04, 0.09], np.float32)
 """What a shadow leaves of each channel beyond its depth: sky and walls, which fill it, are bluer than the key."""
 _BEHIND = 1.6
 """Distances of the eyes (63 mm) from one's body to that of somebody close behind."""
@@ -54,7 +54,7 @@ def shade_person(behind: Cutout, front: Cutout, light: Light) -> Rgb:
 def shade_plate(plate: Rgb, people: tuple[Cutout, ...], light: Light, wall: bool) -> Rgb:
     """The plate with the people's shadows: on the ground where their feet are in the picture, and with ``wall`` a wide,
     faint one on what is close behind them (a studio's backdrop). Both may miss: a plate without a wall, heads only."""
-    taken = np.zeros(plate.shape[:2], np.float32)
+    taken: Array = np.zeros(plate.shape[:2], np.float32)
     for person in people:
         unit = inter_ocular(person.face.landmarks)
         grid = _Grid.of(person.matte, unit)
@@ -97,7 +97,7 @@ class _Grid:
         height, width = matte.shape
         return cls(width, height, max(2, round(width * scale)), max(2, round(height * scale)), max(unit, 1.0) * scale)
 
-    def take(self, matte: Mask) -> Shade:
+    def take(self, matte: Mask) -> Float32[Array, "rows columns"]:
         small = cv2.resize(matte, (self.columns, self.rows), interpolation=cv2.INTER_AREA)
         return small.astype(np.float32) / np.float32(255)
 
@@ -123,7 +123,7 @@ def _wall_shadow(matte: Shade, light: Light, unit: float) -> Shade:
     """Wide and faint, off to the side that the light does not come from."""
     near = _blurred(matte, 1.8 * unit)
     thrown = _blurred(_moved(matte, _throw(light, 0.35 * _WALL * unit)), 2.6 * unit)
-    shadow: Array = 0.05 * near + (0.04 + 0.22 * (1 - light.ambient)) * thrown
+    shadow: Array = 0.05 * near + (0.05 + 0.27 * (1 - light.ambient)) * thrown
     return shadow
 
 
@@ -135,16 +135,16 @@ def _ground_shadow(matte: Shade, feet: list[Float32[Array, "n 2"]], light: Light
         middle, length = foot.mean(0), float(np.ptp(foot[:, 0]))
         axes = (0.5 * length + 0.45 * unit, 0.22 * unit)
         centre = (float(middle[0]), float(foot[:, 1].max()))
-        cv2.ellipse(spots, (centre, (2 * axes[0], 2 * axes[1]), 0.0), 1.0, -1)
+        cv2.ellipse(spots, (centre, (2 * axes[0], 2 * axes[1]), 0.0), (1.0,), -1)
     x, y, z = light.direction
     rise = max(-y, 0.45)
     along, away = float(np.clip(-x / rise, -1.2, 1.2)), _GROUND_SEEN * max(-z / rise, 0.3)
     laid = np.array([[1, -along, along * floor], [0, away, floor * (1 - away)]])
     flat = cv2.warpAffine(matte, laid, matte.shape[::-1], flags=cv2.INTER_LINEAR)
     height = np.clip((floor - np.arange(matte.shape[0], dtype=np.float32)) / (8 * away * unit), 0, 1)[:, None]
-    cast = (1 - height) * _blurred(flat, 0.25 * unit) + height * _blurred(flat, 0.9 * unit)
-    cast *= (1 - _smooth(height, 0.4, 1.0)) * (0.15 + 0.40 * (1 - light.ambient))
-    shadow: Array = 1 - (1 - cast) * (1 - 0.55 * np.minimum(1.6 * _blurred(spots, 0.22 * unit), 1))
+    cast: Array = (1 - height) * _blurred(flat, 0.25 * unit) + height * _blurred(flat, 0.9 * unit)
+    cast = cast * (1 - _smooth(height, 0.4, 1.0)) * (0.20 + 0.42 * (1 - light.ambient))
+    shadow: Array = 1 - (1 - cast) * (1 - 0.60 * np.minimum(1.6 * _blurred(spots, 0.22 * unit), 1))
     return shadow
 
 

@@ -41,8 +41,8 @@ def to_linear(srgb: UInt8[Array, "*n"]) -> Float32[Array, "*n"]:
 def to_srgb(linear: Float32[Array, "*n"]) -> UInt8[Array, "*n"]:
     """Linear light to sRGB 0..255, rounded; what lies outside 0..1 is clipped."""
     value = np.clip(linear, 0, 1)
-    coded = np.where(value <= 0.0031308, value * 12.92, 1.055 * np.power(value, np.float32(1 / 2.4)) - 0.055)
-    return np.rint(coded * 255).astype(np.uint8)
+    coded: Array = np.where(value <= 0.0031308, value * 12.92, 1.055 * np.power(value, np.float32(1 / 2.4)) - 0.055)
+    return np.asarray(np.rint(coded * 255), np.uint8)
 
 
 def to_oklab(linear: Float32[Array, "*n 3"]) -> Float32[Array, "*n 3"]:
