@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from photoplay.cli import film, look, models, system
+from photoplay.cli import consent, film, look, models, system
 from photoplay.errors import (
     CancelledError,
     InputError,
@@ -46,6 +46,7 @@ app.command("demo")(film.demo)
 app.command("inspect")(look.inspect)
 app.command("capture")(look.capture)
 app.add_typer(look.templates, name="templates")
+app.add_typer(consent.consent, name="consent")
 app.command("verify")(system.verify)
 app.command("backends")(system.backends)
 app.add_typer(models.models, name="models")
