@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float32, Float64
 
 from photoplay import topology
 from photoplay.composition.cutouts import Cutout
-from photoplay.composition.tones import LUMA, from_oklab, to_linear, to_oklab, to_srgb
+from photoplay.composition.tones import LUMA, from_oklab, peak, to_linear, to_oklab, to_srgb
 from photoplay.types import Array, Rgb
 
 _BALANCE_SHARE, _MAX_BALANCE = 0.65, 0.16
@@ -109,8 +109,8 @@ class Grade:
         ``G`` the gain of luminance, and ``p`` 3 or less (as in :func:`brighten`)."""
         whole = float(np.dot(self.gain, LUMA))
         power = 3.0 if whole <= 1 else min(3.0, 1 + 0.8 / max(whole - 1, 1e-3))
-        peak = np.clip(linear.max(-1, keepdims=True), 0, 1)
-        bent: Array = linear * np.array(self.gain, np.float32) / (1 + np.float32(whole - 1) * np.power(peak, power))
+        most = np.clip(peak(linear), 0, 1)
+        bent: Array = linear * np.array(self.gain, np.float32) / (1 + np.float32(whole - 1) * np.power(most, power))
         return bent
 
 

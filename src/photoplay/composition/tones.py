@@ -61,8 +61,14 @@ def brighten(linear: Float32[Array, "*n 3"], gain: Float32[Array, "*#n 3"]) -> F
     """``linear`` times ``gain``, where gains over 1 fade out towards white: ``x g / (1 + (g - 1) m^p)`` with ``m`` the
     pixel's largest channel and ``p = 1 + 0.8 / (g - 1)``, at most 5: middle tones get nearly all of a small gain, and for
     every gain the curve rises all the way, so highlights keep their drawing and none is clipped."""
-    over = np.maximum(gain.max(-1, keepdims=True) - 1, np.float32(1e-3))
-    peak = np.clip(linear.max(-1, keepdims=True), 0, 1)
-    bend = over * np.power(peak, np.minimum(1 + np.float32(0.8) / over, 5)) * (gain.max(-1, keepdims=True) > 1)
+    largest = peak(gain)
+    over = np.maximum(largest - 1, np.float32(1e-3))
+    bend = over * np.power(np.clip(peak(linear), 0, 1), np.minimum(1 + np.float32(0.8) / over, 5)) * (largest > 1)
     lit: Array = linear * gain / (1 + bend)
     return lit
+
+
+def peak(colours: Float32[Array, "*n 3"]) -> Float32[Array, "*n 1"]:
+    """The largest channel of each pixel (several times faster than ``max`` over an axis of three)."""
+    largest: Array = np.maximum(np.maximum(colours[..., :1], colours[..., 1:2]), colours[..., 2:])
+    return largest
