@@ -30,19 +30,20 @@ STEPS = 10
 """Newton's steps."""
 STEEP = 60.0
 """How much dearer motion is past a limit than before it."""
-BEND_COST, HEAD_COST, HAND_COST = 7.0, 12.0, 0.05
+BEND_COST, HEAD_COST, HAND_COST = 7.0, 12.0, 0.2
 """Against 1 for moving the whole person."""
 CUT_COST = 8.0
 """How much rather the other one moves where the picture's edge cuts a person."""
-UP, DOWN_STANDING = 0.02, 0.03
-"""How far a person goes up, and one who stands in the picture down, in shoulder widths, before it becomes dear."""
+UP, DOWN_STANDING, BACK = 0.02, 0.03, 0.12
+"""How far a person goes up, one who stands in the picture down, and anybody back from the other, in shoulder widths, before
+it becomes dear."""
 BEND_ASIDE, BEND_UP, BEND_DOWN = 0.18, 0.035, 0.22
 HEAD_ASIDE, HEAD_UP, HEAD_DOWN = 0.24, 0.12, 0.22
 """Limits of trunk (shoulder widths) and head (inter-ocular distances)."""
 JOINT_STEEP = 8.0
 """How much steeper the limits of trunk and head are than the whole person's."""
-REACH = 0.96
-"""The share of its length that an arm stretches to before the body comes along."""
+REACH, FOLDED = 0.96, 0.4
+"""Shares of its length that an arm stretches to, and (the way it points by itself) folds to, before the body gives way."""
 APART, APART_COST = 0.85, 4.0
 """Faces that do not meet keep this share of their widths between their middles."""
 SOFT = 0.03
@@ -183,7 +184,9 @@ def _body_limits(body: Body, at: int) -> list[tuple[Array, Array | float, Array 
     """A person goes down freely and up hardly; trunk and head go only so far; the head stays in the picture."""
     width, unit = body.width, body.unit
     lines: list[tuple[Array, Array | float, Array | float, float]] = []
+    back, ahead = (-BACK * width, np.inf) if body.towards > 0 else (-np.inf, BACK * width)
     for start, low, high, steep in (
+        (PLACE, back, ahead, STEEP),
         (PLACE + 1, -UP * width, DOWN_STANDING * width if body.stands else np.inf, STEEP),
         (BEND, -BEND_ASIDE * width, BEND_ASIDE * width, JOINT_STEEP * STEEP),
         (BEND + 1, -BEND_UP * width, BEND_DOWN * width, JOINT_STEEP * STEEP),
@@ -234,7 +237,7 @@ def _add_reaches(
     curvature: Float64[Array, "f 20 20"],
     soft: float,
 ) -> None:
-    """Adds to both, in place, what it costs to stretch an arm that has something to touch past its length."""
+    """Adds to both, in place, what it costs to stretch or fold an arm too far that has something to touch."""
     for which, body in enumerate(bodies):
         for arm in (0, 1):
             spot = next((m.spots[which] for m in meetings if m.spots[which].arm == arm), None)
