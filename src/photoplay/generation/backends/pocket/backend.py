@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import reduce
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32, UInt8
@@ -322,7 +322,8 @@ def _starts(parts: Sequence[Anchor]) -> list[int]:
 
 def _part(anchor: Anchor, frames: slice) -> Anchor:
     columns = (getattr(anchor, field.name) for field in fields(Anchor))
-    return Anchor(*(None if column is None else column[frames] for column in columns))
+    part: list[Any] = [None if column is None else column[frames] for column in columns]
+    return Anchor(*part)
 
 
 def _joined(before: CropWindow, after: CropWindow) -> CropWindow:

@@ -139,10 +139,10 @@ def shown_own(
     Who is seen there has a pixel, whoever's face would lie nearer: a hidden face is not painted. What shows nobody stays
     as it was given out.
     """
-    size = len(own)
+    size, tables = len(own), np.zeros((2, 256), np.uint8)
+    tables[0, 1 + subject], tables[1, 1:], tables[1, 1 + subject] = 255, 255, 0
     mine, others = (
-        to_crop(np.where(those, np.uint8(255), np.uint8(0)), matrix, size, "confidence").astype(np.float32) / 255
-        for those in (identity == 1 + subject, (identity != 1 + subject) & (identity != 0))
+        to_crop(cv2.LUT(identity, table), matrix, size, "confidence").astype(np.float32) / 255 for table in tables
     )
     return np.asarray(own * (1 - others) + (1 - own) * mine, np.float32)
 
