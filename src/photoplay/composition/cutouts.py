@@ -81,7 +81,7 @@ def _band(shape: tuple[int, ...], eyes: Float32[Array, 2], unit: float) -> Float
     """Half the width of the soft edge in pixels: wide around the head and the hair that falls on the shoulders."""
     down = (np.arange(shape[0], dtype=np.float32) - eyes[1]) / unit
     across = np.abs(np.arange(shape[1], dtype=np.float32) - eyes[0]) / unit
-    hair = np.outer(np.clip(2.0 - down / 2.2, 0, 1), np.clip(2.0 - across / 2.0, 0, 1))
+    hair = np.outer(np.clip(2.0 - down / 2.2, 0, 1), np.clip(2.2 - across / 1.2, 0, 1))
     least = max(1.5, BODY_BAND * unit)
     return (least + max(HAIR_BAND * unit - least, 0) * hair).astype(np.float32)
 
@@ -116,6 +116,9 @@ def _outline(rgb: Rgb, matte: Mask, subject: Subject) -> tuple[UInt8[Array, "h w
     hole = stats[:, cv2.CC_STAT_AREA] < (0.3 * unit) ** 2
     hole[0] = False
     inside = np.where(hole[groups], 1, opened).astype(np.uint8)
+    smooth = cv2.GaussianBlur(inside.astype(np.float32), (0, 0), 0.12 * unit, borderType=cv2.BORDER_REPLICATE) > 0.5
+    first = int(np.clip(eyes[1] + 2.2 * unit, 0, len(inside)))
+    inside[first:] = smooth[first:]
     return inside, cv2.GaussianBlur(spurs.astype(np.float32), (0, 0), 0.7)
 
 

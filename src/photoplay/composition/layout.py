@@ -22,7 +22,7 @@ STEP = 0.1
 ABOVE, BELOW = 6.0, 26.0
 """How far silhouettes are measured above and below the eyes."""
 EYES_TO_SHOULDERS, SHOULDERS_TO_ANKLES, EYES_TO_HIPS = 3.0, 20.9, 10.2
-EYES_TO_CHIN, EYES_TO_BROW = 1.95, 1.0
+EYES_TO_CHIN, EYES_TO_BROW = 1.95, 1.2
 HALF_BODY = 3.75
 """Half of an adult's width over the arms."""
 HEADROOM = {"medium": 1.0, "close": 0.7}
@@ -32,7 +32,7 @@ MEDIUM_REACH = 7.0
 ASPECT = (1.34, 1.5, 1.72)
 """Least, usual and largest width over height of the picture."""
 HEADS_APART, SHOULDERS_OVERLAP = {"medium": 1.1, "close": 0.7}, {"medium": 0.5, "close": 1.1}
-SIDE_AIR = 0.6
+SIDE_AIR, LEAST_OUTER = 0.6, 1.8
 APART = (3.6, 8.5)
 """How near and far the middles of two heads of size 1 may stand."""
 MOST_BELOW = 2.2
@@ -190,8 +190,9 @@ def lay_out(figures: tuple[Figure, Figure], sizes: tuple[float, float], staging:
     """
     framing = _framing(figures, sizes, staging)
     stands = _stand(figures, sizes)
-    bottom, top = _bottom(stands, framing), _top(stands, framing)
+    bottom = _bottom(stands, framing)
     apart = _apart(stands, bottom, framing)
+    top = _top(stands, framing, bottom - (apart + LEAST_OUTER * (sizes[0] + sizes[1])) / ASPECT[2])
     outer = _outer(stands, (top, bottom), apart, framing)
     native = min(figure.unit / size for figure, size in zip(figures, sizes, strict=True))
     rows = 2 * round(float(np.clip((bottom - top) * native, canvas.least, canvas.tallest)) / 2)
@@ -244,10 +245,13 @@ def _bottom(stands: tuple[Stand, Stand], framing: str) -> float:
     return min(max(stand.below(below) for stand in stands), *(stand.below(stand.figure.reach) for stand in stands))
 
 
-def _top(stands: tuple[Stand, Stand], framing: str) -> float:
-    """The picture's upper edge: some air above the higher head, but not above a photo that cuts a head."""
+def _top(stands: tuple[Stand, Stand], framing: str, highest: float) -> float:
+    """The picture's upper edge: some air above the higher head and no lower than ``highest``, but not above a photo that
+    cuts a head, unless that would cut the other's forehead."""
     crown = min(stand.below(-stand.figure.crown) for stand in stands)
-    return max(crown - HEADROOM[framing], *(stand.below(-stand.figure.roof) for stand in stands))
+    roof = max(stand.below(-stand.figure.roof) for stand in stands)
+    brow = min(stand.below(-EYES_TO_BROW) for stand in stands)
+    return min(max(min(crown - HEADROOM[framing], highest), roof), brow)
 
 
 def _apart(stands: tuple[Stand, Stand], bottom: float, framing: str) -> float:
@@ -284,7 +288,8 @@ def _outer(stands: tuple[Stand, Stand], rows: tuple[float, float], apart: float,
     left = min(max(left, total - most[1]), most[0])
     right = min(total - left, most[1])
     lacking = max(least - left - right, 0.0) / 2
-    return left + lacking, right + lacking
+    heads = [LEAST_OUTER * stand.size for stand in stands]
+    return max(left + lacking, heads[0]), max(right + lacking, heads[1])
 
 
 def _front(stands: tuple[Stand, Stand], bottom: float) -> Literal[0, 1]:
