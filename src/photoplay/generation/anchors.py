@@ -36,6 +36,7 @@ from photoplay.generation.source import (
     frame_picture,
     frame_scene,
     source_of,
+    whole_source,
 )
 from photoplay.generation.stacking import PairPainter, Stacking
 from photoplay.types import Anchor, Array, Duet, Mask, MotionTrack, Progress, RenderPlan, Rgb, Scene, StageEvent, silent
@@ -136,7 +137,7 @@ def _pair_stage(scene: Scene, tracks: tuple[MotionTrack, ...], plan: RenderPlan,
             matte = mattes[track.subject]
             backdrop = before_others(framing, behind, mattes, track.subject)
             texture = cut_texture(framing, backdrop, matte, walks=True)
-        people.append(cut_person(own, source_of(own, matte), backdrop, texture, track))
+        people.append(cut_person(own, whole_source(own, matte), backdrop, texture, track))
         alone.append((own, matte))
     (first, second), ((ours, mine), (theirs, other)) = people, alone
     photo = framing.framed

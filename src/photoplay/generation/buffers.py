@@ -60,10 +60,16 @@ class FrameBuffers:
 class Source:
     """The framed photo as texture: ``rgb`` at ``factor`` times the film's size (Lanczos), ``matte`` at the film's size.
 
-    Frame-space point ``p`` lies at ``(p + 0.5) * factor - 0.5`` in ``rgb``.
+    Frame-space point ``p`` lies at ``(p + margin + 0.5) * factor - 0.5`` in ``rgb``.
     """
 
     rgb: UInt8[Array, "th tw 3"]
     factor: int
     matte: Mask
     plan: RenderPlan
+    margin: int = 0
+
+    @property
+    def corner(self) -> int:
+        """How many pixels of ``rgb`` lie before the frame's own first one, across and down."""
+        return self.margin * self.factor

@@ -172,10 +172,12 @@ class _EyeTexture:
         low = np.floor((contour.min(0) - pad + 0.5) * self.factor).astype(int)
         high = np.ceil((contour.max(0) + pad + 0.5) * self.factor).astype(int)
         limit = np.array(source.rgb.shape[1::-1])
+        low, high = low + source.corner, high + source.corner
         low, high = np.clip(low, 0, np.maximum(limit - 4, 0)), np.clip(high, np.minimum(4, limit), limit)
         high = np.maximum(high, np.minimum(low + 4, limit))
-        self.left, self.top = int(low[0]), int(low[1])
         self.photo = source.rgb[low[1] : high[1], low[0] : high[0]].astype(np.float32)
+        low, high = low - source.corner, high - source.corner
+        self.left, self.top = int(low[0]), int(low[1])
         ys, xs = np.mgrid[low[1] : high[1], low[0] : high[0]].astype(np.float32)
         self.pixels = np.stack([(xs + 0.5) / self.factor - 0.5, (ys + 0.5) / self.factor - 0.5], axis=-1)
         local = axes.local(self.pixels)

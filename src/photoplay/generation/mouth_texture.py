@@ -40,10 +40,12 @@ class MouthPicture:
         low = np.floor((points.min(0) - pad + 0.5) * self.factor).astype(int)
         high = np.ceil((points.max(0) + pad + 0.5) * self.factor).astype(int)
         limit = np.array(source.rgb.shape[1::-1])
+        low, high = low + source.corner, high + source.corner
         low = np.clip(low, 0, np.maximum(limit - 4, 0))
         high = np.maximum(np.clip(high, 0, limit), np.minimum(low + 4, limit))
-        self.left, self.top = int(low[0]), int(low[1])
         self.photo = source.rgb[low[1] : high[1], low[0] : high[0]].astype(np.float32)
+        low, high = low - source.corner, high - source.corner
+        self.left, self.top = int(low[0]), int(low[1])
         ys, xs = np.mgrid[low[1] : high[1], low[0] : high[0]].astype(np.float32)
         local = axes.local(np.stack([(xs + 0.5) / self.factor - 0.5, (ys + 0.5) / self.factor - 0.5], axis=-1))
         self.x, self.y = local[..., 0], local[..., 1]
@@ -248,7 +250,7 @@ class MouthPicture:
         return (white * min(1.0, 248.0 / float(white.max()))).astype(np.float32)
 
     def _photo_at(self, spot: Float32[Array, 2]) -> Float32[Array, 3]:
-        x, y = ((spot + 0.5) * self.factor - 0.5).astype(int)
+        x, y = ((spot + 0.5) * self.factor - 0.5).astype(int) + self.source.corner
         height, width = self.source.rgb.shape[:2]
         x, y = int(np.clip(x, 1, width - 2)), int(np.clip(y, 1, height - 2))
         return np.asarray(self.source.rgb[y - 1 : y + 2, x - 1 : x + 2].reshape(-1, 3).mean(0), np.float32)

@@ -34,7 +34,7 @@ class Look:
 def read_look(source: Source, landmarks: Landmarks) -> Look:
     """Measures skin colour, grain and sharpness of the face at ``landmarks`` (frame space)."""
     rgb, factor = source.rgb, source.factor
-    points = (landmarks[:468, :2] + 0.5) * factor - 0.5
+    points = (landmarks[:468, :2] + (source.margin + 0.5)) * factor - 0.5
     low = np.maximum(np.floor(points.min(0)).astype(int), 0)
     high = np.minimum(np.ceil(points.max(0)).astype(int) + 1, np.array(rgb.shape[1::-1]))
     face = rgb[low[1] : high[1], low[0] : high[0]].astype(np.float32)

@@ -78,6 +78,11 @@ def build_source(scene: Scene, plan: RenderPlan, factor: int = FACTOR) -> Source
     return source_of(frame_scene(scene, plan, factor), scene.matte)
 
 
+def whole_source(framing: Framing, matte: UInt8[Array, "ph pw"]) -> Source:
+    """``framing`` with its margin, for people who may come from beyond the frame's border, with a photo-space ``matte``."""
+    return Source(framing.texture, framing.factor, _resample(matte, framing.plan, 0, 1), framing.plan, framing.margin)
+
+
 def source_of(framing: Framing, matte: Mask) -> Source:
     """The part of ``framing`` inside the frame's border, with a photo-space ``matte``."""
     plan, inset = framing.plan, framing.margin * framing.factor
