@@ -313,7 +313,7 @@ def test_a_subject_that_could_be_a_name_is_refused() -> None:
 
 
 def test_the_other_way_of_writing_a_signature_is_refused() -> None:
-    """base64 can hold bits that mean nothing: 64 bytes leave four, so one signature has 16 spellings, of which one counts."""
+    """64 bytes leave four bits over, so base64 can spell one signature in 16 ways, of which one counts."""
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
     last = alphabet.index(TOKEN[-1])
     spelt = [TOKEN[:-1] + alphabet[last ^ bits] for bits in range(1, 16)]

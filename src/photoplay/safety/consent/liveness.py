@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+
 import numpy as np
 from jaxtyping import Float32, Float64
 
@@ -68,8 +69,10 @@ def check_whole(times: Float64[Array, n], counts: Array, faces: Sequence[Face]) 
     Raises:
         ConsentError: ``live_clip``, ``live_face`` or ``live_cut``.
     """
+    if len(times) < 2 or not np.isfinite(times).all():
+        raise _clip()
     steps = np.diff(times)
-    if len(times) < 2 or not np.isfinite(times).all() or not (steps > 0).all() or steps.max() > MAX_STEP:
+    if not (steps > 0).all() or steps.max() > MAX_STEP:
         raise _clip()
     if not SECONDS[0] <= times[-1] - times[0] <= SECONDS[1]:
         raise _clip()
@@ -140,11 +143,15 @@ def check_same_person(times: Float64[Array, n], faces: Sequence[Face]) -> Float3
     if len(looks) < MIN_LOOKS or unseen > MAX_UNSEEN:
         raise _person()
     vectors = np.array([faces[index].embedding for index in looks], np.float64)
-    apart = np.linalg.norm(vectors[:, None] - vectors[None], axis=2)
-    if not np.isfinite(vectors).all() or not apart.max() <= SAME:
+    if not np.isfinite(vectors).all() or not _spread(vectors) <= SAME:
         raise _person()
     mean: Array = vectors.mean(axis=0).astype(np.float32)
     return mean
+
+
+def _spread(vectors: Float64[Array, "n 128"]) -> float:
+    """The largest distance of two."""
+    return float(np.linalg.norm(vectors[:, None] - vectors[None], axis=2).max())
 
 
 def check_solid(signals: Signals, faces: Sequence[Face], peaks: Sequence[int]) -> None:

@@ -17,8 +17,8 @@ from photoplay.types import Face
 
 ADULTS_ONLY = frozenset({"romantic", "contact"})
 """Categories in which everybody in the pictures must be an adult by attestation."""
-CLEARLY = 32
-"""Bits by which the next person must be farther away than the nearest: two standard deviations of the difference of two
+CLEARLY = 60
+"""Bits by which the next person must be farther away than the nearest: three standard deviations of the difference of two
 distances around the limit (1,024 bits, 260 of them different: 14 bits each, 20 for the difference)."""
 _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
 
