@@ -12,6 +12,11 @@ from photoplay.motion.duet_points import Spot
 from photoplay.motion.skeleton import ARMS
 from photoplay.types import Array
 
+NEAR, SHORTEST = 0.55, 0.6
+"""An arm whose hand comes nearer to the shoulder than this share of its length points towards the camera rather than folding
+up: its bones look shorter, down to this share."""
+HELD_TO, NEAREST = 0.7, 0.35
+"""Strength of a contact up to which the arm's turn is that of the nearest contact, and the seconds that count as near."""
 HANGING = 0.4
 """How many radians an arm rather turns further than have its elbow above the line from shoulder to hand."""
 
@@ -27,7 +32,7 @@ def reach(body: Body, spot: Spot, target: Float64[Array, "f 2"], strength: Float
     (shoulder,), (elbow,), (wrist,), hand = ARMS[spot.arm]
     start, bend = body.joints[:, shoulder, :2], body.joints[:, elbow, :2]
     bones = bend - start, body.at(spot) - bend
-    ways = [_way(bones, target - start, side, strength) for side in (-1.0, 1.0)]
+    ways = [_way(bones, target - start, side, strength, body.track.fps) for side in (-1.0, 1.0)]
     turns, longer = min(ways, key=lambda way: way[0])[1:]
     joints = body.joints.copy()
     new_bend = start + _rotated(bones[0], strength * turns[0]) * (1.0 + strength * (longer[0] - 1.0))[:, None]
@@ -43,14 +48,16 @@ def _way(
     goal: Float64[Array, "f 2"],
     side: float,
     strength: Float64[Array, " f"],
+    fps: float,
 ) -> tuple[float, list[Float64[Array, " f"]], list[Float64[Array, " f"]]]:
     """What it costs to reach ``goal`` with the elbow on one ``side``, how far both bones turn and how much longer they get.
 
-    By the law of cosines; bones lengthen or shorten where the goal is out of reach.
+    By the law of cosines. Bones shorten where the goal is near, and lengthen where it is out of reach.
     """
     a, b = (np.linalg.norm(bone, axis=1) for bone in bones)
     far = np.maximum(np.linalg.norm(goal, axis=1), 1e-6)
-    stretch = np.maximum(far / (0.999 * (a + b)), 1.0)
+    near = np.clip(far / (NEAR * (a + b)), 0.0, 1.0)
+    stretch = np.maximum(far / (0.999 * (a + b)), SHORTEST + (1.0 - SHORTEST) * near * near * (3.0 - 2.0 * near))
     upper = a * stretch
     fore = np.maximum(b * stretch, 1.001 * np.abs(upper - far))
     upper = np.minimum(upper, 0.999 * (far + fore))
@@ -59,21 +66,36 @@ def _way(
     ahead = goal / far[:, None]
     normal = np.stack([-ahead[:, 1], ahead[:, 0]], axis=1)
     elbow = along[:, None] * ahead + side * aside[:, None] * normal
-    turns = [_turned(of, to, strength) for of, to in zip(bones, (elbow, goal - elbow), strict=True)]
+    turns = [_turned(of, to, strength, fps) for of, to in zip(bones, (elbow, goal - elbow), strict=True)]
     above = np.where(side * normal[:, 1] < 0, HANGING, 0.0)
     cost = np.sum(strength**4 * (np.abs(turns[0]) + np.abs(turns[1]) + above))
     return float(cost), turns, [upper / np.maximum(a, 1e-6), fore / np.maximum(b, 1e-6)]
 
 
 def _turned(
-    of: Float64[Array, "f 2"], to: Float64[Array, "f 2"], strength: Float64[Array, " f"]
+    of: Float64[Array, "f 2"], to: Float64[Array, "f 2"], strength: Float64[Array, " f"], fps: float
 ) -> Float64[Array, " f"]:
-    """The angle from one direction to the other, without jumps, the short way round where the contact is strongest."""
-    cross = of[:, 0] * to[:, 1] - of[:, 1] * to[:, 0]
-    angle = np.unwrap(np.arctan2(cross, (of * to).sum(axis=1)))
-    strongest = int(np.argmax(strength))
-    turned: Array = angle - 2 * np.pi * np.rint(angle[strongest] / (2 * np.pi))
+    """The angle from one direction to the other, the short way round for when the hand is in contact.
+
+    While it is not (nearly), the turn of the nearest contact stands: where a hand would be if it were in contact may pass
+    its own shoulder, and an arm does not spin for that.
+    """
+    angle = np.arctan2(of[:, 0] * to[:, 1] - of[:, 1] * to[:, 0], (of * to).sum(axis=1))
+    weight = strength**8 + 1e-9
+    mean = float(np.angle(np.sum(weight * np.exp(1j * angle))))
+    angle = mean + np.angle(np.exp(1j * (angle - mean)))
+    held = _around(weight * angle, fps) / _around(weight, fps)
+    t = np.clip((strength - HELD_TO) / (1.0 - HELD_TO), 0.0, 1.0)
+    turned: Array = held + t**3 * (10.0 - 15.0 * t + 6.0 * t**2) * (angle - held)
     return turned
+
+
+def _around(curve: Float64[Array, " f"], fps: float) -> Float64[Array, " f"]:
+    """What the curve holds around each frame, and a little of all the rest."""
+    reach = max(1, round(3 * NEAREST * fps))
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / (NEAREST * fps)) ** 2)
+    summed: Array = np.convolve(curve, kernel)[reach : reach + len(curve)] + 1e-6 * curve.sum()
+    return summed
 
 
 def _rotated(v: Float64[Array, "f 2"], angle: Float64[Array, " f"]) -> Float64[Array, "f 2"]:

@@ -34,7 +34,7 @@ BEND_COST, HEAD_COST, HAND_COST = 7.0, 12.0, 0.2
 """Against 1 for moving the whole person."""
 CUT_COST = 8.0
 """How much rather the other one moves where the picture's edge cuts a person."""
-UP, DOWN_STANDING, BACK = 0.02, 0.03, 0.12
+UP, DOWN_STANDING, BACK = 0.02, 0.03, 0.3
 """How far a person goes up, one who stands in the picture down, and anybody back from the other, in shoulder widths, before
 it becomes dear."""
 BEND_ASIDE, BEND_UP, BEND_DOWN = 0.18, 0.035, 0.22
