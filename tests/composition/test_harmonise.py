@@ -65,7 +65,7 @@ def test_the_unlikely_skin_gives_way() -> None:
 
 
 def test_at_home_one_changes_less() -> None:
-    a, b = _look(45, lights=0.6), _look(60, lights=0.3)
+    a, b = _look(45, lights=0.6, eyes=0.4), _look(60, lights=0.3, eyes=0.2)
     home, guest = grades(a, b, 0.2)
     assert abs(home.stops) < 0.5 * abs(guest.stops)
     assert abs(np.log(home.gain[0] / home.gain[2])) < abs(np.log(guest.gain[0] / guest.gain[2]))
@@ -75,6 +75,9 @@ def test_dark_skin_in_the_same_light_is_hardly_lightened() -> None:
     """Eyes' whites as bright as the other's: the face is dark, not in the dark."""
     dark, light = _look(lights=0.18, eyes=0.28), _look(lights=0.6, eyes=0.3)
     assert abs(grades(dark, light)[0].stops) < 0.25
+    assert grades(_look(lights=0.4, eyes=0.3), _look(lights=0.5, eyes=0.1))[0].stops == pytest.approx(0), (
+        "they disagree"
+    )
     in_the_dark = _look(lights=0.18, eyes=0.09)
     assert grades(in_the_dark, light)[0].stops > 1.3 * grades(dark, light)[0].stops
 

@@ -34,7 +34,7 @@ class Look:
     """How a person's picture is made.
 
     skin         [3] median linear RGB of the face's skin
-    lights       luminance that 99 % of that skin stay under
+    lights       luminance that 95 % of that skin stay under
     eyes         luminance that 90 % of the open eyes stay under: their whites. None where they are too small to tell
     grey         whether the picture has one hue only, as black-and-white and sepia have
     sharpness    as :func:`sharpness` says
@@ -125,7 +125,7 @@ def look_of(cutout: Cutout) -> Look:
     middle = linear[(light >= low) & (light <= high)]
     return Look(
         np.maximum(np.median(middle, 0), 1e-4),
-        max(float(np.percentile(light, 99)), 1e-3),
+        max(float(np.percentile(light, 95)), 1e-3),
         _eyes(cutout),
         _is_grey(cutout),
     )
@@ -213,10 +213,13 @@ def _is_grey(cutout: Cutout) -> bool:
 
 
 def _stops_between(a: Look, b: Look) -> float:
-    """By how many stops ``b``'s face is lit brighter than ``a``'s."""
+    """By how many stops ``b``'s face is lit brighter than ``a``'s: half of what the skin's lights say, or the geometric mean
+    of that and what the eyes say; nothing where the two disagree (glasses, deep sockets)."""
+    skin = float(np.log2(b.lights / a.lights))
     if a.eyes is None or b.eyes is None:
-        return 0.5 * float(np.log2(b.lights / a.lights))
-    return 0.5 * float(np.log2(b.lights / a.lights) + np.log2(b.eyes / a.eyes))
+        return 0.5 * skin
+    eyes = float(np.log2(b.eyes / a.eyes))
+    return float(np.copysign(np.sqrt(skin * eyes), skin)) if skin * eyes > 0 else 0.0
 
 
 def _eyes(cutout: Cutout) -> float | None:

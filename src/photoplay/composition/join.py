@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
+import numpy as np
+
 from photoplay.composition.cutouts import Cutout
-from photoplay.composition.detail import add_grain, grain_of, meet_in_sharpness, shared_grain
+from photoplay.composition.detail import add_grain, grain_of, meet_in_sharpness, shared_grain, sharpness
 from photoplay.composition.harmonise import (
     Grade,
     Look,
@@ -31,6 +33,7 @@ class Joined:
     ``light_before``       :attr:`LightDifference.shading` of the two as they came, in percent
     ``exposure_a``, ``_b`` change of exposure in stops; ``saturation_a``, ``_b`` of the OKLab chroma, as a factor
     ``grain``              grey levels at one pixel of the grain that cleaner parts were brought up to
+    ``sharpness_before``, ``_after`` how much sharper ``a``'s face is than ``b``'s, in octaves
     ``grey``               1 where colours were taken away since one photo has none
     """
 
@@ -51,14 +54,16 @@ def join_light(a: Cutout, b: Cutout, plate: Rgb, setting: Setting, front: Litera
     lights = a.face.light or EVEN, b.face.light or EVEN
     share = {"a": _AT_HOME, "b": 1 - _AT_HOME}.get(setting, 0.5)
     light = shared_light(*lights, share)
-    looks = look_of(a), look_of(b)
-    changes, of_plate = _changes(looks, plate, setting, share)
     people = [
-        replace(person, pixels=change.apply(relight(person, light)), face=replace(person.face, light=light))
-        for person, change in zip((a, b), changes, strict=True)
+        replace(person, pixels=relight(person, light), face=replace(person.face, light=light)) for person in (a, b)
+    ]
+    changes, of_plate = _changes((look_of(people[0]), look_of(people[1])), plate, setting, share)
+    people = [
+        replace(person, pixels=change.apply(person.pixels)) for person, change in zip(people, changes, strict=True)
     ]
     sharp = meet_in_sharpness(people[0], people[1])
     people = [replace(person, pixels=pixels) for person, pixels in zip(people, sharp, strict=True)]
+    after = sharpness(people[0]), sharpness(people[1])
     grain = [grain_of(person.pixels, person.matte) for person in people]
     goal = shared_grain(*grain)
     people = [
@@ -73,7 +78,9 @@ def join_light(a: Cutout, b: Cutout, plate: Rgb, setting: Setting, front: Litera
     metrics = {
         "light_before": light_difference(*lights).shading,
         "grain": float(goal[0]),
-        "grey": float(looks[0].grey != looks[1].grey),
+        "grey": float(min(change.saturation for change in changes) == 0),
+        "sharpness_before": float(np.log2(sharpness(a) / sharpness(b))),
+        "sharpness_after": float(np.log2(after[0] / after[1])),
     }
     for name, change in zip("ab", changes, strict=True):
         metrics[f"exposure_{name}"] = change.stops
