@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, UInt8
 from PIL import Image
 
 from photoplay.composition.cutouts import Placement, put
@@ -70,7 +70,9 @@ def without_people(rgb: Rgb, people: Mask, reach: int) -> Rgb:
     return np.asarray(np.clip(np.rint(rgb + (filled - rgb) * soft), 0, 255), np.uint8)
 
 
-def own_background(rgb: Rgb, placement: Placement, eyes: tuple[float, float], width: int, height: int) -> Rgb:
+def own_background(
+    rgb: Rgb, placement: Placement, eyes: tuple[float, float], width: int, height: int
+) -> UInt8[Array, "{height} {width} 3"]:
     """A photo's background behind its person on a canvas: as near to its own place and size as covers the canvas.
 
     It is scaled about the person's ``eyes`` (photo pixels), which keeps a horizon at the height where it was.
@@ -84,7 +86,7 @@ def own_background(rgb: Rgb, placement: Placement, eyes: tuple[float, float], wi
     return defocused(put(rgb, Placement(scale, x, y), width, height), DEFOCUS * height)
 
 
-def cover_photo(rgb: Rgb, width: int, height: int) -> Rgb:
+def cover_photo(rgb: Rgb, width: int, height: int) -> UInt8[Array, "{height} {width} 3"]:
     """The middle of a photo that covers ``width`` x ``height``, a little out of focus."""
     rows, columns = rgb.shape[:2]
     cover = max(width / columns, height / rows)

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 import cv2
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, UInt8
 
 from photoplay.composition import backdrops
 from photoplay.composition.advice import advise
@@ -144,7 +144,9 @@ def _backdrop_kind(staging: Staging, backdrop: Rgb | None) -> Kind:
     return staging.backdrop
 
 
-def _plate(people: tuple[_Person, _Person], layout: Layout, kind: Kind, backdrop: Rgb | None) -> Rgb:
+def _plate(
+    people: tuple[_Person, _Person], layout: Layout, kind: Kind, backdrop: Rgb | None
+) -> UInt8[Array, "rows columns 3"]:
     """The empty backdrop at the canvas' size."""
     if kind == "photo" and backdrop is not None:
         return backdrops.cover_photo(backdrop, layout.width, layout.height)

@@ -76,9 +76,9 @@ def fill_texture(image: Float32[Array, "h w 3"], hole: UInt8[Array, "h w"]) -> F
 
 def _patches(picture: Float32[Array, "h w 3"], radius: int) -> Float32[Array, "n m"]:
     """The patch around each pixel as a row, mirrored at the border."""
-    grown = cv2.copyMakeBorder(picture, radius, radius, radius, radius, cv2.BORDER_REFLECT_101)
+    grown: Array = cv2.copyMakeBorder(picture, radius, radius, radius, radius, cv2.BORDER_REFLECT_101)
     side = 2 * radius + 1
-    windows = np.lib.stride_tricks.sliding_window_view(grown, (side, side), axis=(0, 1))
+    windows = np.lib.stride_tricks.sliding_window_view(grown, (side, side, 3))
     return np.ascontiguousarray(windows, np.float32).reshape(picture.shape[0] * picture.shape[1], -1)
 
 

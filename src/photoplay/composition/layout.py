@@ -286,10 +286,10 @@ def _outer(stands: tuple[Stand, Stand], rows: tuple[float, float], apart: float,
     total = float(np.clip(wanted[0] + wanted[1], least, largest)) if framing == "medium" else usual
     left = total * wanted[0] / (wanted[0] + wanted[1])
     left = min(max(left, total - most[1]), most[0])
-    right = min(total - left, most[1])
-    lacking = max(least - left - right, 0.0) / 2
+    rest = min(total - left, most[1])
+    lacking = max(least - left - rest, 0.0) / 2
     heads = [LEAST_OUTER * stand.size for stand in stands]
-    return max(left + lacking, heads[0]), max(right + lacking, heads[1])
+    return max(left + lacking, heads[0]), max(rest + lacking, heads[1])
 
 
 def _front(stands: tuple[Stand, Stand], bottom: float) -> Literal[0, 1]:

@@ -99,16 +99,15 @@ def _carry_right(pixels: Rgb, matte: Mask, cut: _Cut) -> tuple[Rgb, Mask]:
         if bottom < height - 2:
             limit = np.maximum(limit, _bow(rows, top, bottom, cut.reach((bottom - top) / 2)))
             continue
+        shoulder, slope = float(top), _slope(matte, last, top, cut.unit)
         if top < cut.neck - 0.3 * cut.unit:
             limit = np.maximum(limit, _hair(rows, top, cut))
-            top, slope = cut.neck, SHOULDER_SLOPE
-        else:
-            slope = _slope(matte, last, top, cut.unit)
-        limit = np.maximum(limit, _arm(rows, top, slope, cut.reach((bottom - top) / 2), cut.unit))
+            shoulder, slope = cut.neck, SHOULDER_SLOPE
+        limit = np.maximum(limit, _arm(rows, shoulder, slope, cut.reach((bottom - shoulder) / 2), cut.unit))
     depth = np.arange(beyond - last, dtype=np.float32)
-    shape = np.clip(limit[:, None] - depth[None] + 0.5, 0, 1).astype(np.float32)
-    shape = cv2.GaussianBlur(shape, (0, 0), 0.8, borderType=cv2.BORDER_REPLICATE)
-    return _drawn(pixels, covered, shape, last, cut.unit)
+    sharp = np.clip(limit[:, None] - depth[None] + 0.5, 0, 1).astype(np.float32)
+    soft = cv2.GaussianBlur(sharp, (0, 0), 0.8, borderType=cv2.BORDER_REPLICATE)
+    return _drawn(pixels, covered, np.asarray(soft, np.float32), last, cut.unit)
 
 
 def _drawn(pixels: Rgb, matte: Mask, shape: Float32[Array, "h n"], last: int, unit: float) -> tuple[Rgb, Mask]:
