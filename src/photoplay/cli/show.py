@@ -15,6 +15,7 @@ from photoplay.types import Notice, Progress, StageEvent, silent
 TITLES = {
     "admit": "Checking consent",
     "perceive": "Looking at the photo",
+    "compose": "Making one scene",
     "move": "Planning the motion",
     "generate": "Making the frames",
     "review": "Reviewing the film",

@@ -48,6 +48,11 @@ class Blocklist:
         self._seen: tuple[tuple[str, int, int], ...] | None = None
         self._lists = HashLists()
 
+    @property
+    def folder(self) -> Path:
+        """Where the lists lie."""
+        return self._folder
+
     def lists(self) -> HashLists:
         """The lists as they are now; files are read only where one has changed.
 

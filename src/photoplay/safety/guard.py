@@ -11,6 +11,7 @@ from photoplay.safety.blocklist import Blocklist
 from photoplay.safety.certificates import Signer, data_home
 from photoplay.safety.consent.store import RecordStore
 from photoplay.safety.content import ContentGate, default_classifier
+from photoplay.safety.ledger import Ledger
 from photoplay.types import Admitted
 
 
@@ -27,6 +28,7 @@ class Guard:
     records: RecordStore
     blocklist: Blocklist
     audit: AuditLog
+    ledger: Ledger
     age: AgeEstimator | None = None
     hosted: bool = False
     signer: Signer | None = None
@@ -44,6 +46,7 @@ class Guard:
             RecordStore(home / "consent"),
             Blocklist(home / "blocklist"),
             AuditLog(home / "audit"),
+            Ledger(home / "works"),
         )
 
     def still_agreed(self, admitted: Admitted) -> None:

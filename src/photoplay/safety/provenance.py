@@ -75,6 +75,7 @@ def seal(
         manifest = make_manifest(admitted.request.photos, statement, source_type, kind)
         sha256 = _signed(unsigned, signing, kind, manifest, guard.signer or default_signer())
         clip = Clip(out, sha256, recipe, report, notices=report.notices, gate_key=_GATE_KEY)
+        guard.ledger.add(admitted, recipe, sha256, out)
         guard.audit.append("seal", "done", about={"film": sha256, "recipe": recipe_digest(recipe)})
         signing.replace(out)
     except PhotoplayError:

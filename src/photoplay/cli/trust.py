@@ -1,0 +1,122 @@
+"""``photoplay audit``, ``photoplay takedown`` and ``photoplay erase``."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from photoplay.errors import RefusedError
+
+if TYPE_CHECKING:
+    from photoplay.types import Rgb
+
+audit = typer.Typer(
+    help="What was decided, and whether the log of it is whole.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    add_completion=False,
+)
+FRAMES = 5
+"""Frames of a film that near copies are recognised by."""
+
+
+@audit.command("verify")
+def verify(
+    known: Annotated[
+        str, typer.Option(help="COUNT:HASH of `photoplay audit head` from before: also finds a log rolled back.")
+    ] = "",
+) -> None:
+    """Check the whole log; exit status 7 where it is not whole."""
+    from photoplay.safety.audit import AuditLog, Head
+    from photoplay.safety.certificates import data_home
+
+    before = None
+    if known:
+        match = re.fullmatch(r"(\d{1,12}):([0-9a-f]{64})", known)
+        if match is None:
+            raise typer.BadParameter("COUNT:HASH, as `photoplay audit head` prints it")
+        before = Head(int(match[1]), match[2])
+    verdict = AuditLog(data_home() / "audit").verify(before)
+    typer.echo(verdict.sentence)
+    if not verdict.intact:
+        raise typer.Exit(7)
+
+
+@audit.command("head")
+def head() -> None:
+    """Print how long the log is and its last hash: keep it elsewhere."""
+    from photoplay.safety.audit import AuditLog
+    from photoplay.safety.certificates import data_home
+
+    now = AuditLog(data_home() / "audit").head()
+    typer.echo(f"{now.count}:{now.sha256}")
+
+
+def takedown(
+    what: Annotated[str, typer.Argument(help="A photo, a film, or a film's number (`photoplay verify` tells it).")],
+    receipt: Annotated[Path, typer.Option("--receipt", help="Where the signed receipt goes.")] = Path("takedown.jws"),
+    delete: Annotated[bool, typer.Option("--delete", help="Also delete the films that were made of it here.")] = False,
+) -> None:
+    """Block a picture or film, what it was made of, all that came of that, and near copies."""
+    from photoplay.finishing.atomic import replacing
+    from photoplay.safety.guard import Guard
+    from photoplay.safety.takedown import take_down
+
+    guard = Guard.local()
+    if Path(what).is_file():
+        sha256, pictures = _shown(Path(what))
+        done = take_down(guard, sha256=sha256, pictures=pictures)
+    elif re.fullmatch(r"[0-9a-f]{16}", what):
+        done = take_down(guard, id_=what)
+    else:
+        raise RefusedError("takedown_unknown", "There is no such file or number.", "Give a file, or 16 hex digits.")
+    with replacing(receipt) as fresh:
+        fresh.write_text(done.token, encoding="ascii")
+    for path in done.files if delete else ():
+        path.unlink(missing_ok=True)
+    typer.echo(f"{done.blocked} new lines on the blocklist; {len(done.works)} films and pictures were made of it here.")
+    for path in done.files:
+        typer.echo(f"  {path}{' (deleted)' if delete else ''}")
+    typer.echo(f"The receipt: {receipt}")
+
+
+def _shown(path: Path) -> tuple[str, list[Rgb]]:
+    """Digest and pictures of a photo or of a film's frames."""
+    import hashlib
+
+    import numpy as np
+
+    from photoplay.media import load_photo, read_video
+
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    if path.suffix.lower() not in (".mp4", ".mov", ".mkv", ".webm"):
+        return sha256, [load_photo(path).pixels]
+    frames = read_video(path, max_seconds=60.0).rgb
+    return sha256, [np.ascontiguousarray(frames[round(at)]) for at in np.linspace(0, len(frames) - 1, FRAMES)]
+
+
+def erase(
+    subject: Annotated[str, typer.Argument(help="The person's id, as `photoplay consent list` shows it.")],
+    folder: Annotated[
+        list[Path] | None,
+        typer.Option(help="Also delete the person's photos from this folder, and scan it.", show_default=False),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Erase a person: records, films and what is known of them; a scan shows what is left."""
+    from photoplay.safety.erase import erase as run
+    from photoplay.safety.guard import Guard
+
+    if not yes:
+        typer.confirm("This deletes films for good. Go on?", abort=True, err=True)
+    done = run(Guard.local(), subject, folder or ())
+    typer.echo(f"Erased: {done.records} records, {done.works} works, {done.files} files.")
+    for path in done.left:
+        typer.echo(f"  still holds something: {path}")
+    typer.echo("The scan found nothing more." if not done.left else "Delete these by hand.")
+    if done.left:
+        raise typer.Exit(5)

@@ -1,0 +1,123 @@
+"""Erasing a person: their records, what was made of them, what is known of that, and a scan for what is left."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from photoplay.errors import RefusedError
+from photoplay.safety.guard import Guard
+from photoplay.safety.ledger import Work
+
+KEPT = frozenset({"audit", "blocklist"})
+"""Folders that hold nothing of a person but digests, which the law asks to keep."""
+PIECE = 1 << 20
+
+
+@dataclass(frozen=True)
+class Erasure:
+    """What was removed, and what the scan found afterwards (nothing, if all went well): files that still hold an id of the
+    person's records, or are one of their films or photos."""
+
+    records: int
+    works: int
+    files: int
+    left: tuple[Path, ...]
+
+
+def erase(guard: Guard, subject: str, folders: Iterable[Path] = ()) -> Erasure:
+    """Removes everything of the person with this id (``photoplay consent list`` shows it).
+
+    Records are revoked and their face bindings destroyed; films are deleted where they were put, if they are unchanged; the
+    ledger forgets them. The audit log keeps digests.
+
+    Args:
+        guard: the installation.
+        subject: the person's random id.
+        folders: further folders to scan, and to delete the person's photos from: those with a digest that the ledger knows.
+
+    Raises:
+        RefusedError: ``erase_unknown``: nobody of that id; ``erase_failed``: it could not be done whole. Try again then.
+    """
+    now = datetime.now(UTC)
+    try:
+        records = [record for record in guard.records.records() if record.subject == subject]
+        ids = {record.id for record in records}
+        works = [work for work in guard.ledger.works() if ids & set(work.records)]
+        if not records:
+            raise RefusedError(
+                "erase_unknown",
+                "Nobody with that id is on record here.",
+                "`photoplay consent list` shows the ids of the people on record.",
+            )
+        digests = {digest for work in works for digest in work.digests}
+        places = [Path(release.path) for work in works for release in work.releases]
+        deleted = _delete(dict.fromkeys([*places, *_files(folders)]), digests)
+        for work in works:
+            guard.ledger.forget(work.id)
+        for record in records:
+            guard.records.revoke(record.id, "erased", now)
+        guard.audit.append("erase", "done", about={"records": str(len(records)), "works": str(len(works))})
+        left = tuple(_scan(guard, works, ids, subject, digests, folders))
+    except (OSError, ValueError) as error:
+        raise RefusedError(
+            "erase_failed",
+            "Not everything could be erased.",
+            "See whether photoplay's folder can be written and its ledger is whole, then try again.",
+        ) from error
+    return Erasure(len(records), len(works), deleted, left)
+
+
+def _files(folders: Iterable[Path]) -> Iterator[Path]:
+    for folder in folders:
+        for at, _, names in os.walk(folder):
+            yield from (Path(at) / name for name in sorted(names))
+
+
+def _delete(paths: Iterable[Path], digests: set[str]) -> int:
+    """Deletes whichever of ``paths`` are files of these digests."""
+    count = 0
+    for path in paths:
+        if path.is_file() and not path.is_symlink() and _digest(path) in digests:
+            path.unlink()
+            count += 1
+    return count
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _scan(
+    guard: Guard, works: list[Work], ids: set[str], subject: str, digests: set[str], folders: Iterable[Path]
+) -> Iterator[Path]:
+    """Files of photoplay's own folder and of ``folders`` in which something is left. A revoked record's id stays in the list
+    of revoked ones, whose files are named by it: without it the record could come back."""
+    home = guard.records.folder.parent
+    traces = [text.encode() for text in {subject, *ids, *(work.id for work in works)}]
+    for path in _files([home, *folders]):
+        inside = path.relative_to(home).parts if path.is_relative_to(home) else ()
+        if path.is_symlink() or not path.is_file() or (inside and inside[0] in KEPT):
+            continue
+        if inside[:2] == ("consent", "revoked"):
+            continue
+        if _digest(path) in digests or _holds(path, traces) or any(trace.decode() in path.name for trace in traces):
+            yield path
+
+
+def _holds(path: Path, traces: list[bytes]) -> bool:
+    """Whether a file holds one of ``traces``, read in pieces that overlap by their length."""
+    overlap = max(map(len, traces), default=1) - 1
+    tail = b""
+    with path.open("rb") as file:
+        while piece := file.read(PIECE):
+            data = tail + piece
+            if any(trace in data for trace in traces):
+                return True
+            tail = data[-overlap:] if overlap else b""
+    return False

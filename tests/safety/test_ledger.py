@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from skimage import data
+
+from photoplay.errors import ConsentError, RefusedError, SealError
+from photoplay.safety.admission import admit
+from photoplay.safety.consent.record import Adult, Terms
+from photoplay.safety.erase import erase
+from photoplay.safety.guard import Guard
+from photoplay.safety.ledger import Ledger, Work, work_id
+from photoplay.safety.provenance import seal
+from photoplay.safety.recipe import make_recipe
+from photoplay.safety.takedown import read_receipt, take_down
+from photoplay.types import Admitted, Clip, Face, Photo, Request
+from tests.safety.conftest import FINE, PLAN, TEMPLATE
+from tests.safety.consent.people import face as face_of
+from tests.safety.consent.people import person
+
+Made = tuple[Guard, Admitted, Clip]
+
+
+@pytest.fixture
+def guard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Guard:
+    monkeypatch.setenv("PHOTOPLAY_HOME", str(tmp_path / "home"))
+    return Guard.local()
+
+
+@pytest.fixture
+def make(guard: Guard, unsigned: Path, tmp_path: Path) -> Callable[..., tuple[Admitted, Clip]]:
+    """Admits and seals a small film of a photo."""
+
+    def run(name: str = "film.mp4", picture: Any = None, digit: str = "a", **fields: Any) -> tuple[Admitted, Clip]:
+        photo = Photo(data.astronaut() if picture is None else picture, digit * 64)
+        reader = fields.pop("reader", None)
+        admitted = admit(Request((photo,), ("self",), "smile", **fields), guard=guard, reader=reader)
+        clip = seal(
+            unsigned / f"film{Path(name).suffix}",
+            tmp_path / name,
+            admitted=admitted,
+            recipe=make_recipe(admitted, TEMPLATE, PLAN, "anchor"),
+            report=FINE,
+            source_type="algorithmicallyEnhanced",
+            screened=guard.content.screened([photo.pixels]),
+            guard=guard,
+        )
+        return admitted, clip
+
+    return run
+
+
+def test_a_sealed_film_is_found_by_its_number(guard: Guard, make: Callable[..., Any]) -> None:
+    _, clip = make()
+    work = guard.ledger.find(work_id(clip.recipe))
+    assert isinstance(work, Work)
+    assert [source.sha256 for source in work.sources] == ["a" * 64]
+    assert [(release.sha256, release.path) for release in work.releases] == [(clip.sha256, str(clip.path))]
+    assert guard.ledger.find("0" * 16) is None
+    assert guard.ledger.find("../../etc") is None
+
+
+def test_files_of_one_recipe_are_one_work(guard: Guard, make: Callable[..., Any]) -> None:
+    make("a.mp4")
+    make("b.png")
+    works = list(guard.ledger.works())
+    assert [len(work.releases) for work in works] == [2]
+    make("c.mp4", seed=7)
+    assert len(list(guard.ledger.works())) == 2
+
+
+def test_no_film_leaves_that_cannot_be_written_down(guard: Guard, make: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir(exist_ok=True)
+    (tmp_path / "home" / "works").write_text("no folder")
+    with pytest.raises(SealError) as failed:
+        make()
+    assert failed.value.code == "ledger_failed"
+    assert not list(tmp_path.glob("*.mp4"))
+
+
+@pytest.mark.parametrize("damage", [b"", b"{}\n", b'{"recipe": {}, "sources": []}\n', b"\xff\n"])
+def test_a_damaged_work_is_not_skipped(guard: Guard, make: Callable[..., Any], tmp_path: Path, damage: bytes) -> None:
+    _, clip = make()
+    (tmp_path / "home" / "works" / f"{work_id(clip.recipe)}.jsonl").write_bytes(damage)
+    with pytest.raises(ValueError, match=r"damaged|another"):
+        list(guard.ledger.works())
+    with pytest.raises(RefusedError) as failed:
+        take_down(guard, sha256="a" * 64)
+    assert failed.value.code == "takedown_failed"
+
+
+def test_taking_down_a_photo_blocks_it_its_films_and_near_copies(guard: Guard, make: Callable[..., Any]) -> None:
+    _, clip = make()
+    receipt = take_down(guard, sha256="a" * 64)
+    assert receipt.works == (work_id(clip.recipe),)
+    assert receipt.files == (clip.path,)
+    for picture, digit in ((data.coffee(), "a"), (np.ascontiguousarray(data.astronaut()[::2, ::-2]), "b")):
+        with pytest.raises(RefusedError) as blocked:
+            make(picture=picture, digit=digit)
+        assert blocked.value.code == "photo_blocked"
+    make("other.mp4", picture=data.coffee(), digit="c")
+    assert take_down(guard, sha256="a" * 64).blocked == 0
+
+
+@pytest.mark.parametrize("how", ["id_", "sha256", "pictures"])
+def test_a_film_leads_to_its_photo(guard: Guard, make: Callable[..., Any], how: str) -> None:
+    _, clip = make()
+    asked = {"id_": work_id(clip.recipe), "sha256": clip.sha256, "pictures": [data.astronaut()]}
+    take_down(guard, **{how: asked[how]})
+    with pytest.raises(RefusedError) as blocked:
+        make(digit="d")
+    assert blocked.value.code == "photo_blocked"
+
+
+def test_the_receipt_is_signed_and_no_consent(guard: Guard, make: Callable[..., Any], tmp_path: Path) -> None:
+    make()
+    token = take_down(guard, sha256="a" * 64).token
+    said = read_receipt(token, guard.records.issuer().public_key())
+    assert "a" * 64 in said["sha256"]
+    with pytest.raises(RefusedError):
+        read_receipt(token[:-4] + "AAAA", guard.records.issuer().public_key())
+    other = replace(guard, records=type(guard.records)(tmp_path / "other"))
+    with pytest.raises(RefusedError):
+        read_receipt(token, other.records.issuer().public_key())
+    with pytest.raises(ConsentError):
+        guard.records.add(token, datetime.now(UTC))
+
+
+def test_nothing_to_take_down(guard: Guard) -> None:
+    with pytest.raises(RefusedError) as unknown:
+        take_down(guard, id_="0" * 16)
+    assert unknown.value.code == "takedown_unknown"
+
+
+class OneFace:
+    """Finds one and the same face in every picture."""
+
+    def __init__(self, face: Face) -> None:
+        self.face = face
+
+    def read(self, rgb: Any, near: Any = None, identity: bool = False) -> tuple[Face, ...]:
+        return (self.face,)
+
+
+def test_erasing_a_person_leaves_nothing(guard: Guard, make: Callable[..., Any], tmp_path: Path) -> None:
+    face = face_of(person(1))
+    terms = Terms(("contact",), 30, Adult(True, "known"))
+    record, _ = guard.records.enrol(face.embedding, terms, datetime.now(UTC))
+    _, hers = make("hers.mp4", category="contact", reader=OneFace(face))
+    _, others = make("others.mp4", picture=data.coffee(), digit="c")
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    (photos / "keep.txt").write_text("mine")
+    done = erase(guard, record.subject, [photos])
+    assert (done.records, done.works, done.files, done.left) == (1, 1, 1, ())
+    assert not hers.path.exists()
+    assert others.path.exists()
+    assert (photos / "keep.txt").exists()
+    with pytest.raises(ConsentError):
+        make("again.mp4", category="contact", reader=OneFace(face))
+    with pytest.raises(RefusedError) as unknown:
+        erase(guard, record.subject)
+    assert unknown.value.code == "erase_unknown"
+
+
+def test_the_scan_finds_what_is_left(guard: Guard, make: Callable[..., Any], tmp_path: Path) -> None:
+    face = face_of(person(2))
+    record, _ = guard.records.enrol(face.embedding, Terms(("contact",), 30, Adult(True, "known")), datetime.now(UTC))
+    make("film.mp4", category="contact", reader=OneFace(face))
+    copy = tmp_path / "home" / "cache" / "note.json"
+    copy.parent.mkdir(parents=True)
+    copy.write_text("x" * (1 << 20) + json.dumps({"who": record.id}))
+    assert erase(guard, record.subject).left == (copy,)
+
+
+def test_a_ledger_without_a_folder_is_empty(tmp_path: Path) -> None:
+    assert list(Ledger(tmp_path / "none").works()) == []
