@@ -12,11 +12,13 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from math import ceil, sqrt
+from threading import Lock
 
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
+from photoplay.generation.backends.open_weights.parallel import world
 from photoplay.generation.backends.protocol import Backend
 from photoplay.generation.mesh import smoothstep
 from photoplay.types import (
@@ -49,6 +51,8 @@ FADE_IN = 0.35
 """Strength of the contact from which the crop counts in full."""
 BORDER = 0.14
 """Width of the fade along the crop's border, in its side."""
+RIM = 4.0
+"""Width in pixels over which a person's pixels come in from what stands behind them."""
 GAP = 8
 """Contacts that are fewer frames apart share a crop's pass."""
 GRID = 16
@@ -77,25 +81,40 @@ def with_contact_pass(
 
     A film without a contact, and one that no model makes, is the backend's own, untouched.
     """
-    windows = backend.generate(scene, tracks, plan, progress)
     planned = passes(tracks, plan) if worth_it(backend, plan) else ()
     if not planned:
-        yield from windows
+        yield from backend.generate(scene, tracks, plan, progress)
         return
-    with closing(_Crops(backend, scene, planned, progress, plan.num_frames)) as crops:
-        for window in windows:
-            yield _laid_over(window, plan, crops)
+    turn = Lock()
+
+    def heard(event: StageEvent) -> None:  # film and crop may each be made in a thread of its own
+        with turn:
+            progress(event)
+
+    windows = backend.generate(scene, tracks, plan, heard)
+    with closing(_Crops(backend, scene, planned, heard, plan.num_frames)) as crops:
+        try:
+            for window in windows:
+                yield _laid_over(window, plan, crops)
+        finally:
+            _end(windows)
+
+
+def _end(windows: Iterator[Frames] | None) -> None:
+    """Closes what a backend has not finished, with the threads that it started."""
+    if isinstance(windows, Generator):
+        windows.close()
 
 
 def worth_it(backend: Backend, plan: RenderPlan) -> bool:
     """Whether a larger crop can show more than the film: where a model makes the picture, from photo and motion alone.
 
     Moving the photo's own pixels has their whole resolution already; a film that goes on from another one, or that brings
-    its own sound, cannot be made in parts.
+    its own sound, cannot be made in parts; and processes that share each forward must all make the same one at a time.
     """
     made = backend.capabilities.source_type == "trainedAlgorithmicMedia" or bool(backend.capabilities.models)
     alone = plan.footage.video is None and plan.footage.audio is None and plan.mode not in backend.capabilities.free
-    return made and alone and plan.mode != "audio-driven"
+    return made and alone and plan.mode != "audio-driven" and world() == 1
 
 
 def passes(tracks: Sequence[MotionTrack], plan: RenderPlan) -> tuple[Pass, ...]:
@@ -245,17 +264,18 @@ class _Crops:
 
     def close(self) -> None:
         """Ends the pass that is under way."""
-        if isinstance(self._windows, Generator):
-            self._windows.close()
+        _end(self._windows)
         self._windows = self._window = None
 
 
 def _laid_over(window: Frames, plan: RenderPlan, crops: _Crops) -> Frames:
     """The window with its frames' crops laid over it; as it was where there is none."""
     rgb, anchor = None, window.anchor
+    if anchor is None or anchor.identity is None:
+        return window
     for k in range(len(window.rgb)):
         found = crops.at(window.start + k)
-        if found is None or anchor is None or anchor.identity is None:
+        if found is None:
             continue
         rgb = window.rgb.copy() if rgb is None else rgb
         one, row, picture, who = found
@@ -321,5 +341,5 @@ def _agreed(shown: UInt8[Array, "h w"], theirs: UInt8[Array, "h w"]) -> Float32[
     """Where film and crop both show a person, and the same one but for the seam's own width; soft towards the rest."""
     people = ((shown > 0) & (theirs > 0)).astype(np.uint8)
     differ = cv2.morphologyEx((shown != theirs).astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
-    inside = cv2.erode(people * (1 - cv2.dilate(differ, np.ones((5, 5), np.uint8))), np.ones((5, 5), np.uint8))
-    return np.asarray(cv2.GaussianBlur(inside.astype(np.float32), (0, 0), 1.5), np.float32)
+    people[cv2.dilate(differ, np.ones((5, 5), np.uint8)) > 0] = 0
+    return smoothstep(1.0, RIM, cv2.distanceTransform(people, cv2.DIST_L2, cv2.DIST_MASK_5))
