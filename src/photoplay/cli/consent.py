@@ -13,7 +13,7 @@ import typer
 
 from photoplay.cli import show
 from photoplay.cli.tables import print_table
-from photoplay.errors import ConsentError, InputError
+from photoplay.errors import ConsentError, InputError, MediaError
 
 if TYPE_CHECKING:
     from jaxtyping import Float32
@@ -36,6 +36,9 @@ WORDS = {
     "known": "the issuer knows the person",
     "document": "a document was seen",
 }
+
+CAPTURED = frozenset({"digitalCapture", "computationalCapture"})
+"""C2PA's digital source types of what a camera signed."""
 
 
 class ScopeChoice(StrEnum):
@@ -287,21 +290,37 @@ def _lived(clip: Path | None, id_: str, quiet: bool) -> Float32[Array, 128]:
     from photoplay.safety.consent.challenge import check_live, watch
     from photoplay.safety.consent.liveness import SECONDS
     from photoplay.safety.consent.store import local_store
-    from photoplay.safety.verify import verify as check_seal
 
     if clip is None:
         raise InputError("consent_source", "There is no clip.", "Give --live CLIP.")
-    if check_seal(clip).state != "unsigned":
-        raise ConsentError(
-            "live_made",
-            "This clip carries the mark of a program that makes or edits films.",
-            "Give the clip as the camera wrote it.",
-        )
+    _check_filmed(clip)
     asked = local_store().take_challenge(id_)
     frames = read_video(clip, max_seconds=SECONDS[1] + 1, max_side=960)
     with show.stages(quiet=quiet) as progress:
         sights = watch(frames, FaceReader(), progress)
     return check_live(sights, asked, datetime.now(UTC))
+
+
+def _check_filmed(clip: Path) -> None:
+    """No clip counts as live that says of itself that a program made it, as the films of photoplay do.
+
+    Raises:
+        ConsentError: ``live_made``.   MediaError: the file cannot be read.
+    """
+    from photoplay.safety.verify import verify as check_seal
+
+    try:
+        found = check_seal(clip)
+    except MediaError as error:
+        if error.code != "verify_unsupported":  # of the containers that photoplay never seals, a camera may use any
+            raise
+        return
+    if found.state != "unsigned" and found.source_type not in CAPTURED:
+        raise ConsentError(
+            "live_made",
+            "This clip carries the mark of a program that makes or edits films.",
+            "Give the clip as the camera wrote it.",
+        )
 
 
 def _read(file: Path) -> bytes:

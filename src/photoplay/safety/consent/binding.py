@@ -20,7 +20,7 @@ import secrets
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import shake_256
-from math import asin, pi
+from math import asin, log10, pi
 
 import numpy as np
 from jaxtyping import Float64
@@ -32,9 +32,11 @@ BITS, SALT_BYTES, DIMENSIONS = 1024, 16, 128
 SAME_PERSON = 260
 """Largest number of differing bits for one person.
 
-Seen from the centre, embeddings have a length of about 0.6, so 260 bits are an angle of 46 degrees and a distance of 0.46.
-dlib's own limit of 0.6 (about 340 bits) sorts albums: it takes three pairs of the 11 people at hand for one person.
+Seen from the centre, embeddings have a length of about 0.66, so 260 bits are an angle of 46 degrees and a distance of 0.52.
+dlib's own limit of 0.6 sorts albums: it takes three pairs of the 11 people at hand for one person.
 """
+DECADE = 20
+"""Bits by which the limit sinks for ten times as many people. False matches become 10 to 20 times rarer with every 20 bits."""
 _STEPS = 2**24
 """Embeddings are rounded to whole steps of 2^-24. All sums are then whole numbers under 2^53, which float64 holds exactly
 in whatever order they are added: the same bits on every machine."""
@@ -51,6 +53,12 @@ _CENTRE = np.array(
 ) / 100  # fmt: skip
 """What the network answers to nobody: half the mean over 20 pictures of smoothed noise, half a drawn face."""
 _CENTRE.setflags(write=False)
+
+
+def limit_among(people: int) -> int:
+    """The limit where a face is looked for among so many people: the more there are, the nearer it must be, since among
+    thousands somebody always looks alike."""
+    return round(SAME_PERSON - DECADE * log10(max(1, people)))
 
 
 def expected_bits(distance: float, norm: float) -> float:

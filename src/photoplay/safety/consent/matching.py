@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from photoplay.errors import ConsentError, PhotoplayError
-from photoplay.safety.consent.binding import SAME_PERSON
+from photoplay.safety.consent.binding import limit_among
 from photoplay.safety.consent.record import CATEGORIES, METHODS, ConsentRecord
 from photoplay.types import Face
 
@@ -42,8 +42,8 @@ def match_people(
     Args:
         pictures: for each picture its faces with embeddings, bystanders too. Who shall need no record must be made
             unrecognisable first, and the faces read after that.
-        records: who may be in them, verified; also those that do not hold today. Where many people keep records, only
-            those that the request names: among thousands somebody always looks alike.
+        records: who may be in them, verified; also those that do not hold today. Better only those that the request
+            names: the more people there are to choose from, the nearer a face must be.
         category: the template's.
         now: the time, with a time zone.
 
@@ -105,7 +105,8 @@ def _candidates(face: Face, records: Sequence[ConsentRecord], name: str) -> list
         except ConsentError as error:
             raise ConsentError(error.code, f"{name} cannot be compared with a consent record.", error.hint) from error
         nearest[record.subject] = min(distance, nearest.get(record.subject, distance))
-    ranked = sorted((distance, subject) for subject, distance in nearest.items() if distance <= SAME_PERSON)
+    limit = limit_among(len(nearest))
+    ranked = sorted((distance, subject) for subject, distance in nearest.items() if distance <= limit)
     if not ranked:
         raise ConsentError(
             "consent_no_match",
