@@ -139,9 +139,6 @@ def test_what_perception_said_comes_along_with_the_new_places(scenes):
 
 def test_advice_is_given_where_it_applies(made, scenes):
     assert {(notice.code, notice.subject) for notice in made.notices} >= {("cut_at_side", 0)}
-    assert "photo_upscaled" not in {notice.code for notice in made.notices}
-    large = compose(scenes, Staging(framing="close"), None, Size(720, 720)).notices
-    assert ("photo_upscaled", 1) in {(notice.code, notice.subject) for notice in large}
     unlike = compose(scenes, Staging(size_ratio=0.5), None, SMALL).notices
     assert {"sizes_differ", "ground_not_shared"} <= {notice.code for notice in unlike}
 

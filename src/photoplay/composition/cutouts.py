@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Bool, Float32, UInt8
 from PIL import Image
 
 from photoplay.composition.filling import carry_on
@@ -17,6 +17,8 @@ HAIR_BAND, BODY_BAND = 0.22, 0.06
 """How far the soft edge may reach to both sides of the outline, around the head and elsewhere, in inter-ocular distances."""
 LARGEST_SPUR = 0.7
 """Thin parts of the body's outline larger than a square of so many heads are somebody's ribbon or strap, not an error."""
+RIM, LARGEST_SPECK = 0.035, 0.12
+"""Width of the rim, and side of the largest speck, whose colours are taken from beside them, in inter-ocular distances."""
 CHOKE = 0.06
 """The outline moves inwards by this much of the alpha: the outermost rim of a person is never quite the person's colour."""
 
@@ -73,8 +75,25 @@ def cut_person(rgb: Rgb, subject: Subject, people: Mask) -> Cutout:
     alpha = np.clip(np.clip(alpha, 2.2 * signed - 1.2, 2.2 + 2.2 * signed), 0, 1)
     alpha = np.clip((alpha - CHOKE) / (1 - 1.5 * CHOKE), 0, 1).astype(np.float32) * (1 - refused)
     alpha = _without_islands(alpha, inside)
-    own = np.where(signed > 1, alpha, np.minimum(alpha, share)).astype(np.float32)
-    return Cutout(_own_colours(image, front, back, own), _to_mask(alpha), subject.face, subject.body)
+    pure = np.where(signed > 1, 1, share).astype(np.float32)
+    core = _core(alpha, pure, unit)
+    near = carry_on(image, core.astype(np.float32))
+    own = _own_colours(image, near, back, np.minimum(alpha, pure))
+    own[core] = rgb[core]
+    return Cutout(own, _to_mask(alpha), subject.face, subject.body)
+
+
+def _core(alpha: Float32[Array, "h w"], pure: Float32[Array, "h w"], unit: float) -> Bool[Array, "h w"]:
+    """Where a photo's own pixels are the person's beyond doubt: a rim inside the outline, where lens and compression mix
+    it with the background, is not, nor are specks of background that shine through hair."""
+    solid = (alpha > 0.9).astype(np.uint8)
+    core = _distance(solid) > max(1.5, RIM * unit)
+    impure = ((pure < 0.6) & core).astype(np.uint8)
+    _, groups, stats, _ = cv2.connectedComponentsWithStats(impure, connectivity=8)
+    speck = stats[:, cv2.CC_STAT_AREA] < (LARGEST_SPECK * unit) ** 2
+    speck[0] = False
+    specks = cv2.dilate(speck[groups].astype(np.uint8), np.ones((3, 3), np.uint8))
+    return np.asarray(core & (specks == 0))
 
 
 def _band(shape: tuple[int, ...], eyes: Float32[Array, 2], unit: float) -> Float32[Array, "h w"]:
@@ -192,16 +211,15 @@ def _own_colours(
     back: Float32[Array, "h w 3"],
     alpha: Float32[Array, "h w"],
 ) -> Rgb:
-    """The person's colour at every pixel: ``F = (I - (1 - alpha) B) / alpha``, what was carried on where alpha is small.
-
-    What is unmixed stays near the carried-on colour's range: where it leaves it, alpha was wrong, and the colour follows.
-    """
+    """The person's colour at every pixel: ``F = (I - (1 - alpha) B) / alpha`` where background and person are alike, so
+    that alpha matters little; the more they differ, the more the colour that is carried on from inside (``front``)."""
     some = np.maximum(alpha, 0.25)[..., None]
     unmixed = (image - (1 - alpha[..., None]) * back) / some
     reach = 18 + 90 * alpha[..., None]
     unmixed = front + np.clip(unmixed - front, -reach, reach)
-    trust = np.clip((alpha - 0.3) / 0.65, 0, 1)[..., None]
-    own = np.where(alpha[..., None] > 0.995, image, front + (unmixed - front) * trust)
+    differ = np.clip((np.sqrt(np.square(front - back).sum(-1)) - 40) / 80, 0, 1)
+    trust = (np.clip((alpha - 0.3) / 0.65, 0, 1) * (1 - 0.75 * differ))[..., None]
+    own = front + (unmixed - front) * trust
     return np.asarray(np.clip(np.rint(own), 0, 255), np.uint8)
 
 
