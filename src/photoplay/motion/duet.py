@@ -22,7 +22,7 @@ from photoplay.motion.library import partner_at_right
 from photoplay.motion.priors import add_priors
 from photoplay.motion.retarget import make_track
 from photoplay.motion.taming import head_limits
-from photoplay.types import Contact, Duet, MotionTrack, Notice, Performance, Scene
+from photoplay.types import Box, Contact, Duet, MotionTrack, Notice, Performance, Scene
 
 SECOND_SEED = 7919
 """What is added to the seed for the second person's natural motion."""
@@ -44,12 +44,14 @@ def make_duet(
     intensity: float = 1.0,
     speed: float = 1.0,
     priors: bool = True,
+    frame: Box | None = None,
 ) -> tuple[tuple[MotionTrack, MotionTrack], Duet]:
     """Puts ``template`` on two people of ``scene``: ``subjects`` are who plays the first and who the second role.
 
     Returns their tracks in that order and how they belong together. Frame 0 is the photo. ``intensity`` scales what both do
     but not how near they come: where a contact's strength is 1 its points meet. With ``priors`` both blink, sway and look
-    about as living people do, and breathe in step. Notices are on the tracks.
+    about as living people do. They breathe in step. ``frame`` is the part of the photo that the film shows (None: all of
+    it): faces stay inside. Notices are on the tracks.
 
     Raises:
         RequestError: the film's length or rate is not a positive number, or it has too many frames.
@@ -60,16 +62,16 @@ def make_duet(
     first, second = (scene.subjects[index] for index in subjects)
     near = (partner_at_right(first, second), not partner_at_right(first, second))
     played = perform_duet(template, seconds=seconds, fps=fps, left_is_near=near, speed=speed, seed=seed)
-    alive = _alive(played, seed) if priors else played.roles
-    cast = _cast(scene, subjects, template, played, near, alive, intensity)
-    together = bring_together(cast)
+    alive = _in_step(*(_alive(played, seed) if priors else played.roles))
+    cast = _cast(scene, subjects, template, played, near, alive, intensity, frame)
+    together = bring_together(cast, rounds=1)
     seeing = tuple(
         replace(
             alive[which], gaze=aimed(played, which, together, meeting_place(cast, together), alive[which], intensity)
         )
         for which in (0, 1)
     )
-    cast = _cast(scene, subjects, template, played, near, (seeing[0], seeing[1]), intensity)
+    cast = _cast(scene, subjects, template, played, near, (seeing[0], seeing[1]), intensity, frame)
     together = bring_together(cast)
     contacts = tuple(_contact(cast, together, number) for number in range(len(cast.touches)))
     found = (*played.notices, *notices_of(template, cast.bodies, together, contacts))
@@ -87,9 +89,12 @@ def _for(notices: tuple[Notice, ...], subject: int, which: int) -> tuple[Notice,
 
 
 def _alive(played: DuetPerformance, seed: int) -> tuple[Performance, Performance]:
-    """Both with blinks, sway, saccades and breath; the second breathes with the first."""
-    first = add_priors(played.roles[0], seed=seed)
-    second = add_priors(played.roles[1], seed=seed + SECOND_SEED)
+    """Both with blinks, sway, saccades and breath."""
+    return add_priors(played.roles[0], seed=seed), add_priors(played.roles[1], seed=seed + SECOND_SEED)
+
+
+def _in_step(first: Performance, second: Performance) -> tuple[Performance, Performance]:
+    """The second breathes with the first."""
     return first, replace(second, breath=first.breath)
 
 
@@ -101,12 +106,14 @@ def _cast(
     near: tuple[bool, bool],
     roles: tuple[Performance, Performance],
     intensity: float,
+    frame: Box | None,
 ) -> Cast:
+    """Both roles put on their people, and those contacts for which the photos show the arms."""
     bodies = []
     for which, index in enumerate(subjects):
         widest = head_limits(scene.subjects[index].face.head_pose)[0] + TURN_MORE
         track = make_track(scene, index, roles[which], intensity=intensity, widest=widest)
-        body = Body.of(scene, track, 1.0 if near[which] else -1.0)
+        body = Body.of(scene, track, 1.0 if near[which] else -1.0, frame)
         bodies.append(body.stepped(played.places[which] * intensity))
     touches, spots, strengths = [], [], []
     for touch, strength in zip(template.contacts, played.strengths, strict=True):

@@ -16,7 +16,7 @@ from photoplay.motion.retarget import perspective
 from photoplay.motion.skeleton import ARMS, FACE_JOINTS, HIPS, SHOULDERS, Skeleton
 from photoplay.motion.taming import room_in_picture
 from photoplay.topology import POSE_INDEX, inter_ocular
-from photoplay.types import Array, MotionTrack, Scene, Subject
+from photoplay.types import Array, Box, MotionTrack, Scene, Subject
 
 SEEN = 0.5
 CAMERA_DISTANCE = 3.0
@@ -49,19 +49,20 @@ class Body:
     joints: Float64[Array, "f 33 3"]
 
     @classmethod
-    def of(cls, scene: Scene, track: MotionTrack, towards: float) -> Body:
-        """The person whom ``track`` moves."""
+    def of(cls, scene: Scene, track: MotionTrack, towards: float, frame: Box | None = None) -> Body:
+        """The person whom ``track`` moves, in a film that shows ``frame`` of the photo (None: all of it)."""
         subject = scene.subjects[track.subject]
-        width, height = scene.photo.width, scene.photo.height
+        left, top, right, bottom = frame or (0.0, 0.0, float(scene.photo.width), float(scene.photo.height))
+        framed = track.rest_landmarks - np.array([left, top, 0.0], np.float32)
         return cls(
             subject=subject,
             track=track,
             towards=towards,
             width=Skeleton.of(subject).width,
             unit=inter_ocular(track.rest_landmarks),
-            stands=_feet_seen(subject, height),
+            stands=_feet_seen(subject, bottom),
             cut=_cut(scene, track.subject, towards),
-            room=room_in_picture(track.rest_landmarks, width, height),
+            room=room_in_picture(framed, round(right - left), round(bottom - top)),
             landmarks=track.landmarks.astype(np.float64),
             joints=track.joints.astype(np.float64),
         )
@@ -142,12 +143,12 @@ def _same(moved: Array, rest: Array) -> Array:
     return close
 
 
-def _feet_seen(subject: Subject, height: int) -> bool:
+def _feet_seen(subject: Subject, bottom: float) -> bool:
     body = subject.body
     if body is None:
         return False
     ankles = [POSE_INDEX["left_ankle"], POSE_INDEX["right_ankle"]]
-    return bool((body.visibility[ankles] >= SEEN).any() and (body.joints[ankles, 1] < height).any())
+    return bool((body.visibility[ankles] >= SEEN).any() and (body.joints[ankles, 1] < bottom).any())
 
 
 def _cut(scene: Scene, index: int, towards: float) -> bool:

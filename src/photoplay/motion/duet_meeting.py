@@ -15,7 +15,7 @@ from photoplay.motion.duet_template import Touch
 from photoplay.motion.soft_tissue import flattened
 from photoplay.types import Array
 
-ROUNDS = 3
+ROUNDS = 2
 """Soft tissue moves the points that meet, so the solver goes over it again."""
 GIVES_FROM = 0.8
 """Strength of a contact from which soft tissue gives way: before that nothing touches."""
@@ -32,12 +32,12 @@ class Cast:
     strengths: Float64[Array, "c f"]
 
 
-def bring_together(cast: Cast) -> tuple[Body, Body]:
-    """Both bodies with every contact met as far as its strength says."""
+def bring_together(cast: Cast, rounds: int = ROUNDS) -> tuple[Body, Body]:
+    """Both bodies with every contact met as far as its strength says; one round leaves soft tissue's share of the gap."""
     count = cast.strengths.shape[1]
     pushes = [np.zeros((count, 2)) for _ in cast.touches]
     together = cast.bodies
-    for _ in range(ROUNDS if any(touch.flatten for touch in cast.touches) else 1):
+    for _ in range(rounds if any(touch.flatten for touch in cast.touches) else 1):
         meetings = tuple(
             Meeting(cast.spots[k], cast.strengths[k], touch.share, pushes[k], touch.faces)
             for k, touch in enumerate(cast.touches)

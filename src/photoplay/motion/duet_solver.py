@@ -26,8 +26,8 @@ from photoplay.motion.skeleton import ARMS
 from photoplay.types import Array
 
 PLACE, BEND, HEAD, HANDS, EACH = 0, 2, 4, 6, 10
-STEPS = 10
-"""Newton's steps."""
+STEPS, STILL = 16, 1e-5
+"""Newton's steps at most, and the step (in shoulder widths) from which nothing more happens."""
 STEEP = 60.0
 """How much dearer motion is past a limit than before it."""
 BEND_COST, HEAD_COST, HAND_COST = 7.0, 12.0, 0.2
@@ -120,11 +120,21 @@ def _solution(bodies: tuple[Body, Body], meetings: Sequence[Meeting]) -> Float64
     base, limits = _energy(bodies, meetings)
     unit = (bodies[0].width + bodies[1].width) / 2
     x = np.zeros((len(gaps), 2 * EACH))
+    used = _used(meetings)
     for _ in range(STEPS):
+        before = x.copy()
         gradient, curvature = _slopes(base, limits, x, SOFT * unit)
         _add_reaches(bodies, meetings, x, gradient, curvature, SOFT * unit)
-        x = _newton(x, gradient, curvature, rows, gaps)
+        x[:, used] = _newton(x[:, used], gradient[:, used], curvature[:, used][:, :, used], rows[:, used], gaps)
+        if float(np.abs(x - before).max()) < STILL * unit:
+            break
     return x
+
+
+def _used(meetings: Sequence[Meeting]) -> Array:
+    """Which of the 20 numbers count: hands that touch nothing stay with their arms."""
+    hands = {column + axis for column in _hands(meetings) for axis in (0, 1)}
+    return np.array([k for k in range(2 * EACH) if k % EACH < HANDS or k in hands])
 
 
 def _shifts(x: Float64[Array, "f 10"]) -> Shifts:
@@ -269,12 +279,12 @@ def _ramp(beyond: Float64[Array, "*f"], soft: float) -> tuple[Float64[Array, "*f
 
 
 def _newton(
-    x: Float64[Array, "f 20"],
-    gradient: Float64[Array, "f 20"],
-    curvature: Float64[Array, "f 20 20"],
-    rows: Float64[Array, "m 20"],
+    x: Float64[Array, "f n"],
+    gradient: Float64[Array, "f n"],
+    curvature: Float64[Array, "f n n"],
+    rows: Float64[Array, "m n"],
     gaps: Float64[Array, "f m"],
-) -> Float64[Array, "f 20"]:
+) -> Float64[Array, "f n"]:
     """One step to the least energy under the contacts, which it meets exactly."""
     inverse = np.linalg.inv(curvature)
     free = x - np.einsum("fij,fj->fi", inverse, gradient)
