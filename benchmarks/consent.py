@@ -23,7 +23,7 @@ from skimage.data import astronaut
 from photoplay.media import load_photo, read_video
 from photoplay.perception.faces import FaceReader
 from photoplay.safety.consent.binding import _CENTRE, BITS, SAME_PERSON, Binding, _planes, limit_among
-from photoplay.safety.consent.liveness import flatness
+from photoplay.safety.consent.liveness import flatness, narrowing
 from photoplay.safety.consent.record import Terms, TrustedKey, issue, verify
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -119,7 +119,7 @@ def links(found):
                     agree.append(np.unpackbits(np.frombuffer(a.bits, np.uint8) ^ np.frombuffer(b.bits, np.uint8)).sum())
         right = np.mean([np.mean(np.array(two) > angle) for angle in one])
         print(f"records {title}: bits that differ {np.mean(agree):.0f}; angle of the estimates, one person "
-              f"{np.mean(one):.0f} degrees, two people {np.mean(two):.0f}; told apart {right:.0%} (a coin: 50 %)")  # fmt: skip
+              f"{np.mean(one):.0f} degrees, two people {np.mean(two):.0f}; told apart {right:.0%} (coin: 50 %)")  # fmt: skip
 
 
 def tilted(rgb, yaw):
@@ -148,8 +148,10 @@ def turns(reader):
         rest = reader.read(photo)[0]
         for yaw in (-50, -35, -20, 20, 35, 50):
             for seen in reader.read(tilted(photo, yaw))[:1]:
-                print(f"  {name}, flat, tilted by {yaw}: read as {seen.head_pose.yaw - rest.head_pose.yaw:+.0f} degrees, "
-                      f"residual {flatness(rest.landmarks, seen.landmarks):.3f}")  # fmt: skip
+                read = seen.head_pose.yaw - rest.head_pose.yaw
+                print(f"  {name}, flat, tilted by {yaw}: read as {read:+.0f} degrees, residual "
+                      f"{flatness(rest.landmarks, seen.landmarks):.3f}, "
+                      f"looks {narrowing(rest.landmarks, seen.landmarks):.2f} as wide")  # fmt: skip
     for clip in ("intel_asl_yes.mkv", "intel_asl_again.mkv"):
         frames = read_video(DATA / "video" / clip)
         faces = [reader.read(rgb)[0] for rgb in frames.rgb[:: max(1, len(frames.rgb) // 12)]]
@@ -159,7 +161,8 @@ def turns(reader):
             )
             if turned > 10:
                 print(f"  {clip}: a head turned by {turned:.0f} degrees leaves "
-                      f"{flatness(faces[0].landmarks, face.landmarks) / turned:.4f} a degree")  # fmt: skip
+                      f"{flatness(faces[0].landmarks, face.landmarks) / turned:.4f} a degree, looks "
+                      f"{narrowing(faces[0].landmarks, face.landmarks):.2f} as wide")  # fmt: skip
 
 
 def costs(found):

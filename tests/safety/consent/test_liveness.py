@@ -9,7 +9,7 @@ import pytest
 from photoplay.errors import ConsentError
 from photoplay.perception.faces import FaceReader
 from photoplay.safety.consent.challenge import TURN, check_live
-from photoplay.safety.consent.liveness import SOLID, check_solid, flatness, read_signals
+from photoplay.safety.consent.liveness import NARROWER, SOLID, check_solid, flatness, narrowing, read_signals
 from photoplay.types import Array, HeadPose, Landmarks, Rgb
 from tests.safety.consent.acting import Actor, asked
 from tests.safety.consent.conftest import FACES
@@ -47,6 +47,20 @@ def test_a_plane_stays_a_plane_however_it_is_turned(actor: Actor, yaw: float, pi
 def test_a_head_does_not(actor: Actor, degrees: float) -> None:
     left = flatness(actor.rest.landmarks, solid(actor, degrees))
     assert 0.0022 * abs(degrees) < left < 0.0045 * abs(degrees)
+
+
+@pytest.mark.parametrize("degrees", [-45, -20, 0, 20, 35])
+def test_a_plane_looks_as_narrow_as_the_cosine(actor: Actor, degrees: float) -> None:
+    far = through(tilt(degrees, 0, distance=100.0), actor.rest.landmarks)
+    assert narrowing(actor.rest.landmarks, far) == pytest.approx(np.cos(np.radians(degrees)), abs=0.01)
+    assert narrowing(actor.rest.landmarks, solid(actor, degrees)) > np.cos(np.radians(abs(degrees) + NARROWER))
+
+
+def test_a_face_that_only_comes_nearer_or_tilts_aside_looks_no_narrower(actor: Actor) -> None:
+    turn = HeadPose(0.0, 0.0, 30.0).matrix()
+    nearer = (1.7 * actor.rest.landmarks @ turn.T).astype(np.float32)
+    assert narrowing(actor.rest.landmarks, nearer) == pytest.approx(1.0, abs=1e-4)
+    assert flatness(actor.rest.landmarks, nearer) < 1e-4
 
 
 def test_the_noise_of_the_mesh_alone_is_flat(actor: Actor) -> None:
@@ -108,3 +122,5 @@ def test_attack_a_real_photo_that_is_tilted_is_not_read_as_a_turn(portraits: dic
             assert turned < 0.6 * TURN
             if abs(yaw) <= 30:
                 assert flatness(straight.landmarks, face.landmarks) < 0.7 * SOLID * TURN
+            else:
+                assert narrowing(straight.landmarks, face.landmarks) < np.cos(np.radians(TURN + NARROWER))

@@ -36,7 +36,7 @@ Seen from the centre, embeddings have a length of about 0.66, so 260 bits are an
 dlib's own limit of 0.6 sorts albums: it takes three pairs of the 11 people at hand for one person.
 """
 DECADE = 20
-"""Bits by which the limit sinks for ten times as many people. False matches become 10 to 20 times rarer with every 20 bits."""
+"""Bits by which the limit sinks for ten times as many people: false matches are 10 to 20 times rarer every 20 bits."""
 _STEPS = 2**24
 """Embeddings are rounded to whole steps of 2^-24. All sums are then whole numbers under 2^53, which float64 holds exactly
 in whatever order they are added: the same bits on every machine."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import cos, radians
 
 import numpy as np
 from jaxtyping import Float32, Float64
@@ -32,7 +33,10 @@ SAME, FRONTAL, MIN_LOOKS, MAX_UNSEEN = 0.5, 25.0, 5, 4.0
 """Largest distance of two embeddings, largest yaw at which they are compared, how many it takes, seconds without one."""
 SOLID = 0.0018
 """Residual of the best homography, in inter-ocular distances a degree of turning, that makes it a solid head that turns.
-Heads leave 0.0028 to 0.0037, a plane nothing but the noise of the mesh (0.005 to 0.02 in all)."""
+Heads leave 0.0028 to 0.0042, a plane nothing but the noise of the mesh (0.005 to 0.02 in all)."""
+NARROWER = 15.0
+"""A head that has turned by some angle looks as narrow as a plane that has turned by it, give or take these degrees. A
+picture that is tilted looks narrower than that: the mesh reads its turn as a few degrees."""
 MAX_TURN, MAX_TURNING = 8.0, 300.0
 """How far a head may turn between two frames: degrees, and degrees a second."""
 # Eye corners, brows, bridge, tip and wings of the nose, lips, middle of the cheeks and of the forehead: image features.
@@ -155,8 +159,8 @@ def _spread(vectors: Float64[Array, "n 128"]) -> float:
 
 
 def check_solid(signals: Signals, faces: Sequence[Face], peaks: Sequence[int]) -> None:
-    """Whether every turn shows a solid head: in none of its ``peaks`` (indices of frames) a homography explains where the
-    features went.
+    """Whether every turn shows a solid head: at none of its ``peaks`` (indices of frames) a homography explains where the
+    features went, and the face looks as narrow as its turn makes it, no narrower.
 
     Raises:
         ConsentError: ``live_flat``; also where there is no turn to tell by.
@@ -170,7 +174,19 @@ def check_solid(signals: Signals, faces: Sequence[Face], peaks: Sequence[int]) -
 
 
 def _solid(signals: Signals, faces: Sequence[Face], peak: int) -> bool:
-    return flatness(signals.rest, _around(faces, peak)) >= SOLID * abs(float(signals.yaw[peak]))
+    turned, yaw = _around(faces, peak), abs(float(signals.yaw[peak]))
+    deep = flatness(signals.rest, turned) >= SOLID * yaw
+    return deep and narrowing(signals.rest, turned) >= cos(radians(min(90.0, yaw + NARROWER)))
+
+
+def narrowing(rest: Landmarks, turned: Landmarks) -> float:
+    """How much narrower one way than across it a face looks than at rest: the ratio of the singular values of the affine map
+    between the two, which for a plane that is turned by an angle is the angle's cosine."""
+    source = rest[list(_INNER), :2].astype(np.float64)
+    target = turned[list(_INNER), :2].astype(np.float64)
+    affine = np.linalg.lstsq(source - source.mean(axis=0), target - target.mean(axis=0), rcond=None)[0]
+    large, small = np.linalg.svd(affine)[1]
+    return float(small / large)
 
 
 def flatness(rest: Landmarks, turned: Landmarks) -> float:
