@@ -13,10 +13,10 @@ from __future__ import annotations
 import argparse
 import datetime
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import cv2
 import matplotlib
@@ -42,6 +42,7 @@ from photoplay.training.synthetic.shading import Lights, measure_access, shade
 from photoplay.training.synthetic.sitter import seat
 from photoplay.types import Face, HeadPose, Label, Light, Rgb, Scene, Staging
 
+T = TypeVar("T")
 RESULTS = Path(__file__).parent / "results"
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 PAIRS: tuple[tuple[str, str, Literal["studio", "first"]], ...] = (
@@ -91,9 +92,9 @@ def measure(names: tuple[str, str], backdrop: Literal["studio", "first"], scenes
             sheets: Path | None) -> Pair:  # fmt: skip
     """Composes one pair and reads the picture again."""
     pair = scenes[names[0]], scenes[names[1]]
-    start = time.perf_counter()
+    start = time.process_time()
     made = compose(pair, Staging(backdrop=backdrop))
-    seconds = time.perf_counter() - start
+    seconds = time.process_time() - start
     picture = made.scene.photo.pixels
     found = sorted(reader.read(picture, identity=True), key=lambda face: -face.score)
     faces = [near(found, subject.face) for subject in made.scene.subjects]
@@ -113,9 +114,9 @@ def measure(names: tuple[str, str], backdrop: Literal["studio", "first"], scenes
         names, backdrop,
         light_difference(old[0].light or EVEN, old[1].light or EVEN), light_difference(lights[0], lights[1]),
         (apart(old[0], faces[0]), apart(old[1], faces[1])), (apart(old[0], old[1]), apart(faces[0], faces[1])),
-        ratio(looks, lambda a, b: abs(a.hue - b.hue)), ratio(looks, lambda a, b: abs(np.log2(a.lights / b.lights))),
+        change(looks, lambda a, b: abs(a.hue - b.hue)), change(looks, lambda a, b: abs(np.log2(a.lights / b.lights))),
         (abs(made.metrics["sharpness_before"]), abs(made.metrics["sharpness_after"])),
-        ratio(people, lambda a, b: abs(grain_of(a.pixels, a.matte)[0] - grain_of(b.pixels, b.matte)[0])),
+        change(people, lambda a, b: abs(grain_of(a.pixels, a.matte)[0] - grain_of(b.pixels, b.matte)[0])),
         seconds, made.metrics,
     )  # fmt: skip
 
@@ -129,7 +130,7 @@ def apart(a: Face, b: Face) -> float:
     return distance(a.embedding, b.embedding) if a.embedding is not None and b.embedding is not None else float("nan")
 
 
-def ratio(both, of) -> tuple[float, float]:  # type: ignore[no-untyped-def]
+def change(both: list[list[T]], of: Callable[[T, T], float]) -> tuple[float, float]:
     """The difference between the two people before and after."""
     return float(of(*both[0])), float(of(*both[1]))
 
@@ -203,7 +204,7 @@ def report(pairs: list[Pair], drawn: dict[str, tuple[float, float]]) -> str:
     rows = [
         f"# Two photos in one light, {datetime.date.today()}",
         "",
-        f"`python -m benchmarks.composition --write`: {machine()}. Seconds: the whole composition, without perception.",
+        f"`python -m benchmarks.composition --write`: {machine()}. Seconds of processor: composing, without perception.",
         "",
         "Light: what `perception.light` reads in each photo, and then in the composed picture. *shading* is the number to "
         "compare: the RMS difference of a matt ball under both lights, in percent of its mean. Identity: distance from the "

@@ -138,6 +138,7 @@ def test_skin_is_found_on_the_face_alone(person: Cutout) -> None:
     assert not skin[: round(person.face.box[1]) - 2].any()
     nothing = replace(person, matte=np.zeros_like(person.matte))
     assert not skin_mask(nothing).any()
+    assert look_of(nothing).lights > 0, "somebody whose skin is not seen has a look all the same"
 
 
 def _sepia(picture: Rgb) -> Rgb:

@@ -14,7 +14,7 @@ from photoplay.composition.tones import LUMA, from_oklab, peak, to_linear, to_ok
 from photoplay.types import Array, Rgb
 
 _BALANCE_SHARE, _MAX_BALANCE = 0.65, 0.16
-_EXPOSURE_SHARE, _MAX_EXPOSURE = 0.5, 0.35
+_EXPOSURE_SHARE, _MAX_EXPOSURE = 0.65, 0.35
 _SATURATION_SHARE, _MAX_SATURATION = 0.5, 0.2
 _MAX_CAST = 0.06
 _SKIN_HUE, _SKIN_SPREAD = 50.0, 22.0
@@ -115,10 +115,10 @@ class Grade:
 
 
 def look_of(cutout: Cutout) -> Look:
-    """Measures one person's picture."""
+    """Measures one person's picture: the face's skin, or all of the person where none is seen (behind a mask, say)."""
     skin = skin_mask(cutout)
     if not skin.any():
-        skin = cutout.matte > 127
+        skin = cutout.matte >= cutout.matte.max()
     linear = to_linear(cutout.pixels[skin]).astype(np.float64)
     light = linear @ LUMA
     low, high = np.percentile(light, (30, 90))

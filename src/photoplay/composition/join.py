@@ -9,13 +9,7 @@ import numpy as np
 
 from photoplay.composition.cutouts import Cutout
 from photoplay.composition.detail import add_grain, grain_of, meet_in_sharpness, shared_grain, sharpness
-from photoplay.composition.harmonise import (
-    Grade,
-    Look,
-    grades,
-    look_of,
-    meet_backdrop,
-)
+from photoplay.composition.harmonise import Grade, Look, grades, look_of, meet_backdrop
 from photoplay.composition.relight import EVEN, light_difference, relight, shared_light
 from photoplay.composition.shadows import shade_person, shade_plate
 from photoplay.types import Light, Rgb
