@@ -73,6 +73,27 @@ def test_the_picture_is_its_parts_laid_over_each_other(made):
     np.testing.assert_array_equal(scene.photo.pixels[scene.matte == 0], scene.plate[scene.matte == 0])
 
 
+def test_who_stands_before_the_other_can_be_chosen(made, scenes):
+    chosen = round(made.metrics["front"])
+    other = compose(scenes, Staging(), None, SMALL, front=1 - chosen)
+    assert other.metrics["front"] == 1 - chosen
+    both = (made.scene.subjects[0].matte == 255) & (made.scene.subjects[1].matte == 255)
+    assert both.any()
+    fore = other.scene.subjects[1 - chosen]
+    np.testing.assert_array_equal(other.scene.photo.pixels[both], fore.pixels[both])
+
+
+def test_a_photo_without_colours_takes_the_others_and_says_so(scenes):
+    first, second = scenes
+    grey = np.repeat(first.photo.pixels.mean(-1, keepdims=True).astype(np.uint8), 3, axis=2)
+    plain = replace(first, photo=replace(first.photo, pixels=grey))
+    composed = compose((plain, second), Staging(), None, SMALL)
+    assert "colours_taken" in {notice.code for notice in composed.notices}
+    right = composed.scene.subjects[1]
+    spread = np.ptp(right.pixels[right.matte > 250].astype(int), axis=1)
+    assert np.percentile(spread, 95) < 12
+
+
 def test_far_from_a_person_their_own_picture_is_the_plate(made):
     for subject in made.scene.subjects:
         unit = inter_ocular(subject.face.landmarks)

@@ -25,6 +25,12 @@ SIZE_RANGE = (0.4, 2.5)
 FADE = 0.5
 """From so many heads off a person on, what lies around them in their own picture is the plate."""
 
+_COLOURS_TAKEN = Notice(
+    "colours_taken",
+    "One of the photos has no colours, so the other one's were taken away.",
+    "Use two photos in colour for a film in colour.",
+)
+
 
 @dataclass(frozen=True)
 class Composition:
@@ -60,29 +66,38 @@ class _Person:
 
 
 def compose(
-    scenes: tuple[Scene, Scene], staging: Staging, backdrop: Rgb | None = None, canvas: Size | None = None
+    scenes: tuple[Scene, Scene],
+    staging: Staging,
+    backdrop: Rgb | None = None,
+    canvas: Size | None = None,
+    front: Literal[0, 1] | None = None,
 ) -> Composition:
     """Puts the main person of each scene into one picture, as ``staging`` says; ``backdrop`` is a photo of nobody.
 
     The main person of a photo is its largest face. Every subject comes with all that perception found, moved into the new
     picture. ``subject.pixels`` are straight colours: ``matte * pixels + (1 - matte) * plate`` is the person alone before
     the plate. ``canvas`` says how large the picture is; the default is 720 to 1080 pixels high, without a margin.
+    ``front`` is who stands before the other: 0 the left one, 1 the right one, None whoever's photo suits better.
 
     Raises:
         SceneError: ``no_face`` in one of the photos; ``backdrop_missing``; ``size_ratio_out_of_range``.
     """
     _check(scenes, staging, backdrop)
-    order: tuple[Literal[0, 1], Literal[0, 1]] = (0, 1) if staging.left == 0 else (1, 0)
+    order: tuple[Literal[0, 1], Literal[0, 1]] = (1, 0) if staging.left == 1 else (0, 1)
     left, right = (_person(scenes[k], k, staging) for k in order)
     figures, sizes = (left.figure, right.figure), (left.size, right.size)
     layout = lay_out(figures, sizes, staging, canvas or Size())
+    if front is not None:
+        layout = replace(layout, front=front)
     kind = _backdrop_kind(staging, backdrop)
     plate = _plate((left, right), layout, kind, backdrop)
     joined = join_light(
         _placed(left, layout, 0), _placed(right, layout, 1), plate, _setting(kind, order), front=layout.front
     )
     notices = advise((joined.a.face, joined.b.face), figures, sizes, layout)
-    scene = _scene((left, right), joined, layout, _digest(scenes, staging, backdrop))
+    if joined.metrics["grey"]:
+        notices += (_COLOURS_TAKEN,)
+    scene = _scene((left, right), joined, layout, _digest(scenes, (staging, front), backdrop))
     scene = replace(scene, notices=_kept((left, right)) + notices)
     metrics = _metrics((left, right), (joined.a, joined.b), layout) | joined.metrics
     return Composition(scene, metrics, notices, layout.frame)
@@ -195,9 +210,9 @@ def _faded(cutout: Cutout, plate: Rgb, unit: float) -> Rgb:
     return over(plate, cutout.pixels, np.maximum(near, cutout.matte))
 
 
-def _digest(scenes: tuple[Scene, Scene], staging: Staging, backdrop: Rgb | None) -> str:
+def _digest(scenes: tuple[Scene, Scene], asked: tuple[Staging, int | None], backdrop: Rgb | None) -> str:
     """What the composed picture follows from, as one hex digest."""
-    text = "\n".join([scenes[0].photo.sha256, scenes[1].photo.sha256, repr(staging)])
+    text = "\n".join([scenes[0].photo.sha256, scenes[1].photo.sha256, repr(asked)])
     digest = hashlib.sha256(text.encode())
     if backdrop is not None:
         digest.update(np.ascontiguousarray(backdrop).tobytes())
