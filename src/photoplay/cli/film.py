@@ -166,13 +166,13 @@ def staged(left: int | None, right: int | None, first: int, framing: str, size_r
     from photoplay.errors import RequestError
     from photoplay.types import Staging
 
-    stands = 1 if left is None and right is None else left if left is not None else 3 - (right or 0)
-    if stands not in (1, 2) or first not in (1, 2) or (left is not None and left == right):
+    stands = left if right is None else 3 - right
+    if stands not in (None, 1, 2) or first not in (1, 2) or (left is not None and left != stands):
         raise RequestError(
             "place_invalid", "Nobody can stand there.", "Count the photos: --left 2 puts the second one's person left."
         )
     return Staging(
-        left=0 if stands == 1 else 1,
+        left=None if stands is None else 0 if stands == 1 else 1,
         first=0 if first == 1 else 1,
         framing=FramingChoice(framing).value,
         size_ratio=size_ratio,
@@ -228,9 +228,7 @@ def animate(
         list[str] | None,
         typer.Option(help="START-END:PERSON, counted from 1 from the left; repeatable.", show_default=False),
     ] = None,
-    left: Annotated[
-        int | None, typer.Option(help="Whose photo stands left: 1 or 2 (the first).", show_default=False)
-    ] = None,
+    left: Annotated[int | None, typer.Option(help="Whose photo stands left: 1 or 2.", show_default=False)] = None,
     right: Annotated[int | None, typer.Option(help="Whose photo stands right.", show_default=False)] = None,
     first: Annotated[int, typer.Option(help="Who plays a template's first role: 1 or 2.")] = 1,
     framing: Annotated[FramingChoice, typer.Option(help="How much is seen of two people.")] = FramingChoice.AUTO,

@@ -119,7 +119,7 @@ def _act(template: AnyTemplate | None, rest: Rest, request: Request, take: Take)
     """Puts the template, or what is said, on the people of the scene."""
     scene = rest.scene
     if isinstance(template, DuetTemplate):
-        return _act_together(template, scene, request, take)
+        return _act_together(template, rest, request, take)
     asked, needs = _asked(template, scene, request)
     subjects = _playing(scene, needs, request, get_backend(request.backend).capabilities)
     performed = _performed(template, scene, subjects, request)
@@ -127,7 +127,7 @@ def _act(template: AnyTemplate | None, rest: Rest, request: Request, take: Take)
     return _Acted(tuple(make_track(scene, one, performed[one], intensity=strength) for one in subjects), None, needs)
 
 
-def _act_together(template: DuetTemplate, scene: Scene, request: Request, take: Take) -> _Acted:
+def _act_together(template: DuetTemplate, rest: Rest, request: Request, take: Take) -> _Acted:
     """Puts a template for two people on them; what is said is not laid over it.
 
     Raises:
@@ -141,7 +141,8 @@ def _act_together(template: DuetTemplate, scene: Scene, request: Request, take: 
             f"“{template.title}” moves both mouths itself.",
             "Leave the template out: two people who speak turn to each other by themselves.",
         )
-    pair = duet_subjects(scene, request)
+    scene = rest.scene
+    pair = duet_subjects(rest, request)
     needs = check_needs(template, scene, pair)
     for notice in (*scene.notices, *needs):
         if notice.severity == "blocking" and notice.subject in (None, *pair):

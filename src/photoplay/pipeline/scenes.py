@@ -17,15 +17,19 @@ from photoplay.types import Notice, Photo, Progress, Request, Scene, StageEvent
 IMAGINED = (1280, 720)
 """Shape of a film that starts from no photo, where its size names none."""
 GREY = 127
+CLEARLY = 12.0
+"""Degrees of yaw by which two people must look apart before they change sides."""
 
 
 @dataclass(frozen=True)
 class Rest:
-    """A scene, what was measured when it was put together, and what was noticed."""
+    """A scene, what was measured when it was put together, and what was noticed. ``left`` is which photo's person stands at
+    the left of a scene of two."""
 
     scene: Scene
     metrics: dict[str, float] = field(default_factory=dict)
     notices: tuple[Notice, ...] = ()
+    left: int = 0
 
 
 def rest_scene(request: Request, moved: bool, progress: Progress) -> Rest:
@@ -60,19 +64,29 @@ def _together(request: Request, progress: Progress) -> Rest:
         raise RequestError(
             "backdrop_people", "The backdrop shows people.", "Give a backdrop that shows nobody: a room, a landscape."
         )
+    left = facing(scenes[0], scenes[1]) if staging.left is None else staging.left
+    staging = replace(staging, left=left)
     progress(StageEvent("compose", 0, 1))
     made = compose((scenes[0], scenes[1]), staging, None if backdrop is None else backdrop.pixels)
     progress(StageEvent("compose", 1, 1))
     told = tuple(replace(notice, subject=None) for scene in scenes for notice in scene.notices)
-    return Rest(made.scene, dict(made.metrics), (*told, *made.notices))
+    return Rest(made.scene, dict(made.metrics), (*told, *made.notices), left)
 
 
-def duet_subjects(scene: Scene, request: Request) -> tuple[int, int]:
+def facing(one: Scene, other: Scene) -> Literal[0, 1]:
+    """Who stands at the left: whoever makes both look inwards, where that is clear; else the first."""
+    yaws = [max(scene.subjects, key=lambda person: person.face.box[3] - person.face.box[1]) for scene in (one, other)]
+    inwards = yaws[0].face.head_pose.yaw - yaws[1].face.head_pose.yaw
+    return 1 if inwards < -CLEARLY else 0
+
+
+def duet_subjects(rest: Rest, request: Request) -> tuple[int, int]:
     """Who plays the first role of a template for two people, and who the second: indices of the scene's subjects.
 
     Raises:
         SceneError: ``one_person``.
     """
+    scene = rest.scene
     if len(scene.subjects) < 2:
         raise SceneError(
             "one_person",
@@ -82,7 +96,7 @@ def duet_subjects(scene: Scene, request: Request) -> tuple[int, int]:
     largest = sorted(range(len(scene.subjects)), key=lambda index: -face_height(scene, index))[:2]
     left, right = sorted(largest)
     place: tuple[Literal[0, 1], Literal[0, 1]] = (0, 1)
-    if len(request.photos) == 2 and request.staging.left == 1:
+    if len(request.photos) == 2 and rest.left == 1:
         place = (1, 0)
     people = [(left, right)[where] for where in place]
     return (people[0], people[1]) if request.staging.first == 0 else (people[1], people[0])

@@ -25,14 +25,15 @@ class Turn:
 class Staging:
     """How two people are put into one scene.
 
-    ``left`` is who stands at the left: 0 the person of the first photo (or the left one of a photo of two people), 1 the
-    other. ``first`` is who plays the template's first role, counted in the same way. ``framing``: ``medium`` shows them to
+    ``left`` is who stands at the left: 0 the person of the first photo, 1 the other (None: so that they face each other,
+    else the first one). ``first`` is who plays the template's first role, counted in the same way, or
+    from the left in a photo of two people. ``framing``: ``medium`` shows them to
     the hips where the photos reach so far, ``close`` head and shoulders. ``backdrop``: a ``studio``, the ``first`` photo's
     own background, or a ``photo`` of nobody (:attr:`Request.backdrop`). ``auto`` leaves it to photoplay. ``size_ratio`` is
     the second person's size over the first one's (None: their heads are equally large).
     """
 
-    left: Literal[0, 1] = 0
+    left: Literal[0, 1] | None = None
     first: Literal[0, 1] = 0
     framing: Literal["auto", "medium", "close"] = "auto"
     backdrop: Literal["auto", "studio", "first", "photo"] = "auto"
