@@ -299,10 +299,16 @@ def test_erasing_a_person_stops_their_jobs_and_leaves_only_random_ids(store: Rec
     first = enrolled(store)
     second = enrolled(store, 1, Terms(("head",), 30, subject=first.subject))
     other = enrolled(store, 2)
+    store.revoke(second.id, "I do not want to be Anna's friend any more", NOW)
+    assert set(store.records_of(first.subject)) == {first.id, second.id}
+    assert store.entries(NOW)[0].subject == first.subject
     assert set(store.erase(first.subject, NOW)) == {first.id, second.id}
+    assert store.erase(first.subject, NOW) == store.records_of(first.subject) == ()
     assert store.records() == (other,)
+    assert [entry.state for entry in store.entries(NOW)] == ["revoked", "revoked", "valid"]
     left = b"".join(path.read_bytes() for path in store.folder.rglob("*") if path.is_file())
     assert first.subject.encode() not in left
+    assert b"Anna" not in left
     with pytest.raises(ConsentError):
         store.still_valid((first,), NOW)
 

@@ -69,6 +69,17 @@ def put_new(path: Path, data: bytes) -> None:
         draft.unlink(missing_ok=True)
 
 
+def put_over(path: Path, data: bytes) -> None:
+    """Writes a file (0600) in the place of another; at any time one of them is there. Raises ConsentError ``consent_store``."""
+    draft = path.with_name(f".{secrets.token_hex(8)}.new")
+    try:
+        put_new(draft, data)
+        with disk_faults():
+            os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
 def read_small(path: Path, largest: int) -> bytes:
     """A file's bytes, never through a link, and never more than one past ``largest``. Raises OSError."""
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:

@@ -31,7 +31,7 @@ from photoplay.errors import ConsentError
 from photoplay.safety.certificates import data_home
 from photoplay.safety.consent.binding import Binding
 from photoplay.safety.consent.challenge import Challenge, new_challenge
-from photoplay.safety.consent.files import disk_faults, make_folders, put_new, read_small, store_fault
+from photoplay.safety.consent.files import disk_faults, make_folders, put_new, put_over, read_small, store_fault
 from photoplay.safety.consent.record import ConsentRecord, Role, Terms, TrustedKey, binding_secret, issue, read, verify
 from photoplay.safety.consent.tokens import MAX_TOKEN, thumbprint
 from photoplay.types import Array
@@ -52,6 +52,7 @@ class Entry:
     record: ConsentRecord | None = None
     since: str = ""
     reason: str = ""
+    subject: str = ""
 
 
 @dataclass(frozen=True)
@@ -171,7 +172,7 @@ class RecordStore:
     def entries(self, now: datetime) -> tuple[Entry, ...]:
         """Everything that the store knows of, for a list; also what is broken."""
         revoked, trusted = self._revoked(), self.trusted()
-        found = [self._mark(id_) for id_ in sorted(revoked)]
+        found = [self._entry(id_) for id_ in sorted(revoked)]
         for id_ in self._ids("records", ".jws"):
             if id_ in revoked:
                 continue
@@ -180,7 +181,7 @@ class RecordStore:
             except ConsentError as error:
                 found.append(Entry(id_, "broken", reason=error.message))
                 continue
-            found.append(Entry(id_, _state(record, now), record))
+            found.append(Entry(id_, _state(record, now), record, subject=record.subject))
         return tuple(found)
 
     def revoke(self, id_: str, reason: str, now: datetime) -> None:
@@ -190,9 +191,12 @@ class RecordStore:
             ConsentError: ``consent_unknown`` where that cannot be a record's id.
         """
         _check_id(id_)
-        mark = {"revoked": now.astimezone(UTC).isoformat(timespec="seconds"), "reason": reason[:200]}
+        subject = ""
+        with suppress(ConsentError):
+            subject = self._read_record(id_).subject
+        at = now.astimezone(UTC).isoformat(timespec="seconds")
         with suppress(FileExistsError):
-            put_new(self._ready() / "revoked" / f"{id_}.json", json.dumps(mark).encode())
+            put_new(self._mark_file(id_), _mark(at, reason[:200], subject))
         self._destroy(id_)
 
     def check_revoked(self, id_: str) -> None:
@@ -200,12 +204,22 @@ class RecordStore:
         if id_ in self._revoked():
             raise _withdrawn()
 
+    def records_of(self, subject: str) -> tuple[str, ...]:
+        """The ids of a person's records, also of those that ran out or are revoked."""
+        kept = {record.id for record in self.records() if record.subject == subject}
+        return tuple(sorted(kept | {id_ for id_ in self._revoked() if self._entry(id_).subject == subject}))
+
     def erase(self, subject: str, now: datetime) -> tuple[str, ...]:
-        """Revokes every record of a person and destroys what is kept of the face; returns the ids, which are random."""
-        ids = tuple(record.id for record in self.records() if record.subject == subject)
+        """Revokes every record of a person and removes all that is kept of it but the ids of the records, which have to stay
+        on the list of what is revoked; returns these."""
+        ids = self.records_of(subject)
         for id_ in ids:
             self.revoke(id_, "erased", now)
+            put_over(self._mark_file(id_), _mark(self._entry(id_).since, "erased", ""))
         return ids
+
+    def _mark_file(self, id_: str) -> Path:
+        return self._ready() / "revoked" / f"{id_}.json"
 
     def _destroy(self, id_: str) -> None:
         with disk_faults():
@@ -272,12 +286,13 @@ class RecordStore:
         """Ids that are revoked. Where the folder cannot be listed nobody knows, so the error goes on."""
         return frozenset(self._ids("revoked", ".json"))
 
-    def _mark(self, id_: str) -> Entry:
-        since = reason = ""
+    def _entry(self, id_: str) -> Entry:
+        """What is known of a revoked record."""
+        since = reason = subject = ""
         with suppress(OSError, ValueError, KeyError, TypeError):
-            mark = json.loads(read_small(self.folder / "revoked" / f"{id_}.json", MAX_TOKEN))
-            since, reason = str(mark["revoked"]), str(mark["reason"])
-        return Entry(id_, "revoked", None, since, reason)
+            mark = json.loads(read_small(self._mark_file(id_), MAX_TOKEN))
+            since, reason, subject = str(mark["revoked"]), str(mark["reason"]), str(mark["subject"])
+        return Entry(id_, "revoked", None, since, reason, subject)
 
     def _read_record(self, id_: str, trusted: Sequence[TrustedKey] | None = None) -> ConsentRecord:
         _check_id(id_)
@@ -326,6 +341,10 @@ def read_public_key(pem: bytes) -> Ed25519PublicKey:
 def public_pem(key: Ed25519PublicKey) -> bytes:
     """A public key as PEM."""
     return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+def _mark(since: str, reason: str, subject: str) -> bytes:
+    return json.dumps({"revoked": since, "reason": reason, "subject": subject}).encode()
 
 
 def _state(record: ConsentRecord, now: datetime) -> str:
