@@ -136,7 +136,8 @@ def tilted(rgb, yaw):
 def turns(reader):
     with get_sample_data("grace_hopper.jpg") as file:
         hopper = np.ascontiguousarray(cv2.imdecode(np.frombuffer(file.read(), np.uint8), 1)[..., ::-1])
-    for name, rgb in (("astronaut", astronaut()), ("hopper", hopper)):
+    street = load_photo(DATA / "photos" / "wan22_woman_street.png").pixels
+    for name, rgb in (("astronaut", astronaut()), ("hopper", hopper), ("street", street)):
         face = max(reader.read(rgb), key=lambda one: one.box[3] - one.box[1])
         x, y, half = (
             (face.box[0] + face.box[2]) / 2,
@@ -146,7 +147,7 @@ def turns(reader):
         around = cv2.getRectSubPix(rgb, (int(2 * half), int(2 * half)), (x, y))
         photo = cv2.resize(around, (540, 540), interpolation=cv2.INTER_AREA)
         rest = reader.read(photo)[0]
-        for yaw in (-50, -35, -20, 20, 35, 50):
+        for yaw in (-60, -50, -35, -20, 20, 35, 50, 60):
             for seen in reader.read(tilted(photo, yaw))[:1]:
                 read = seen.head_pose.yaw - rest.head_pose.yaw
                 print(f"  {name}, flat, tilted by {yaw}: read as {read:+.0f} degrees, residual "

@@ -353,7 +353,13 @@ def _told(record: ConsentRecord, state: str) -> dict[str, Any]:
 def _entry(entry: Entry) -> dict[str, Any]:
     if entry.record is not None:
         return _told(entry.record, entry.state)
-    return {"id": entry.id, "state": entry.state, "subject": entry.subject, "since": entry.since, "reason": entry.reason}
+    return {
+        "id": entry.id,
+        "state": entry.state,
+        "subject": entry.subject,
+        "since": entry.since,
+        "reason": entry.reason,
+    }
 
 
 def _tell(record: ConsentRecord, as_json: bool, state: str, sentence: str, more: dict[str, Any] | None = None) -> None:

@@ -70,7 +70,11 @@ def put_new(path: Path, data: bytes) -> None:
 
 
 def put_over(path: Path, data: bytes) -> None:
-    """Writes a file (0600) in the place of another; at any time one of them is there. Raises ConsentError ``consent_store``."""
+    """Writes a file (0600) in the place of another: at any time one of them is there.
+
+    Raises:
+        ConsentError: ``consent_store``.
+    """
     draft = path.with_name(f".{secrets.token_hex(8)}.new")
     try:
         put_new(draft, data)
