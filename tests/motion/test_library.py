@@ -120,7 +120,7 @@ def test_the_users_folder_extends_and_says_what_it_hides(tmp_path: Path, monkeyp
     save_template(hiding, tmp_path / "b.yaml")
     (tmp_path / "broken.yaml").write_text("name: [")
     save_template(own, tmp_path / "again.yml")
-    assert len(list_templates(tmp_path)) == len(TEMPLATES) + 1
+    assert len(list_templates(tmp_path, people=1)) == len(TEMPLATES) + 1
     assert find("my_smile", tmp_path) == own
     assert find("nod", tmp_path) == hiding
     assert [notice.code for notice in folder_notices(tmp_path)] == [
@@ -134,7 +134,7 @@ def test_the_users_folder_extends_and_says_what_it_hides(tmp_path: Path, monkeyp
     assert user_folder() == tmp_path
     assert find("my_smile") == own
     monkeypatch.setenv("PHOTOPLAY_TEMPLATES", str(tmp_path / "none"))
-    assert list_templates() == TEMPLATES
+    assert list_templates(people=1) == TEMPLATES
 
 
 def test_needs_block_with_a_sentence() -> None:

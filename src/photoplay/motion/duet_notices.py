@@ -15,8 +15,6 @@ RATIOS = (0.6, 1.6)
 MISSED = 0.02
 """A contact is met within this share of the smaller shoulders' width."""
 WHOLE = 0.999
-TURNED_AWAY = 25.0
-"""Degrees of yaw away from the other from which a face cannot turn to it."""
 CUT_MOVES, LIFTED, FAR = 0.06, 0.05, 1.6
 """Shoulder widths: how far one whom the edge cuts may leave it, how far anybody may rise, and the longest way."""
 
@@ -29,7 +27,6 @@ def notices_of(
         *_sizes(bodies),
         *_left_out(template, bodies, contacts),
         *_missed(template, bodies, contacts),
-        *(notice for body in together for notice in _turned(template, body)),
         *(notice for body in together for notice in _ways(body)),
     )
 
@@ -84,21 +81,6 @@ def _missed(template: DuetTemplate, bodies: tuple[Body, Body], contacts: tuple[C
                 )
             )
     return found
-
-
-def _turned(template: DuetTemplate, body: Body) -> list[Notice]:
-    yaw = body.subject.face.head_pose.yaw * body.towards
-    if yaw >= -TURNED_AWAY or not any(touch.faces for touch in template.contacts):
-        return []
-    return [
-        Notice(
-            "turned_away",
-            "This person looks away from the other one and cannot turn round.",
-            "Swap the sides, or choose a photo taken from in front.",
-            "warning",
-            body.track.subject,
-        )
-    ]
 
 
 def _ways(body: Body) -> list[Notice]:

@@ -18,6 +18,9 @@ from photoplay.types import Body, Face, Notice, Scene, Subject
 
 MAX_USER_TEMPLATES = 2000
 FRONTAL_DEGREES = 30.0
+AWAY_DEGREES = 25.0
+"""Yaw away from the partner from which a face cannot be turned to them."""
+FACE_FRONT = frozenset({"lips", "nose", "chin", "forehead"})
 LANDMARKS_VISIBLE, JOINT_VISIBLE = 0.5, 0.5
 
 
@@ -54,9 +57,9 @@ def list_templates(folder: Path | None = None, people: Literal[1, 2] | None = No
     A user's template takes the place of a built-in one of the same name; :func:`check_needs` then says so. Files that do
     not validate are left out here and named by :func:`folder_notices`.
     """
-    own = {template.name: template for template in _read_folder(folder)[0]}
-    both = {template.name: template for template in _all_built_in()} | own
-    return tuple(both[name] for name in sorted(both) if people in (None, both[name].people))
+    own = {(template.name, template.people): template for template in _read_folder(folder)[0]}
+    both = {(template.name, template.people): template for template in _all_built_in()} | own
+    return tuple(both[key] for key in sorted(both) if people in (None, key[1]))
 
 
 def _all_built_in() -> tuple[AnyTemplate, ...]:
@@ -83,8 +86,10 @@ def markdown_table(templates: Sequence[AnyTemplate]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def find(name_or_path: str | Path, folder: Path | None = None) -> AnyTemplate:
+def find(name_or_path: str | Path, folder: Path | None = None, people: Literal[1, 2] | None = None) -> AnyTemplate:
     """One template: by name, or from a ``.yaml`` file.
+
+    Where one person and two have a template of the same name, it is that for ``people`` (None: for one).
 
     Raises:
         TemplateError: there is none of that name (the nearest names are given), or its file does not validate.
@@ -93,12 +98,12 @@ def find(name_or_path: str | Path, folder: Path | None = None) -> AnyTemplate:
     if isinstance(name_or_path, Path) or text.endswith((".yaml", ".yml")) or "/" in text or os.sep in text:
         return load_any(Path(name_or_path))
     wanted = text.strip().lower().replace("-", "_").replace(" ", "_")
-    known = {template.name: template for template in list_templates(folder)}
-    if wanted in known:
-        return known[wanted]
+    found = [template for template in list_templates(folder) if template.name == wanted]
+    if found:
+        return next((template for template in found if template.people == people), found[0])
     raise TemplateError(
         "template_unknown",
-        f"There is no template {text[:40]!r}.{suggest(wanted, known)}",
+        f"There is no template {text[:40]!r}.{suggest(wanted, [template.name for template in list_templates(folder)])}",
         "`photoplay templates list` names all of them.",
     )
 
@@ -106,7 +111,7 @@ def find(name_or_path: str | Path, folder: Path | None = None) -> AnyTemplate:
 def _read_folder(folder: Path | None) -> tuple[list[AnyTemplate], list[Notice]]:
     """The templates and the broken files of a folder; of two files with one name the first by file name counts."""
     folder = folder or user_folder()
-    templates: dict[str, AnyTemplate] = {}
+    templates: dict[tuple[str, int], AnyTemplate] = {}
     notices: list[Notice] = []
     paths = sorted(folder.glob("*.y*ml")) if folder.is_dir() else []
     for path in paths[:MAX_USER_TEMPLATES]:
@@ -117,7 +122,7 @@ def _read_folder(folder: Path | None) -> tuple[list[AnyTemplate], list[Notice]]:
                 Notice("template_skipped", f"{path.name} is left out. {error.message}", error.hint, "warning")
             )
             continue
-        if template.name in templates:
+        if (template.name, template.people) in templates:
             notices.append(
                 Notice(
                     "template_skipped",
@@ -127,12 +132,13 @@ def _read_folder(folder: Path | None) -> tuple[list[AnyTemplate], list[Notice]]:
                 )
             )
             continue
-        templates[template.name] = template
+        templates[template.name, template.people] = template
     return list(templates.values()), notices
 
 
 def _shadow(template: AnyTemplate) -> Notice | None:
-    if not any(own.name == template.name and own != template for own in _all_built_in()):
+    built = [own for own in _all_built_in() if (own.name, own.people) == (template.name, template.people)]
+    if not built or template in built:
         return None
     return Notice(
         "template_shadows_built_in",
@@ -183,7 +189,24 @@ def _duet_needs(template: DuetTemplate, scene: Scene, roles: tuple[int, int]) ->
             near if need == "near_arm" else far if need == "far_arm" else need for need in template.role(which).needs
         ]
         found += _wanting(template.title, needs, scene.subjects[index], index)
+        if _looks_away(template, which, scene.subjects[index], near == "left_arm"):
+            found.append(
+                Notice(
+                    "turned_away",
+                    f"'{template.title}' brings faces together, and this person looks away from the other one.",
+                    "Swap the sides, or choose a template without a kiss.",
+                    "blocking",
+                    index,
+                )
+            )
     return found
+
+
+def _looks_away(template: DuetTemplate, which: int, subject: Subject, at_right: bool) -> bool:
+    """Whether the front of a face shall meet somebody from whom it is turned: a photo has no other side to show."""
+    points = {(touch.first, touch.second)[which] for touch in template.contacts if touch.faces}
+    yaw = subject.face.head_pose.yaw * (1 if at_right else -1)
+    return bool(points & FACE_FRONT) and yaw < -AWAY_DEGREES
 
 
 def partner_at_right(subject: Subject, partner: Subject) -> bool:

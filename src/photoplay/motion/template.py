@@ -21,6 +21,8 @@ from photoplay.motion.easing import Ease
 MAX_BYTES = 512_000
 MAX_DEPTH = 8
 MAX_KEYS = 40_000
+MOST_NAMED = 12
+"""A message names no more choices than these."""
 
 Category: TypeAlias = Literal["face", "head", "body", "idle", "romantic-single"]
 Loop: TypeAlias = Literal["none", "seamless", "pingpong"]
@@ -273,7 +275,8 @@ def _first_sentence(error: ValidationError, kind: type[Checked], parts: Mapping[
     if first["type"] == "literal_error" and isinstance(first["input"], str):
         expected = str(first["ctx"]["expected"])
         words = expected.replace("'", "").replace(" or ", ", ").split(", ")
-        return f"{where} is {first['input'][:40]!r}; it can be {expected}.{suggest(first['input'][:40], words)}"
+        choice = f"it can be {expected}" if len(words) <= MOST_NAMED else f"that is none of the {len(words)} there are"
+        return f"{where} is {first['input'][:40]!r}; {choice}.{suggest(first['input'][:40], words)}"
     if first["type"] == "value_error":
         return str(first["ctx"]["error"]).rstrip(".?") + ("?" if str(first["ctx"]["error"]).endswith("?") else ".")
     what = first["msg"][0].lower() + first["msg"][1:]
