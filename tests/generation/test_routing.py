@@ -147,10 +147,20 @@ def test_pooling_takes_means_over_cells_and_the_frames_of_a_latent_frame() -> No
 
 
 def test_whose_a_place_is() -> None:
-    people = np.array([[0.9, 0.1, 0.5, 0.9], [0.1, 0.8, 0.5, 0.0]], np.float32).reshape(2, 1, 1, 4)
-    made = Regions(people, np.array([0, 0, 0, 0.7], np.float32).reshape(1, 1, 4))
-    assert made.owners().ravel().tolist() == [1, 2, 0, 0]
-    np.testing.assert_allclose(made.shares()[:, 0, 0, 3], [0.9 * 0.3 + 0.35, 0.35], atol=1e-6)
+    people = np.array([[0.9, 0.9, 0.9, 0.1, 0.0, 0.3], [0.0, 0.0, 0.1, 0.8, 0.9, 0.3]], np.float32).reshape(2, 1, 1, 6)
+    free = Regions(people, np.zeros((1, 1, 6), np.float32))
+    assert free.owners().ravel().tolist() == [1, 1, 1, 2, 2, 0]
+    np.testing.assert_array_equal(free.shares(), people)
+
+
+def test_only_where_both_are_near_do_two_people_meet() -> None:
+    """A contact in the face of the one before, whose other half is hidden, leaves that face alone but for its border."""
+    people = np.array([[1, 1, 1, 0, 0, 0], [0, 0, 0, 1, 1, 0]], np.float32).reshape(2, 1, 1, 6)
+    made = Regions(people, np.array([1, 1, 0.8, 1, 0.2, 1], np.float32).reshape(1, 1, 6))
+    np.testing.assert_allclose(made.meeting().ravel(), [0, 0, 0.8, 1, 0, 0], atol=1e-6)
+    assert made.owners().ravel().tolist() == [1, 1, 0, 0, 2, 0]
+    np.testing.assert_allclose(made.shares()[:, 0, 0, 2], [0.2 + 0.4, 0.4], atol=1e-6)
+    np.testing.assert_allclose(made.shares()[:, 0, 0, 3], [0.5, 0.5], atol=1e-6)
 
 
 def test_an_anchor_that_does_not_say_whose_its_pixels_are_is_an_error() -> None:

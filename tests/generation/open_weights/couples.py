@@ -7,13 +7,14 @@ from functools import cache
 
 import numpy as np
 
+from photoplay.generation.backends.open_weights.native import ClipInputs
 from photoplay.types import Contact, Duet, HeadPose, MotionTrack, Photo, Scene
 from tests.generation import actors
 
 SIDE = 512
 DIGESTS = ("a" * 64, "b" * 64)
 """Of the photos that the two come from."""
-MEETING = (SIDE + 200.0, 300.0)
+MEETING = (float(SIDE), 300.0)
 
 
 @cache
@@ -42,11 +43,22 @@ def composed() -> Scene:
 
 
 def together(frames: int, subjects: tuple[int, int] = (0, 1), strength: float = 0.0) -> Duet:
-    """They belong together, and meet at the second one's chest as far as ``strength`` says."""
+    """They belong together, and meet between their chests as far as ``strength`` says."""
     where = np.tile(np.array(MEETING, np.float32), (frames, 1))
     meeting = Contact("cheek", where, np.zeros(frames, np.float32), np.full(frames, strength, np.float32), 240.0)
     front, arms = np.zeros(frames, np.float32), np.zeros((frames, 2), np.float32)
     return Duet(subjects, front, arms, (meeting,), (("approach", 0), ("hold", frames // 2)))
+
+
+def shoulder_to_shoulder(clip: ClipInputs) -> ClipInputs:
+    """The same clip, in which both reach to the middle of the frame below their heads."""
+    assert clip.anchor is not None
+    assert clip.anchor.identity is not None
+    identity = clip.anchor.identity.copy()
+    height, width = identity.shape[1:]
+    identity[:, height // 2 :, width // 4 : width // 2] = 1
+    identity[:, height // 2 :, width // 2 : 3 * width // 4] = 2
+    return replace(clip, anchor=replace(clip.anchor, identity=identity))
 
 
 def tracks_of(scene: Scene, frames: int = 5) -> list[MotionTrack]:
