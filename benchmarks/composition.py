@@ -91,10 +91,12 @@ def largest(scene: Scene) -> Face:
 def measure(names: tuple[str, str], backdrop: Literal["studio", "first"], scenes: dict[str, Scene], reader: FaceReader,
             sheets: Path | None) -> Pair:  # fmt: skip
     """Composes one pair and reads the picture again."""
-    pair = scenes[names[0]], scenes[names[1]]
     start = time.process_time()
-    made = compose(pair, Staging(backdrop=backdrop))
+    made = compose((scenes[names[0]], scenes[names[1]]), Staging(backdrop=backdrop))
     seconds = time.process_time() - start
+    if made.scene.subjects[0].origin != scenes[names[0]].photo.sha256:
+        names = names[1], names[0]
+    pair = scenes[names[0]], scenes[names[1]]
     picture = made.scene.photo.pixels
     found = sorted(reader.read(picture, identity=True), key=lambda face: -face.score)
     faces = [near(found, subject.face) for subject in made.scene.subjects]
@@ -209,7 +211,7 @@ def report(pairs: list[Pair], drawn: dict[str, tuple[float, float]]) -> str:
         "Light: what `perception.light` reads in each photo, and then in the composed picture. *shading* is the number to "
         "compare: the RMS difference of a matt ball under both lights, in percent of its mean. Identity: distance from the "
         "face in its photo to the same face in the picture (one person: up to 0.6; ours must stay under 0.25), and between "
-        "the two people.",
+        "the two people. Named from left to right as composed.",
         "",
         "| pair (backdrop) | shading, % | degrees | ambient | colour | identity, left and right | between them | s |",
         "|---|---|---|---|---|---|---|---:|",

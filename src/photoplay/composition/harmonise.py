@@ -14,7 +14,7 @@ from photoplay.composition.tones import LUMA, from_oklab, peak, to_linear, to_ok
 from photoplay.types import Array, Rgb
 
 _BALANCE_SHARE, _MAX_BALANCE = 0.65, 0.16
-_EXPOSURE_SHARE, _MAX_EXPOSURE = 0.65, 0.35
+_EXPOSURE_SHARE, _DARKEST, _BRIGHTEST = 0.65, -0.25, 0.35
 _SATURATION_SHARE, _MAX_SATURATION = 0.5, 0.2
 _MAX_CAST = 0.06
 _SKIN_HUE, _SKIN_SPREAD = 50.0, 22.0
@@ -185,7 +185,7 @@ def skin_mask(cutout: Cutout) -> Bool[Array, "h w"]:
 def _grade(tint: Float64[Array, 2], stops: float, chroma: float) -> Grade:
     red, blue = np.exp(np.clip(tint, -_MAX_BALANCE, _MAX_BALANCE))
     gains = np.array([red, 1.0, blue])
-    gains *= 2 ** float(np.clip(stops, -_MAX_EXPOSURE, _MAX_EXPOSURE)) / float(gains @ LUMA)
+    gains *= 2 ** float(np.clip(stops, _DARKEST, _BRIGHTEST)) / float(gains @ LUMA)
     saturation = float(np.exp(np.clip(chroma, -_MAX_SATURATION, _MAX_SATURATION)))
     return Grade((float(gains[0]), float(gains[1]), float(gains[2])), saturation)
 
