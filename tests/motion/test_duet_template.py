@@ -118,7 +118,9 @@ def test_both_kinds_are_told_apart_and_listed_together(tmp_path: Path) -> None:
     duet = parse_duet(GOOD)
     save_duet(duet, tmp_path / "lean_in.yaml")
     assert load_any(tmp_path / "lean_in.yaml") == duet
-    assert find("lean in", tmp_path) == duet
+    assert find("lean in", tmp_path, people=2) == duet
+    assert find("lean in", tmp_path).people == 1  # there is one of that name for one person, too
+    assert find("hug", people=1).people == 2
     both = list_templates(tmp_path)
     assert {template.people for template in both} == {1, 2}
     assert list_templates(tmp_path, people=2)[0].people == 2
