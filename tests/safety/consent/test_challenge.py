@@ -26,7 +26,7 @@ from photoplay.safety.consent.challenge import (
 )
 from photoplay.types import Box, Face, Frames, HeadPose, Rgb
 from tests.safety.consent.acting import FPS, ID, Actor, asked, orders
-from tests.safety.consent.people import NOW, face, person
+from tests.safety.consent.people import NOW, direction, face, person
 
 ORDER: tuple[Action, ...] = ("turn_left", "blink_twice", "smile", "turn_right")
 Clip = list[Sight]
@@ -143,6 +143,20 @@ def one_look(value: np.ndarray) -> Callable[[Clip], Clip]:
 )  # fmt: skip
 def test_attack_not_one_person_throughout(actor: Actor, swap: Callable[[Clip], Clip]) -> None:
     assert refused(swap(actor.clip(ORDER))) == "live_person"
+
+
+@pytest.mark.parametrize(("apart", "same"), [(0.45, True), (0.55, False)])
+def test_a_face_may_look_a_little_otherwise_while_it_acts(actor: Actor, apart: float, same: bool) -> None:
+    """A look is compared with those at rest, not with others in which the face does something else."""
+    clip = actor.clip(ORDER)
+    for index, sight in enumerate(clip):
+        if sight.faces[0].embedding is not None:
+            way = 0 if index < FPS else (-1) ** (index % 4 // 2) * apart
+            clip[index] = changed(sight, embedding=(person(1, 0, 0.0) + way * direction(77)).astype(np.float32))
+    if same:
+        check_live(clip, asked(*ORDER), NOW)
+    else:
+        assert refused(clip) == "live_person"
 
 
 def test_attack_too_few_looks_at_the_face(actor: Actor) -> None:
