@@ -18,7 +18,7 @@ from photoplay.types import Array
 
 ARM_IN_WIDTHS = 1.63
 """An arm's length to the wrist in shoulder widths, as the figures of :mod:`photoplay.motion.skeleton` have it."""
-CIRCLING = 2.5
+CIRCLING = 5.0
 """Seconds over which the camera follows the line between the two."""
 FARTHEST, NEAREST = 12.0, 0.15
 """Shoulder widths between two people of whom half the time no more or less can be true in one room."""

@@ -29,7 +29,7 @@ SUFFIXES = (".bvh", ".bvh.gz")
 MEET, MISS, PART = 0.4, 0.6, 0.35
 """Hands that come nearer than ``MEET`` shoulder widths hold each other until they are ``PART`` further apart. Figures that
 were put on a skeleton of other proportions miss each other: by up to ``MISS`` is taken for that."""
-SHORTEST, GAP = 0.25, 0.3
+SHORTEST, GAP = 0.5, 0.3
 """Seconds: contacts shorter than this are no contacts, and pauses shorter than this do not end one."""
 REACHING, LEAVING = 0.35, 0.4
 """Seconds in which hands come together before a contact, and part after it."""
@@ -160,23 +160,24 @@ def _lasting(held: Bool[Array, " f"], shortest: float) -> Bool[Array, " f"]:
 
 
 def _strength(held: Bool[Array, " f"], end: float) -> Curve:
-    """Keys of a contact's strength: 0 until shortly before, 1 while the hands hold each other. Empty: they never do."""
+    """Keys of a contact's strength: 1 while the hands hold each other. Empty: they never do."""
     return _switched(held, end, REACHING, LEAVING)
 
 
 def _switched(on: Bool[Array, " f"], end: float, rising: float, falling: float) -> Curve:
-    """Keys of a curve that is 1 where ``on``, rises before and falls after, and is 0 at both ends. Empty: it is never on."""
+    """Keys of a curve that is 1 where ``on`` and 0 at both ends, halfway up and down where that begins and ends."""
     keys: list[Key] = []
     for start, stop in ((a / FPS, b / FPS) for a, b in _spans(on)):
-        begins, ends = max(start, rising + 1 / FPS), min(stop, end - falling)
-        if ends - begins < 2 / FPS:
+        begins, begun = max(start - rising / 2, 1 / FPS), max(start - rising / 2, 1 / FPS) + rising
+        ends, ended = min(stop + falling / 2, end) - falling, min(stop + falling / 2, end)
+        if ends - begun < 1 / FPS:
             continue
-        if keys and begins - rising <= keys[-1].time + 1 / FPS:
-            # It would rise again before it has fallen: it stays up.
-            del keys[-2:]
+        if keys and begins <= keys[-1].time + 1 / FPS:
+            # It rises again before it has fallen: both at once.
+            keys[-1] = Key(round((keys[-2].time + begun) / 2, 3), 0.0)
         else:
-            keys += [Key(round(begins - rising, 3), 0.0), Key(round(begins, 3), 1.0)]
-        keys += [Key(round(ends, 3), 1.0), Key(round(ends + falling, 3), 0.0)]
+            keys.append(Key(round(begins, 3), 0.0))
+        keys += [Key(round(begun, 3), 1.0), Key(round(ends, 3), 1.0), Key(round(ended, 3), 0.0)]
     return tuple(keys)
 
 
