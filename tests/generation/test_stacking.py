@@ -9,7 +9,9 @@ import pytest
 from photoplay.generation.anchors import render
 from photoplay.generation.stacking import changing_hands, near_faces, seam
 from photoplay.types import Array, Label, Scene
+from tests.generation.actors import REST, subject, track
 from tests.generation.couple import HEIGHT, WIDTH, couple, duet, plan, tracks
+from tests.generation.test_limbs import arm_track
 
 AWAY = (900.0, 0.0)
 STAYS = (0.0, 0.0)
@@ -175,3 +177,34 @@ def test_the_seam_goes_from_one_outline_to_the_other():
     assert (shares[2][20:40] == 1).all()
     middle = np.flatnonzero(shares[1][20:40] > 0.5)[0] + 20
     assert abs(middle - 30) <= 1
+
+
+def reaching(before: float) -> tuple[Array, Array]:
+    """The first holds an arm behind the second, who stands before both, and lowers it: the second frame of it."""
+    alone, moving = arm_track([0.0, 25.0])
+    mine = alone.subjects[0].matte
+    put = np.array([[1, 0, 180], [0, 1, 0]], np.float32)
+    body = mine.copy()
+    body[:, 170:] = 0
+    matte = cv2.warpAffine(body, put, (400, 320))
+    pixels = cv2.warpAffine(alone.photo.pixels, put, (400, 320))[..., ::-1].copy()
+    face = alone.subjects[0].face.landmarks + np.array([180, 0, 0], np.float32)
+    second = replace(subject(face.astype(np.float32), matte), pixels=pixels)
+    first = replace(alone.subjects[0], pixels=alone.photo.pixels)
+    plate = np.full_like(pixels, 90)
+    scene = Scene(alone.photo, (first, second), np.maximum(mine, matte), plate=plate)
+    both = duet([1.0, 1.0], [[before, 0.0]] * 2)
+    moved = [moving, track(scene, [REST] * 2, who=1)]
+    frame = replace(plan(both, 400, 320), crop=(0.0, 0.0, 400.0, 320.0))
+    anchor = next(render(scene, moved, frame))
+    assert (anchor.labels[1] == Label.ARM).any()
+    return anchor.identity[1], anchor.rgb[1]
+
+
+def test_an_arm_reaches_before_or_behind_the_one_who_stands_before_its_body():
+    behind, before, between = (reaching(v)[0] for v in (0.0, 1.0, 0.5))
+    over = np.s_[197:203, 263:273]
+    assert (behind[over] == 2).all()
+    assert (before[over] == 1).all()
+    assert set(np.unique(between[190:230, 255:345])) == {1, 2}
+    assert (between[125:150, 290:310] == 2).all()

@@ -19,12 +19,12 @@ from photoplay.generation.buffers import FrameBuffers
 from photoplay.generation.mesh import face_height
 from photoplay.generation.people import (
     Person,
-    at_rest,
     before_others,
     cut_lines,
     cut_person,
     cut_texture,
     own_texture,
+    shown_at_rest,
     subject_matte,
 )
 from photoplay.generation.plate import background_plate
@@ -140,18 +140,16 @@ def _pair_stage(scene: Scene, tracks: tuple[MotionTrack, ...], plan: RenderPlan,
         people.append(cut_person(own, whole_source(own, matte), backdrop, texture, track))
         alone.append((own, matte))
     (first, second), ((ours, mine), (theirs, other)) = people, alone
-    photo = framing.framed
+    shown = None
     if not cut_from_photo:
-        rests = at_rest(photo, ours, theirs, mine, other), at_rest(photo, theirs, ours, other, mine)
-    else:
-        rests = photo, photo
+        shown = shown_at_rest(framing.framed, (ours, theirs), (mine, other), duet.subjects)
     stacking = Stacking.of(duet, (first, second), plan.num_frames)
     return Stage(
         framing,
         plate,
         trust,
         (first, second),
-        PairPainter(plate, trust, rests, (first, second), stacking),
+        PairPainter(plate, trust, framing.framed, shown, (first, second), stacking),
     )
 
 

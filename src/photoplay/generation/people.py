@@ -21,7 +21,7 @@ from photoplay.generation.plate import fill_smooth, premultiplied
 from photoplay.generation.source import Framing
 from photoplay.types import Array, Mask, MotionTrack, Rgb, Scene
 
-CUT_FADE = (0.04, 0.14)
+CUT_FADE = (0.02, 0.09)
 """Where somebody whom the photo's side cuts fades away beyond it, in the frame's longer sides."""
 LARGEST = 1600
 """Longer side in pixels at which the cut line is drawn at most."""
@@ -126,21 +126,18 @@ def _without_mirrored(framing: Framing, alpha: UInt8[Array, "th tw"], photo: tup
     return np.asarray(np.rint(alpha * large), np.uint8)
 
 
-def at_rest(
-    photo: Rgb, front: Framing, back: Framing, matte: UInt8[Array, "ph pw"], other: UInt8[Array, "ph pw"]
-) -> Rgb:
-    """The framed ``photo`` with the person of ``front`` before that of ``back``, whoever the photo itself shows before.
-
-    ``matte`` and ``other`` are theirs. A photo that shows them so stays as it is.
-    """
-    mine, theirs = (np.ascontiguousarray(front.sample(one, 1)[front.inside]) for one in (matte, other))
-    both = (mine > 200) & (theirs > 200)
-    unlike = [np.abs(photo[both].astype(int) - one.framed[both]).sum() for one in (front, back)]
-    if unlike[0] <= unlike[1]:
-        return photo
-    reach = cv2.dilate(np.minimum(mine, theirs), np.ones((5, 5), np.uint8))
-    share = cv2.GaussianBlur(reach, (0, 0), 1.0).astype(np.float32) / 255 * (mine.astype(np.float32) / 255)
-    return np.asarray(np.rint(photo + (front.framed.astype(np.float32) - photo) * share[..., None]), np.uint8)
+def shown_at_rest(
+    photo: Rgb, framings: tuple[Framing, Framing], mattes: tuple[Array, Array], subjects: tuple[int, int]
+) -> UInt8[Array, "h w"]:
+    """Who each pixel of the framed ``photo`` shows, as :attr:`photoplay.types.Anchor.identity`, of two people whose own
+    pictures are ``framings``: where their mattes overlap, the one whose picture the photo is more like."""
+    ours, theirs = (np.ascontiguousarray(framings[0].sample(one, 1)[framings[0].inside]) for one in mattes)
+    both = (ours > 200) & (theirs > 200)
+    unlike = [int(np.abs(photo[both].astype(int) - one.framed[both]).sum()) for one in framings]
+    shown: Array = np.zeros(photo.shape[:2], np.uint8)
+    for alpha, subject in ((theirs, 1), (ours, 0))[:: 1 if unlike[0] <= unlike[1] else -1]:
+        shown[alpha >= 128] = 1 + subjects[subject]
+    return shown
 
 
 def before_others(

@@ -126,11 +126,13 @@ def _stillness(person: Person, frames: int) -> Float32[Array, f]:
 
 @dataclass(frozen=True)
 class PairPainter:
-    """Two people before a plate; ``rests`` are what a film at rest shows with the first or the second before the other."""
+    """Two people before a plate; ``photo`` is the framed photo, which a film at rest shows, and ``shown`` who is where in it
+    (None: as the layers have it)."""
 
     plate: Rgb
     trust: Mask
-    rests: tuple[Rgb, Rgb]
+    photo: Rgb
+    shown: Mask | None
     people: tuple[Person, Person]
     stacking: Stacking
 
@@ -154,9 +156,21 @@ class PairPainter:
             )
         rest = float(self.stacking.rest[frame])
         if rest > 0:
-            buffers.rgb[:] = cv2.addWeighted(
-                self.rests[round(float(self.stacking.front[frame]))], rest, buffers.rgb, 1 - rest, 0
-            )
+            self._rest(buffers, rest)
+
+    def _rest(self, buffers: FrameBuffers, share: float) -> None:
+        """Lets the photo stand as far as ``share`` says, but not where the film has another order than the photo."""
+        differ: Array = np.zeros(self.trust.shape, np.uint8)
+        if self.shown is not None:
+            differ = (buffers.identity != self.shown).astype(np.uint8)
+            differ = cv2.morphologyEx(differ, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))  # outlines differ by a hair
+            differ = cv2.dilate(differ, np.ones((9, 9), np.uint8))
+        if differ.any():
+            weight = share * (1 - cv2.GaussianBlur(differ.astype(np.float32), (0, 0), 1.5))
+            own = buffers.rgb.astype(np.float32)
+            buffers.rgb[:] = np.rint(own + (self.photo - own) * weight[..., None])
+        else:
+            buffers.rgb[:] = cv2.addWeighted(self.photo, share, buffers.rgb, 1 - share, 0)
 
     def _ordered(self, order: Order, frame: int, into: FrameBuffers) -> FrameBuffers:
         """The frame as ``order`` has it."""
