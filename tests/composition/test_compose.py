@@ -10,6 +10,7 @@ import skimage.data
 from PIL import Image
 
 from photoplay.composition.compose import Composition, compose, over
+from photoplay.composition.cutouts import Cutout, Placement, place
 from photoplay.composition.layout import Size
 from photoplay.errors import SceneError
 from photoplay.perception import FaceReader, perceive
@@ -156,6 +157,28 @@ def test_what_perception_said_comes_along_with_the_new_places(scenes):
     assert ("dark", 1) in {(notice.code, notice.subject) for notice in scene.notices}
     left = compose((first, told), Staging(left=1), None, SMALL).scene
     assert ("dark", 0) in {(notice.code, notice.subject) for notice in left.notices}
+
+
+def test_a_photo_far_larger_than_the_picture_gives_the_same_picture(made, scenes):
+    first, second = scenes
+    size = (3 * first.photo.width, 3 * first.photo.height)
+    (subject,) = first.subjects
+    to_size = Placement(3.0, 0.0, 0.0)
+    large = place(Cutout(first.photo.pixels, first.matte, subject.face, subject.body), to_size, *size)
+    scene = replace(
+        first,
+        photo=replace(first.photo, pixels=large.pixels),
+        subjects=(replace(subject, face=large.face, body=large.body, matte=large.matte),),
+        matte=large.matte,
+    )
+    again = compose((scene, second), Staging(), None, SMALL)
+    assert again.metrics["scale_left"] * 3 == pytest.approx(made.metrics["scale_left"], rel=0.05)
+    off = again.scene.photo.pixels.astype(int) - made.scene.photo.pixels
+    assert np.abs(off).mean() < 4
+    assert "largest_taken" not in {notice.code for notice in again.scene.notices}
+    crowd = replace(first, subjects=(subject, replace(subject, matte=None)))
+    told = compose((second, crowd), Staging(), None, SMALL).scene.notices
+    assert ("largest_taken", 1) in {(notice.code, notice.subject) for notice in told}
 
 
 def test_advice_is_given_where_it_applies(made, scenes):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import isfinite
 
 from photoplay.composition.layout import MEDIUM_REACH, Figure, Layout
-from photoplay.types import Face, Notice
+from photoplay.types import Face, Notice, Scene
 
 MUCH_ENLARGED = 2.0
 UNLIKE_SIZES = (0.6, 1.6)
@@ -58,6 +58,16 @@ def advise(
             )
         )
     return tuple(notices)
+
+
+def largest_taken(scene: Scene, index: int, side: int) -> tuple[Notice, ...]:
+    """A notice where a photo shows somebody besides the person ``index`` who is nearly as large."""
+    heights = [subject.face.box[3] - subject.face.box[1] for subject in scene.subjects]
+    others = sum(height > 0.5 * heights[index] for height in heights) - 1
+    if others < 1:
+        return ()
+    message = "This photo shows several people; the one with the largest face was taken."
+    return (Notice("largest_taken", message, "Crop the photo to the person who is meant.", "info", side),)
 
 
 def _about(figure: Figure, layout: Layout, k: int) -> list[Notice]:

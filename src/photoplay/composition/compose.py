@@ -11,17 +11,20 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from photoplay.composition import backdrops
-from photoplay.composition.advice import advise
-from photoplay.composition.cutouts import Cutout, cut_person, main_subject, place
+from photoplay.composition.advice import advise, largest_taken
+from photoplay.composition.cutouts import Cutout, Placement, cut_person, main_subject, place, put
 from photoplay.composition.join import Joined, Setting, join_light
 from photoplay.composition.layout import Figure, Layout, Size, lay_out
 from photoplay.composition.sides import carry_sides
 from photoplay.errors import SceneError
+from photoplay.topology import inter_ocular
 from photoplay.types import Array, Box, Mask, Notice, Photo, Rgb, Scene, Staging, Subject
 
 Kind: TypeAlias = Literal["studio", "first", "photo"]
 
 SIZE_RANGE = (0.4, 2.5)
+FEWEST_HEADS = 6.0
+"""No picture is less high, in heads (inter-ocular distances)."""
 FADE = 0.5
 """From so many heads off a person on, what lies around them in their own picture is the plate."""
 
@@ -55,7 +58,7 @@ class Composition:
 class _Person:
     """One of the two: the scene, its main subject's index, the cutout in the photo, its measures, and its size.
 
-    ``photo`` is 0 for the first photo's person."""
+    ``photo`` is 0 for the first photo's person; ``shrunk`` is the scene's width over that of the photo that came."""
 
     scene: Scene
     index: int
@@ -63,6 +66,7 @@ class _Person:
     figure: Figure
     size: float
     photo: Literal[0, 1]
+    shrunk: float
 
 
 def compose(
@@ -84,9 +88,10 @@ def compose(
     """
     _check(scenes, staging, backdrop)
     order: tuple[Literal[0, 1], Literal[0, 1]] = (1, 0) if staging.left == 1 else (0, 1)
-    left, right = (_person(scenes[k], k, staging) for k in order)
+    canvas = canvas or Size()
+    left, right = (_person(scenes[k], k, staging, canvas) for k in order)
     figures, sizes = (left.figure, right.figure), (left.size, right.size)
-    layout = lay_out(figures, sizes, staging, canvas or Size())
+    layout = lay_out(figures, sizes, staging, canvas)
     if front is not None:
         layout = replace(layout, front=front)
     kind = _backdrop_kind(staging, backdrop)
@@ -133,11 +138,34 @@ def _check(scenes: tuple[Scene, Scene], staging: Staging, backdrop: Rgb | None) 
         )
 
 
-def _person(scene: Scene, photo: Literal[0, 1], staging: Staging) -> _Person:
+def _person(scene: Scene, photo: Literal[0, 1], staging: Staging, canvas: Size) -> _Person:
     index = main_subject(scene)
-    cutout = cut_person(scene.photo.pixels, scene.subjects[index], scene.matte)
+    enough = _enough(scene, index, canvas.tallest / FEWEST_HEADS)
+    cutout = cut_person(enough.photo.pixels, enough.subjects[index], enough.matte)
+    shrunk = enough.photo.width / scene.photo.width
     size = 1.0 if photo == 0 or staging.size_ratio is None else staging.size_ratio
-    return _Person(scene, index, cutout, Figure.of(cutout), size, photo)
+    return _Person(enough, index, cutout, Figure.of(cutout), size, photo, shrunk)
+
+
+def _enough(scene: Scene, index: int, unit: float) -> Scene:
+    """The scene with its photo no larger than makes the head ``unit`` pixels, which is more than the picture can show; only
+    the main subject moves along."""
+    subject = scene.subjects[index]
+    scale = unit / inter_ocular(subject.face.landmarks)
+    if scale > 0.9:
+        return scene
+    size = (max(8, round(scene.photo.width * scale)), max(8, round(scene.photo.height * scale)))
+    own = scene.matte if subject.matte is None else subject.matte
+    to_size = Placement(size[0] / scene.photo.width, 0.0, 0.0)
+    small = place(Cutout(scene.photo.pixels, own, subject.face, subject.body), to_size, *size)
+    subjects = list(scene.subjects)
+    subjects[index] = replace(subject, face=small.face, body=small.body, matte=small.matte)
+    return replace(
+        scene,
+        photo=replace(scene.photo, pixels=small.pixels),
+        subjects=tuple(subjects),
+        matte=put(scene.matte, to_size, *size),
+    )
 
 
 def _placed(person: _Person, layout: Layout, k: int) -> Cutout:
@@ -222,10 +250,11 @@ def _digest(scenes: tuple[Scene, Scene], asked: tuple[Staging, int | None], back
 def _kept(people: tuple[_Person, _Person]) -> tuple[Notice, ...]:
     """What perception said of the two people and their photos, with the subjects' new places."""
     kept = []
-    for place_, person in enumerate(people):
+    for side, person in enumerate(people):
         for notice in person.scene.notices:
             if notice.subject is None or notice.subject == person.index:
-                kept.append(replace(notice, subject=place_))
+                kept.append(replace(notice, subject=side))
+        kept += largest_taken(person.scene, person.index, side)
     return tuple(kept)
 
 
@@ -234,8 +263,8 @@ def _metrics(people: tuple[_Person, _Person], pair: tuple[Cutout, Cutout], layou
     covered = [cutout.matte > 127 for cutout in pair]
     both = float((covered[0] & covered[1]).sum()) / max(1.0, float(min(covered[0].sum(), covered[1].sum())))
     return {
-        "scale_left": layout.placements[0].scale,
-        "scale_right": layout.placements[1].scale,
+        "scale_left": layout.placements[0].scale * people[0].shrunk,
+        "scale_right": layout.placements[1].scale * people[1].shrunk,
         "size_ratio": people[1].size / people[0].size,
         "eye_distance": float(eyes[1][0] - eyes[0][0]),
         "eye_drop": float(eyes[1][1] - eyes[0][1]),

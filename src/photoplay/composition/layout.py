@@ -171,6 +171,13 @@ class Stand:
         cut = self.figure.cut_left if on_the_right else self.figure.cut_right
         return cut is not None and self.below(cut[0]) < bottom
 
+    def outer_head(self, on_the_right: bool) -> float:
+        """How much the picture shows beyond the middle of the head at least: the head with its hair, and a little air."""
+        hair = self.figure.side(on_the_right, -ABOVE / 2, EYES_TO_CHIN - 0.5)
+        seen = hair[np.isfinite(hair)]
+        reach = float(seen.max()) if len(seen) else 0.0
+        return self.size * float(np.clip(reach + 0.35, LEAST_OUTER, 2 * LEAST_OUTER))
+
 
 @dataclass(frozen=True)
 class Size:
@@ -192,7 +199,8 @@ def lay_out(figures: tuple[Figure, Figure], sizes: tuple[float, float], staging:
     stands = _stand(figures, sizes)
     bottom = _bottom(stands, framing)
     apart = _apart(stands, bottom, framing)
-    top = _top(stands, framing, bottom - (apart + LEAST_OUTER * (sizes[0] + sizes[1])) / ASPECT[2])
+    heads = stands[0].outer_head(False), stands[1].outer_head(True)
+    top = _top(stands, framing, bottom - (apart + heads[0] + heads[1]) / ASPECT[2])
     outer = _outer(stands, (top, bottom), apart, framing)
     native = min(figure.unit / size for figure, size in zip(figures, sizes, strict=True))
     rows = 2 * round(float(np.clip((bottom - top) * native, canvas.least, canvas.tallest)) / 2)
@@ -288,7 +296,7 @@ def _outer(stands: tuple[Stand, Stand], rows: tuple[float, float], apart: float,
     left = min(max(left, total - most[1]), most[0])
     rest = min(total - left, most[1])
     lacking = max(least - left - rest, 0.0) / 2
-    heads = [LEAST_OUTER * stand.size for stand in stands]
+    heads = stands[0].outer_head(False), stands[1].outer_head(True)
     return max(left + lacking, heads[0]), max(rest + lacking, heads[1])
 
 
