@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -22,6 +23,7 @@ from photoplay.types import (
     Face,
     Frames,
     Label,
+    LandmarkTrack,
     Mask,
     MotionTrack,
     Photo,
@@ -39,6 +41,20 @@ CONTACT, PARTED = 6, 11
 PLATE = (96, 100, 104)
 
 
+class Filmed(Protocol):
+    """A film that can be spoiled: its pictures, both faces' landmarks in them, whose each pixel is (1, 2), and when the two
+    touch."""
+
+    @property
+    def rgb(self) -> RgbStack: ...
+    @property
+    def places(self) -> tuple[LandmarkTrack, LandmarkTrack]: ...
+    @property
+    def identity(self) -> Array: ...
+    @property
+    def touched(self) -> range: ...
+
+
 @dataclass(frozen=True)
 class Pair:
     """``layers`` are the two people [h, w, 3], each alone and unmoved in the film's size; ``alphas`` 0..1 theirs."""
@@ -51,6 +67,18 @@ class Pair:
     shifts: Float32[Array, "f 2 2"]
     rgb: RgbStack
     anchor: Anchor
+
+    @property
+    def places(self) -> tuple[LandmarkTrack, LandmarkTrack]:
+        return self.tracks[0].landmarks, self.tracks[1].landmarks
+
+    @property
+    def identity(self) -> Array:
+        return self.anchor.identity
+
+    @property
+    def touched(self) -> range:
+        return range(CONTACT, PARTED)
 
     def windows(self, rgb: RgbStack | None = None, size: int = 5) -> list[Frames]:
         stack = self.rgb if rgb is None else rgb
@@ -118,49 +146,48 @@ def together(overlap: float = 0.08) -> Pair:
     return _filmed(pair)
 
 
-def melted(pair: Pair, share: float = 0.5, frames: slice = slice(CONTACT, PARTED)) -> RgbStack:
-    """At contact the two people's pixels are mixed wherever one of them has a face, each face warped onto the other's."""
-    spoiled = pair.rgb.copy()
-    for frame in range(COUNT)[frames]:
+def melted(film: Filmed, share: float = 0.5, frames: range | None = None) -> RgbStack:
+    """At contact ``share`` of each face is the other's, laid over it."""
+    spoiled = film.rgb.copy()
+    for frame in film.touched if frames is None else frames:
         for person in (0, 1):
-            mine, other = pair.tracks[person].landmarks[frame], pair.tracks[1 - person].landmarks[frame]
-            spoiled[frame] = _with_face(spoiled[frame], pair.rgb[frame], mine, other, share)
+            mine, other = film.places[person][frame], film.places[1 - person][frame]
+            spoiled[frame] = _with_face(spoiled[frame], film.rgb[frame], mine, other, share)
     return spoiled
 
 
-def swapped(pair: Pair) -> RgbStack:
+def swapped(film: Filmed) -> RgbStack:
     """Each wears the other's face, all the time."""
-    return melted(pair, 1.0, slice(0, COUNT))
+    return melted(film, 1.0, range(len(film.rgb)))
 
 
-def doubled(pair: Pair) -> RgbStack:
-    """The admiral wears the astronaut's face: one person twice."""
-    spoiled = pair.rgb.copy()
-    for frame in range(COUNT):
-        mine, other = pair.tracks[1].landmarks[frame], pair.tracks[0].landmarks[frame]
-        spoiled[frame] = _with_face(spoiled[frame], pair.rgb[frame], mine, other, 1.0)
+def doubled(film: Filmed) -> RgbStack:
+    """The second wears the first one's face: one person twice."""
+    spoiled = film.rgb.copy()
+    for frame in range(len(spoiled)):
+        mine, other = film.places[1][frame], film.places[0][frame]
+        spoiled[frame] = _with_face(spoiled[frame], film.rgb[frame], mine, other, 1.0)
     return spoiled
 
 
-def tinted(pair: Pair, gains: tuple[float, float, float] = (1.25, 1.0, 0.8), person: int = 1) -> RgbStack:
-    """One person stands in another light from the contact on."""
-    spoiled = pair.rgb.copy()
-    for frame in range(CONTACT, COUNT):
-        inside = (pair.anchor.identity[frame] == person + 1)[..., None]
-        spoiled[frame] = np.where(inside, (pair.rgb[frame] * np.array(gains)).clip(0, 255), pair.rgb[frame]).astype(
-            np.uint8
-        )
+def tinted(film: Filmed, gains: tuple[float, float, float] = (1.25, 1.0, 0.8)) -> RgbStack:
+    """The second stands in another light from the contact on."""
+    spoiled = film.rgb.copy()
+    for frame in range(film.touched[0], len(spoiled)):
+        inside = (film.identity[frame] == 2)[..., None]
+        other = (film.rgb[frame] * np.array(gains)).clip(0, 255)
+        spoiled[frame] = np.where(inside, other, film.rgb[frame]).astype(np.uint8)
     return spoiled
 
 
-def at_seam(pair: Pair, paint: Callable[[Rgb, Array], Rgb], reach: int = 3) -> RgbStack:
+def at_seam(film: Filmed, paint: Callable[[Rgb], Rgb], reach: int = 3) -> RgbStack:
     """``paint`` changes what lies within ``reach`` pixels of the border between the two."""
-    spoiled = pair.rgb.copy()
+    spoiled = film.rgb.copy()
     window = np.ones((2 * reach + 1,) * 2, np.uint8)
-    for frame in range(COUNT):
-        one, two = ((pair.anchor.identity[frame] == k).astype(np.uint8) for k in (1, 2))
+    for frame in range(len(spoiled)):
+        one, two = ((film.identity[frame] == k).astype(np.uint8) for k in (1, 2))
         border = (cv2.dilate(one, window) & cv2.dilate(two, window)) > 0
-        spoiled[frame] = np.where(border[..., None], paint(pair.rgb[frame], border), pair.rgb[frame])
+        spoiled[frame] = np.where(border[..., None], paint(film.rgb[frame]), film.rgb[frame])
     return spoiled
 
 
@@ -175,9 +202,9 @@ def _with_face(onto: Rgb, source: Rgb, mine: Array, other: Array, share: float) 
     """``onto`` with ``share`` of the ``other`` face laid on the face at ``mine``."""
     pairs = [1, 33, 263, 61, 291, 152, 10]
     matrix, _ = cv2.estimateAffinePartial2D(other[pairs, :2], mine[pairs, :2])
-    moved = cv2.warpAffine(source, matrix, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REPLICATE)
+    moved = cv2.warpAffine(source, matrix, onto.shape[1::-1], borderMode=cv2.BORDER_REPLICATE)
     hull = cv2.convexHull(mine[:468, :2].round().astype(np.int32))
-    mask = cv2.fillConvexPoly(np.zeros((HEIGHT, WIDTH), np.float32), hull, share)
+    mask = cv2.fillConvexPoly(np.zeros(onto.shape[:2], np.float32), hull, share)
     mask = cv2.GaussianBlur(mask, (0, 0), 2)[..., None]
     return (moved * mask + onto * (1 - mask)).round().astype(np.uint8)
 

@@ -7,6 +7,9 @@ found at a person's place, a for that person's own photo and b for the other's, 
 
 is 1 for the photo itself, 0 halfway between both people, -1 for the other person (the triangle inequality keeps it in
 between). A face is *merged* where none is found although it must be seen, or its margin is under :data:`MERGED`.
+
+Each face is read *alone* (:func:`alone`): where the frame shows the other person, soft colours of its surroundings stand
+instead. Detectors pull two faces that touch into one, so that clean films would score like melted ones.
 """
 
 from __future__ import annotations
@@ -19,22 +22,26 @@ import numpy as np
 from jaxtyping import Bool, Float32
 
 from photoplay.evaluation.identity import SAME_PERSON, distance
-from photoplay.types import Anchor, Array, Duet, Face, Landmarks
+from photoplay.evaluation.tracking import landmark_box
+from photoplay.types import Anchor, Array, Duet, Face, Landmarks, Rgb
 
 Phase: TypeAlias = Literal["before", "during", "after"]
 Found: TypeAlias = tuple[Face | None, Face | None]
 TOUCH = 0.5
 """Strength of a contact from which it is one."""
 MERGED = 0.1
-"""Cross margin under which a face is as much the other person's. Clean faces of which up to 0.3 are hidden keep 0.36 and
-more, faces with half of the other one blended in have 0.27 to -0.17."""
+"""Cross margin under which a face is as much the other person's. Clean faces of which up to 0.4 are hidden keep 0.38 and
+more; one with half of the other blended in has -0.17, and 0.27 where the other's own colours are nearer to it."""
 ALIKE = 0.3
 """Two people whose photos lie nearer than this cannot be told apart: no margin is measured."""
-HIDDEN, CLEAR = 0.3, 0.05
+HIDDEN, CLEAR = 0.4, 0.05
 """Share of a face that the other person may cover: up to HIDDEN it must be found and recognised, up to CLEAR its colour,
 its sharpness and its light can be compared."""
 SIDEWAYS = 50.0
 """Degrees of yaw up to which a face must be found and recognised."""
+ROOM, SOFT, FACE = 0.6, 0.1, 48.0
+"""In face widths: how far around a face the other person is taken out, and how soft the colours are that stand instead;
+pixels across the face at which they are worked out."""
 DURING = 3
 """In how many frames a contact is looked at; before it in one."""
 STEPS = (1, 2, 4, 8, 16, 32)
@@ -115,6 +122,35 @@ def covered(anchor: Anchor | None, offset: int, front: float, places: tuple[Land
     return (behind, 0.0) if before else (0.0, behind)
 
 
+def alone(picture: Rgb, other: Bool[Array, "h w"], landmarks: Landmarks) -> Rgb:
+    """The picture without the ``other`` person in and around the face at ``landmarks``: there it fades into the colours
+    around (a mean weighted by two Gaussians, the wider one where the narrower one sees nothing). The rest stays as it is.
+    """
+    x0, y0, x1, y1 = landmark_box(landmarks)
+    room = ROOM * (x1 - x0)
+    rows, columns = (slice(max(0, int(a - room)), max(0, int(b + room))) for a, b in ((y0, y1), (x0, x1)))
+    taken = other[rows, columns]
+    if not taken.any() or taken.all():
+        return picture
+    keep = cv2.erode((~taken).astype(np.float32), np.ones((3, 3), np.uint8))
+    part = picture[rows, columns]
+    shrink = max(1.0, (x1 - x0) / FACE)
+    size = (max(1, round(keep.shape[1] / shrink)), max(1, round(keep.shape[0] / shrink)))
+    held: Array = cv2.resize((part * keep[..., None]).astype(np.float32), size, interpolation=cv2.INTER_AREA)
+    weight: Array = cv2.resize(keep, size, interpolation=cv2.INTER_AREA)
+    spread = SOFT * (x1 - x0) / shrink
+    blurred = [
+        (cv2.GaussianBlur(held, (0, 0), sigma), cv2.GaussianBlur(weight, (0, 0), sigma))
+        for sigma in (spread, 4 * spread)
+    ]
+    near, far = blurred
+    colours: Array = (near[0] + 0.02 * far[0]) / (near[1] + 0.02 * far[1] + 1e-6)[..., None]
+    colours = cv2.resize(colours, keep.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    filled = picture.copy()
+    filled[rows, columns] = np.where(keep[..., None] > 0, part, colours.clip(0, 255)).astype(np.uint8)
+    return filled
+
+
 def apart(found: Found, places: tuple[Landmarks, Landmarks]) -> Found:
     """The found faces, without the one that is the other's face found a second time."""
     first, second = found
@@ -185,6 +221,10 @@ class ContactMeter:
         self._distances: dict[Phase, list[float]] = {}
         self._recovered: int | None = None
         self._judged_after = False
+
+    def during(self, frame: int) -> bool:
+        """Whether this is one of the looks at the contact itself."""
+        return self._schedule.phase(frame) == "during"
 
     def wants(self, frame: int) -> bool:
         """Whether both faces shall be read, with their identity, in this frame."""

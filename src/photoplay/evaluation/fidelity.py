@@ -24,6 +24,8 @@ SIDE = 480
 """Long side at which pictures are compared: a fault that cannot be seen there is none."""
 OFF = 24
 """Grey levels of excess from which a pixel is plainly another one (as LOST in :mod:`photoplay.evaluation.temporal`)."""
+GHOST = 8
+"""The same for bare background whose plate is known: nothing moves there, and what shines through is seen sooner."""
 REACHES = (3, 6, 12)
 """Pixels at SIDE: how far the photo's colour is looked for where the motion around is smaller. Beyond that, nothing stands
 still enough to be compared in place."""
@@ -76,7 +78,7 @@ class FidelityMeter:
             if subject.pixels is not None
         }
         plate = scene.plate if scene else None
-        self._ground = self._photo if plate is None else self._soft(framed(plate, plan))
+        self._plate = None if plate is None else self._soft(framed(plate, plan))
         self._gone: Bool[Array, "h w"] | None = None
         if scene is not None and plan.duet is not None and plate is None:
             small = cv2.resize(framed(scene.matte, plan), self._size, interpolation=cv2.INTER_AREA)
@@ -92,6 +94,8 @@ class FidelityMeter:
         """Mean excess of the worst pixels: as many as are 1 % of the people's area."""
         self.cracks: list[float] = []
         """Length of the longest crack, as a share of the picture's long side."""
+        self.ghosts: list[float] = []
+        """Bare background that is not the plate's by GHOST, as a share of the people's area."""
 
     def see(self, picture: Rgb, frame: int, anchor: Anchor, offset: int) -> None:
         """Measures ``picture``, the film's ``frame``, which ``anchor`` describes at ``offset``."""
@@ -103,11 +107,15 @@ class FidelityMeter:
             np.copyto(origin, whole, where=(small.people == person)[..., None])
         known = (x > -1) & (x < self._size[0]) & (y > -1) & (y < self._size[1])
         made = _grown(small.shown(MADE), 4)
-        excess = np.maximum(self._moved(soft, origin, small), self._still(soft, small))
+        still = self._still(soft, small)
+        excess = np.maximum(self._moved(soft, origin, small), still)
         excess[made | self._uncovered(frame) | ~known] = 0
         broad = cv2.morphologyEx(excess, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
         area = max(float(np.count_nonzero(small.labels)), LEAST_AREA * broad.size)
         self.off.append(np.count_nonzero(broad > OFF) / area)
+        if self._plate is not None:
+            seen = cv2.morphologyEx(still, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+            self.ghosts.append(np.count_nonzero(seen > GHOST) / area)
         counted = max(1, round(area / 100))
         self.worst.append(float(np.partition(broad.ravel(), -counted)[-counted:].mean()))
         self.cracks.append(_longest(_lines(soft, origin) & _inside(small, made) & known) / max(self._size))
@@ -116,7 +124,8 @@ class FidelityMeter:
         """The worst frame of each measure; empty where nothing was seen."""
         if not self.off:
             return {}
-        return {"fidelity_off": max(self.off), "fidelity_worst": max(self.worst), "crack": max(self.cracks)}
+        found = {"fidelity_off": max(self.off), "fidelity_worst": max(self.worst), "crack": max(self.cracks)}
+        return found | ({"ghost": max(self.ghosts)} if self.ghosts else {})
 
     def _soft(self, picture: Rgb) -> UInt8[Array, "_ _ 3"]:
         small = cv2.resize(picture, self._size, interpolation=cv2.INTER_AREA)
@@ -154,6 +163,8 @@ class FidelityMeter:
     def _still(self, soft: Rgb, small: Small) -> UInt8[Array, "h w"]:
         """Excess of the photo, wherever no one has newly stepped, over the colours that the frame shows around."""
         bare = ~_grown(small.labels != Label.BACKGROUND, 2)
+        if self._plate is not None:
+            return np.asarray(_outside(self._plate, soft, REACHES[0]) * ~_grown(~bare, 2), np.uint8)
         if self._gone is not None:
             bare &= ~self._gone
         speed = np.ceil(np.minimum(np.abs(small.flow).max(axis=2), 200)).astype(np.uint8)
@@ -165,7 +176,7 @@ class FidelityMeter:
         for reach in REACHES:
             calm = bare & (motion <= reach - SLACK)
             if calm.any():
-                np.copyto(excess, _outside(self._ground, soft, reach), where=calm)
+                np.copyto(excess, _outside(self._photo, soft, reach), where=calm)
             bare &= ~calm
         return excess
 

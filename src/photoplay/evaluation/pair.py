@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool
 
-from photoplay.evaluation.contact import CLEAR, HIDDEN, SIDEWAYS, ContactMeter, Found, apart, covered
+from photoplay.evaluation.contact import CLEAR, HIDDEN, SIDEWAYS, ContactMeter, Found, alone, apart, covered
 from photoplay.evaluation.reference import framed
 from photoplay.evaluation.seam import Seam, seam
 from photoplay.evaluation.shading import brightening, face_shading, shading_difference
@@ -37,6 +37,8 @@ class PairMeter:
         first, second = (photo if pixels is None else framed(pixels, plan) for pixels in sources)
         self._photos: tuple[Rgb, Rgb] = (first, second)
         self._contact = ContactMeter(own, duet, plan.num_frames, plan.fps)
+        self._faces_meet = any(contact.faces for contact in duet.contacts)
+        self._covered: list[float] = []
         self._lights: list[float] = []
         self._splits: list[float] = []
         self._seams: list[Seam] = []
@@ -64,10 +66,20 @@ class PairMeter:
         )
         return first, second
 
+    def alone(self, frame: int, picture: Rgb, anchor: Anchor | None, offset: int) -> tuple[Rgb, Rgb]:
+        """The picture for reading each face: without the other person, where it is known whose each pixel is."""
+        places, shown = self._at(frame), None if anchor is None or anchor.identity is None else anchor.identity[offset]
+        if shown is None:
+            return picture, picture
+        one, two = (np.asarray(shown == subject + 1, bool) for subject in self._duet.subjects)
+        return alone(picture, two, places[0]), alone(picture, one, places[1])
+
     def see(self, frame: int, picture: Rgb, found: Found, anchor: Anchor | None, offset: int) -> None:
         """Measures ``picture``, the film's ``frame``, which ``anchor`` describes at ``offset``."""
         hidden, places = self.hidden(frame, anchor, offset), self._at(frame)
         self._contact.see(frame, apart(found, places), self.expected(frame, hidden))
+        if self._faces_meet and self._contact.during(frame):
+            self._covered.append(max(hidden))
         self._light(picture, places, anchor, offset, hidden)
         if anchor is not None:
             met = seam(picture, anchor, offset, self._photos, self._duet.subjects)
@@ -75,10 +87,13 @@ class PairMeter:
                 self._seams.append(met)
 
     def metrics(self) -> dict[str, float]:
-        """Those of :class:`ContactMeter`; ``light_difference`` percent between the two (see
+        """Those of :class:`ContactMeter`; ``contact_hidden``, the share of a face that the other person covers while faces
+        meet (the mean of the looks); ``light_difference`` percent between the two (see
         :mod:`photoplay.evaluation.shading`; the mean), ``light_split`` stops by which one of them became lighter or
         tinted against the other, ``seam_energy`` and ``seam_around`` (:mod:`photoplay.evaluation.seam`; the worst)."""
         found = self._contact.metrics()
+        if self._covered:
+            found["contact_hidden"] = float(np.mean(self._covered))
         if self._lights:
             found["light_difference"] = float(np.mean(self._lights))
         if self._splits:

@@ -117,8 +117,10 @@ class Reviewer:
         hidden = pair.hidden(frame, anchor, offset)
         expected, identity = pair.expected(frame, hidden), pair.wants(frame)
         first, second = (
-            self._subjects[index].look(frame, picture, identity, share, wanted)
-            for index, share, wanted in zip(self._members, hidden, expected, strict=True)
+            self._subjects[index].look(frame, alone, identity, share, wanted)
+            for index, alone, share, wanted in zip(
+                self._members, pair.alone(frame, picture, anchor, offset), hidden, expected, strict=True
+            )
         )
         if identity:
             pair.see(frame, picture, (first, second), anchor, offset)

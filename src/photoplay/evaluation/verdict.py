@@ -25,6 +25,7 @@ class Limit:
 
 CALMER = "Try less intensity or a calmer template."
 BETTER = "A larger, sharper photo of the face helps."
+TURNED = "Try a template of other contact, or photos of people who look towards each other."
 NEVER = float("inf")
 
 LIMITS: tuple[Limit, ...] = (
@@ -52,6 +53,7 @@ LIMITS: tuple[Limit, ...] = (
     Limit("contact_margin", 0.25, 0.1, "one face takes on the other's features", CALMER, least=True),
     Limit("merged_faces", 0.0, 0.3, "the two faces melt into each other", CALMER),
     Limit("contact_recovery", 0.5, 1.0, "the two do not come back as themselves after the contact", CALMER),
+    Limit("contact_hidden", 0.6, 0.9, "one of the two hides the other's face where they meet", TURNED),
     Limit("light_split", 0.3, 0.6, "the light changes on one of the two alone", CALMER),
     Limit("seam_energy", 8.0, 20.0, "a seam is seen between the two", CALMER),
     Limit("faces_twice", 0.0, 0.3, "one of the two is there twice", CALMER),
@@ -61,6 +63,8 @@ LIMITS: tuple[Limit, ...] = (
     Limit("tint_drift", 2.0, 6.0, "the skin's colour changes", CALMER),
     # Clean films stay under 0.4 %. Under 2 % of the person it is an edge; 6 % is a thing, such as a hand or a patch.
     Limit("fidelity_off", 0.006, 0.06, "parts of the photo change their colour", CALMER),
+    # The plate of a composed scene is known: clean films show it within 8 levels everywhere but at people's edges.
+    Limit("ghost", 0.004, 0.012, "something shines through the background that is not there", CALMER),
     # Clean films stay under 40. Over 100 levels, 1 % of the person has become something else: a white stripe is black.
     Limit("fidelity_worst", 50.0, 100.0, "things that the photo shows fade or vanish", CALMER),
     # Specks of resampled texture reach 3 % of the picture; a line of 10 % crosses a face or an arm.
