@@ -26,7 +26,9 @@ consent = typer.Typer(
     help="Who agreed to be animated, on record.", no_args_is_help=True, rich_markup_mode=None, add_completion=False
 )
 AsJson = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
-Id = Annotated[str, typer.Argument(help="The record's id, as `photoplay consent list` shows it.", show_default=False)]
+Id = Annotated[
+    str, typer.Argument(metavar="ID", help="The record's id, as `photoplay consent list` shows it.", show_default=False)
+]
 WORDS = {
     "live": "filmed live under a challenge",
     "record": "signed with the person's own key",
@@ -83,7 +85,7 @@ def create(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="The person agreed; do not ask.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Put on record that somebody agreed to be animated: from a photo, or from a live clip."""
+    """Put on record that somebody agreed. From a photo of the person, or from a clip that answers a live challenge."""
     from photoplay.safety.consent.record import Adult, Terms
     from photoplay.safety.consent.store import local_store
 
@@ -112,7 +114,7 @@ def create(
 
 @consent.command("challenge")
 def challenge_(as_json: AsJson = False) -> None:
-    """Ask for a live challenge: what to do before the camera, within ten minutes."""
+    """Ask for a live challenge. It says what to do before the camera, within ten minutes."""
     from photoplay.safety.consent.store import local_store
 
     made = local_store().challenge(datetime.now(UTC))
@@ -120,7 +122,7 @@ def challenge_(as_json: AsJson = False) -> None:
         typer.echo(json.dumps({"id": made.id, "actions": made.actions, "expires": made.expires.isoformat()}))
         return
     typer.echo(made.instructions())
-    typer.echo(f"Film one face in good light, in one go and not mirrored, and then, until {made.expires:%H:%M} UTC:")
+    typer.echo(f"Film one face in good light, in one go and not mirrored. Then, before {made.expires:%H:%M} UTC:")
     typer.echo(f"  photoplay consent create --live CLIP --challenge {made.id} --scope face")
 
 
@@ -211,7 +213,7 @@ def revoke(
     reason: Annotated[str, typer.Option(help="Why; without names.", show_default=False)] = "",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
-    """Withdraw a record for good, and destroy its face binding. Jobs that rest on it stop."""
+    """Withdraw a record for good. Its face binding is destroyed, and jobs that rest on it stop."""
     from photoplay.safety.consent.store import local_store
 
     if not yes and show.interactive():
@@ -222,7 +224,7 @@ def revoke(
 
 @consent.command("key")
 def key() -> None:
-    """Print the public key of this machine, for those who shall trust its records."""
+    """Print this machine's public key. Give it to those who shall trust its records."""
     from photoplay.safety.consent.store import local_store, public_pem
 
     typer.echo(public_pem(local_store().issuer().public_key()).decode(), nl=False)
@@ -235,7 +237,7 @@ def trust(
         bool, typer.Option("--person", help="The key of one person, who speaks for nobody else.")
     ] = False,
 ) -> None:
-    """Trust the records that a key signs: an issuer's, who may enrol others, or one person's own."""
+    """Trust the records that a key signs. It is an issuer's, who may enrol others, or one person's own."""
     from photoplay.safety.consent.store import local_store
 
     name = local_store().trust(_read(file), "person" if person else "issuer")
@@ -370,6 +372,10 @@ def _tell(record: ConsentRecord, as_json: bool, state: str, sentence: str, more:
         return
     typer.echo(sentence)
     told["scope"] = ", ".join(record.scope)
+    told["not_before"], told["expires"] = (
+        f"{record.not_before:%Y-%m-%d %H:%M} UTC",
+        f"{record.expires:%Y-%m-%d %H:%M} UTC",
+    )
     told["method"], told["adult"] = WORDS[record.method], WORDS[record.adult.method]
     for name in ("id", "subject", "scope", "not_before", "expires", "method", "adult", "issuer", "digest"):
         typer.echo(f"  {name.replace('_', ' '):<12}{told[name]}")

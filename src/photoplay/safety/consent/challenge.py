@@ -53,11 +53,10 @@ class Challenge:
     expires: datetime
 
     def instructions(self) -> str:
-        """The challenge in words."""
-        steps = "; ".join(f"{number}. {WORDS[action]}" for number, action in enumerate(self.actions, 1))
-        return (
-            f"Look straight into the camera for one second. Then: {steps}. Look into the camera again for one second."
-        )
+        """The challenge in words, a line for each step."""
+        steps = [f"  {number}. {WORDS[action]}" for number, action in enumerate(self.actions, 1)]
+        last = f"  {len(steps) + 1}. look into the camera for one second"
+        return "\n".join(["Look straight into the camera for one second. Then, one after the other:", *steps, last])
 
 
 @dataclass(frozen=True)
