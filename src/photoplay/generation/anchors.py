@@ -23,6 +23,7 @@ from photoplay.generation.people import (
     cut_lines,
     cut_person,
     cut_texture,
+    doubted,
     own_texture,
     shown_at_rest,
     subject_matte,
@@ -137,7 +138,8 @@ def _pair_stage(scene: Scene, tracks: tuple[MotionTrack, ...], plan: RenderPlan,
             matte = mattes[track.subject]
             backdrop = before_others(framing, behind, mattes, track.subject)
             texture = cut_texture(framing, backdrop, matte, walks=True)
-        people.append(cut_person(own, whole_source(own, matte), backdrop, texture, track))
+        person = cut_person(own, whole_source(own, matte), backdrop, texture, track)
+        people.append(doubted(person, own, (scene.photo.width, scene.photo.height)))
         alone.append((own, matte))
     (first, second), ((ours, mine), (theirs, other)) = people, alone
     shown = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -23,6 +23,8 @@ from photoplay.types import Array, Mask, MotionTrack, Rgb, Scene
 
 CUT_FADE = (0.02, 0.09)
 """Where somebody whom the photo's side cuts fades away beyond it, in the frame's longer sides."""
+MADE_UP = 0.35
+"""Trust in what lies beyond the photo's borders."""
 LARGEST = 1600
 """Longer side in pixels at which the cut line is drawn at most."""
 
@@ -108,6 +110,24 @@ def own_texture(framing: Framing, matte: Mask) -> UInt8[Array, "th tw 4"]:
     alpha = _without_mirrored(framing, framing.sample(matte, framing.factor), matte.shape[::-1])
     cut = framing.texture.astype(np.float32) * (alpha.astype(np.float32) / 255)[..., None]
     return np.dstack([np.rint(cut).astype(np.uint8), alpha])
+
+
+def doubted(person: Person, framing: Framing, photo: tuple[int, int]) -> Person:
+    """``person`` with less trust in what lies beyond the borders of a photo of (width, height): it is made up."""
+    return replace(
+        person,
+        behind=tuple(_doubted(layer, framing, photo) for layer in person.behind),
+        body=_doubted(person.body, framing, photo),
+        before=tuple(_doubted(layer, framing, photo) for layer in person.before),
+    )
+
+
+def _doubted(layer: Layer, framing: Framing, photo: tuple[int, int]) -> Layer:
+    plan = framing.plan
+    corners = plan.to_frame(np.array([[-0.5, -0.5], [photo[0] - 0.5, photo[1] - 0.5]], np.float32))
+    points = layer.motion.rest[:, :2]
+    off = np.maximum(corners[0] - points, points - corners[1]).max(1) / max(plan.width, plan.height)
+    return replace(layer, trust=layer.trust * (1 - (1 - MADE_UP) * smoothstep(0.0, 0.02, off)))
 
 
 def _without_mirrored(framing: Framing, alpha: UInt8[Array, "th tw"], photo: tuple[int, int]) -> UInt8[Array, "th tw"]:
