@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 
@@ -26,6 +27,7 @@ def placed(of: Face, at: tuple[float, float], unit: float) -> Face:
     return replace(of, landmarks=points.astype(np.float32), box=box)
 
 
+@cache
 def two(
     ratio: float = 1.0, apart: float = 1.15, arms: bool = True, names: tuple[str, str] = ("even", "hopper"),
     poses: tuple[HeadPose, HeadPose] | None = None,

@@ -24,7 +24,7 @@ from photoplay.types import Array, Notice, Performance
 SAME = 0.02
 """Curves whose ends differ by less (as a share of the channel's range) end as they began."""
 _TOGETHER = ("eyeBlinkNear", "eyeBlinkFar")
-"""Shapes of a mirrored role that do not wait for its lag: lids close together."""
+"""Shapes of a mirrored role that do not wait for its lag, and of which no take has less: lids close, and together."""
 
 
 @dataclass(frozen=True)
@@ -194,7 +194,8 @@ def _role(
     lag = template.lag if which == 1 else 0.0
     for own, (name, curve) in curves.items():
         late = 0.0 if name in _TOGETHER else lag
-        values = sample(layout.place(curve), np.maximum(time - late, 0.0)) * scales[own]
+        size = 1.0 if name in _TOGETHER else scales[own]
+        values = sample(layout.place(curve), np.maximum(time - late, 0.0)) * size
         if name in TOWARDS and not left_is_near:
             values = -values
         if name in PLACE:

@@ -34,11 +34,11 @@ BEND_COST, HEAD_COST, HAND_COST = 7.0, 12.0, 0.2
 """Against 1 for moving the whole person."""
 CUT_COST = 8.0
 """How much rather the other one moves where the picture's edge cuts a person."""
-UP, DOWN_STANDING, BACK = 0.02, 0.03, 0.3
+UP, DOWN_STANDING, BACK = 0.01, 0.03, 0.3
 """How far a person goes up, one who stands in the picture down, and anybody back from the other, in shoulder widths, before
 it becomes dear."""
-BEND_ASIDE, BEND_UP, BEND_DOWN = 0.18, 0.035, 0.22
-HEAD_ASIDE, HEAD_UP, HEAD_DOWN = 0.24, 0.12, 0.22
+BEND_ASIDE, BEND_UP, BEND_DOWN = 0.18, 0.02, 0.22
+HEAD_ASIDE, HEAD_UP, HEAD_DOWN = 0.24, 0.1, 0.22
 """Limits of trunk (shoulder widths) and head (inter-ocular distances)."""
 JOINT_STEEP = 8.0
 """How much steeper the limits of trunk and head are than the whole person's."""
@@ -286,9 +286,9 @@ def _newton(
     gaps: Float64[Array, "f m"],
 ) -> Float64[Array, "f n"]:
     """One step to the least energy under the contacts, which it meets exactly."""
-    inverse = np.linalg.inv(curvature)
-    free = x - np.einsum("fij,fj->fi", inverse, gradient)
-    carried = inverse @ rows.T
+    right = np.concatenate([gradient[..., None], np.broadcast_to(rows.T, (len(x), *rows.T.shape))], axis=2)
+    solved = np.linalg.solve(curvature, right)
+    free, carried = x - solved[..., 0], solved[..., 1:]
     stiff = rows @ carried
     # Contacts that contradict each other (one point that shall be in two places) are met as nearly as can be.
     diagonal = np.arange(len(rows))
