@@ -1,5 +1,5 @@
-"""Clips of a head that does what a challenge asks: photoplay's own motions on the landmarks of a portrait, in three
-dimensions. Every action begins and ends at rest, so that actions can be put together in any order."""
+"""Clips of a head that does what a challenge asks: photoplay's own motions on the landmarks of a portrait, and
+turns of these landmarks in space. Every action begins and ends at rest, so that actions can be put together in any order."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from photoplay.motion.retarget import make_track
 from photoplay.perception.faces import mesh_box
 from photoplay.perception.head_pose import head_pose, openings
 from photoplay.safety.consent.challenge import ACTIONS, Action, Challenge, Sight
-from photoplay.topology import ARKIT_INDEX
-from photoplay.types import Array, Face, Landmarks, Performance, Photo, Scene, Subject
+from photoplay.topology import ARKIT_INDEX, inter_ocular
+from photoplay.types import Array, Face, HeadPose, Landmarks, Performance, Photo, Scene, Subject
 from tests.safety.consent.people import NOW, person
 
 FPS = 15.0
@@ -63,20 +63,26 @@ class Actor:
             embedding=None,
         )
 
+    def _turn(self, degrees: Array) -> Array:
+        """The head turned about a point behind the face: farther than photoplay would ever turn a photo."""
+        points = self.rest.landmarks.astype(np.float64)
+        pivot = points.mean(axis=0) + np.array([0, 0, 1.2 * inter_ocular(self.rest.landmarks)])
+        turns = [HeadPose(float(angle), 0.0, 0.0).matrix().astype(np.float64) for angle in degrees]
+        return np.stack([(points - pivot) @ turn.T + pivot for turn in turns]).astype(np.float32)
+
     def _play(self, action: str) -> Array:
         count = round(1.2 * FPS)
         curve = np.sin(np.linspace(0, np.pi, count)) ** 2
+        if action in ("turn_left", "turn_right"):
+            moved = self._turn((35 if action == "turn_left" else -35) * curve)
+            return np.concatenate([moved, np.repeat(moved[-1:], round(FPS / 3), axis=0)])
         blendshapes, head = np.zeros((count, 52), np.float32), np.zeros((count, 6), np.float32)
 
         def move(names: tuple[str, ...], values: Array) -> None:
             for name in names:
                 blendshapes[:, ARKIT_INDEX[name]] = values
 
-        if action == "turn_left":
-            head[:, 0] = 45 * curve
-        elif action == "turn_right":
-            head[:, 0] = -45 * curve
-        elif action == "nod":
+        if action == "nod":
             head[:, 1] = -16 * curve
         elif action == "open_mouth":
             move(("jawOpen",), curve)

@@ -33,8 +33,8 @@ ASKED = 4
 """Actions in a challenge: 336 different ones, since at least one is a turn."""
 LASTS = timedelta(minutes=10)
 WORDS: dict[Action, str] = {
-    "turn_left": "turn your head to your left, and back",
-    "turn_right": "turn your head to your right, and back",
+    "turn_left": "turn your head far to your left, and back",
+    "turn_right": "turn your head far to your right, and back",
     "blink_twice": "close and open your eyes twice",
     "open_mouth": "open your mouth wide, and close it",
     "nod": "nod once, slowly",
@@ -146,14 +146,14 @@ class Event:
     peak: int
 
 
-TURN, TURN_OVER = 20.0, 12.0
+TURN, TURN_OVER = 25.0, 12.0
 """Degrees from rest at which a turn has happened, and under which it is over."""
 NOD, NOD_OVER = 8.0, 4.0
 LEVEL = 12.0
 """Lids, mouth and nods are only read while the head is turned by less than this: they cannot be told apart beyond."""
 MOUTH, MOUTH_OVER = 0.30, 0.15
 """Lip gap over mouth width, above rest."""
-SMILE, SMILE_OVER = 1.15, 1.07
+SMILE, SMILE_OVER = 1.13, 1.06
 """Mouth width, relative to rest."""
 CLOSED, OPEN_AGAIN = 0.60, 0.75
 """Lid gap, relative to rest."""

@@ -118,7 +118,7 @@ def read_signals(times: Float64[Array, n], faces: Sequence[Face]) -> Signals:
     mouth = np.array([face.mouth_opening for face in faces])
     width = np.array([_mouth_width(face.landmarks) for face in faces])
     rests = [float(np.median(curve[still])) for curve in (yaw, pitch, lids, mouth, width)]
-    straight = abs(rests[0]) <= 20 and abs(rests[1]) <= 25
+    straight = abs(rests[0]) <= 15 and abs(rests[1]) <= 25
     steady = float(np.ptp(yaw[still])) <= 12 and float(np.ptp(pitch[still])) <= 12
     if not straight or not steady or rests[2] < 0.08 or rests[4] <= 0:
         raise _face(
