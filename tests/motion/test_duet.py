@@ -20,7 +20,7 @@ from tests.motion.duet_scenes import HEIGHT, WIDTH, two
 TEMPLATES = built_in_duets()
 FPS = 24.0
 BLINK = [ARKIT_INDEX["eyeBlinkLeft"], ARKIT_INDEX["eyeBlinkRight"]]
-ACCELERATION = {"head": 30.0, "trunk": 30.0, "hands": 160.0}
+ACCELERATION = {"head": 34.0, "trunk": 34.0, "hands": 160.0}
 """The most violent that a template asks for, in the person's shoulder widths (0.4 m) per second squared:
 a bump of the shoulders, a high five. A step of a twentieth of the shoulder width within a frame would be more."""
 Tracks = tuple[MotionTrack, MotionTrack]

@@ -153,6 +153,7 @@ def perform_duet(
         _role(template, which, layout, time, left_is_near[which], 2 * seed + which if seed else 0) for which in (0, 1)
     )
     phases = [(name, layout.frame(at, fps)) for name, at in template.phases.model_dump().items()]
+    front = sample(layout.place(template.front), time, at_rest=False)
     strengths = [sample(layout.place(touch.keys), time) for touch in template.contacts]
     return DuetPerformance(
         roles=(
@@ -162,17 +163,21 @@ def perform_duet(
         places=(first[1], second[1]),
         strengths=np.array(strengths).reshape(len(strengths), len(time)),
         sights=tuple((sight, sample(layout.place(sight.keys), time)) for sight in template.gaze),
-        front=sample(layout.place(template.front), time, at_rest=False).astype(np.float32),
-        arms_before=np.stack(
-            [
-                sample(layout.place(curve), time, at_rest=False)
-                for curve in (template.arms_before.first, template.arms_before.second)
-            ],
-            axis=1,
-        ).astype(np.float32),
+        front=front.astype(np.float32),
+        arms_before=_arms_before(template, layout, time, front),
         phases=tuple((name, frame) for name, frame in phases if frame < len(time)),
         notices=tuple(notices),
     )
+
+
+def _arms_before(
+    template: DuetTemplate, layout: Layout, time: Float64[Array, " f"], front: Float64[Array, " f"]
+) -> Float32[Array, "f 2"]:
+    """Whose arms lie before the other person; where the template does not say, those of who stands before."""
+    columns = []
+    for curve, with_body in ((template.arms_before.first, 1.0 - front), (template.arms_before.second, front)):
+        columns.append(with_body if curve is None else sample(layout.place(curve), time, at_rest=False))
+    return np.stack(columns, axis=1).astype(np.float32)
 
 
 def _role(

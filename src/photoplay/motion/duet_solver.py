@@ -34,9 +34,9 @@ BEND_COST, HEAD_COST, HAND_COST = 7.0, 12.0, 0.2
 """Against 1 for moving the whole person."""
 CUT_COST = 8.0
 """How much rather the other one moves where the picture's edge cuts a person."""
-UP, DOWN_STANDING, BACK = 0.01, 0.03, 0.3
-"""How far a person goes up, one who stands in the picture down, and anybody back from the other, in shoulder widths, before
-it becomes dear."""
+UP, DOWN, BACK = 0.01, 0.03, 0.3
+"""How far a person goes up, down (one who stands in the picture, or whom only a hand touches), and back from the other, in
+shoulder widths, before it becomes dear."""
 BEND_ASIDE, BEND_UP, BEND_DOWN = 0.18, 0.02, 0.22
 HEAD_ASIDE, HEAD_UP, HEAD_DOWN = 0.24, 0.1, 0.22
 """Limits of trunk (shoulder widths) and head (inter-ocular distances)."""
@@ -179,7 +179,8 @@ def _energy(bodies: tuple[Body, Body], meetings: Sequence[Meeting]) -> tuple[Flo
         for start, cost in ((PLACE, 1.0), (BEND, BEND_COST), (HEAD, HEAD_COST)):
             base[at + start], base[at + start + 1] = cost * aside, cost * effort
         base[at + HANDS : at + EACH] = HAND_COST
-        lines += _body_limits(body, at)
+        sinks = not body.stands and any(m.spots[0].arm is None and m.spots[1].arm is None for m in meetings)
+        lines += _body_limits(body, at, sinks)
     if not any(meeting.faces for meeting in meetings):
         lines.append(_faces_apart(bodies))
     count = len(bodies[0].landmarks)
@@ -190,14 +191,15 @@ def _energy(bodies: tuple[Body, Body], meetings: Sequence[Meeting]) -> tuple[Flo
     )
 
 
-def _body_limits(body: Body, at: int) -> list[tuple[Array, Array | float, Array | float, float]]:
-    """A person goes down freely and up hardly; trunk and head go only so far; the head stays in the picture."""
+def _body_limits(body: Body, at: int, sinks: bool) -> list[tuple[Array, Array | float, Array | float, float]]:
+    """A person goes up hardly, and down freely where it ``sinks``; trunk and head go only so far; the head stays in the
+    picture."""
     width, unit = body.width, body.unit
     lines: list[tuple[Array, Array | float, Array | float, float]] = []
     back, ahead = (-BACK * width, np.inf) if body.towards > 0 else (-np.inf, BACK * width)
     for start, low, high, steep in (
         (PLACE, back, ahead, STEEP),
-        (PLACE + 1, -UP * width, DOWN_STANDING * width if body.stands else np.inf, STEEP),
+        (PLACE + 1, -UP * width, np.inf if sinks else DOWN * width, STEEP),
         (BEND, -BEND_ASIDE * width, BEND_ASIDE * width, JOINT_STEEP * STEEP),
         (BEND + 1, -BEND_UP * width, BEND_DOWN * width, JOINT_STEEP * STEEP),
         (HEAD, -HEAD_ASIDE * unit, HEAD_ASIDE * unit, JOINT_STEEP * STEEP),

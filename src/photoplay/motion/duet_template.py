@@ -141,10 +141,13 @@ class Sight(Checked):
 
 
 class ArmsBefore(Checked):
-    """Whether each person's arms that lie before their own torso also lie before the other person (1) or behind (0)."""
+    """Whether each person's arms that lie before their own torso also lie before the other person (1) or behind (0).
 
-    first: Annotated[Curve, Field(min_length=1)] = (Key(0.0, 1.0),)
-    second: Annotated[Curve, Field(min_length=1)] = (Key(0.0, 1.0),)
+    None: they go with their body, as ``front`` says.
+    """
+
+    first: Annotated[Curve, Field(min_length=1)] | None = None
+    second: Annotated[Curve, Field(min_length=1)] | None = None
 
 
 class DuetTemplate(Checked):
@@ -204,8 +207,8 @@ class DuetTemplate(Checked):
             for name, curve in role.channels.items():
                 yield name, curve, _range(name)
         others = [*self._strengths(), *((f"the gaze at {sight.at}", sight.keys) for sight in self.gaze)]
-        others += [("front", self.front), ("arms_before", self.arms_before.first)]
-        others.append(("arms_before", self.arms_before.second))
+        others.append(("front", self.front))
+        others += [("arms_before", curve) for curve in (self.arms_before.first, self.arms_before.second) if curve]
         for name, curve in others:
             yield name, curve, (LOW, HIGH)
 
@@ -294,8 +297,8 @@ def dump_duet(template: DuetTemplate) -> str:
     if "front" in data:
         data["front"] = curve_line(template.front)
     if "arms_before" in data:
-        arms = template.arms_before
-        data["arms_before"] = {"first": curve_line(arms.first), "second": curve_line(arms.second)}
+        arms = (("first", template.arms_before.first), ("second", template.arms_before.second))
+        data["arms_before"] = {who: curve_line(curve) for who, curve in arms if curve}
     return write_yaml(data)
 
 
