@@ -19,6 +19,8 @@ LARGEST_SPUR = 0.7
 """Thin parts of the body's outline larger than a square of so many heads are somebody's ribbon or strap, not an error."""
 RIM, LARGEST_SPECK = 0.035, 0.12
 """Width of the rim, and side of the largest speck, whose colours are taken from beside them, in inter-ocular distances."""
+STEP_BLUR, STEP_GAIN = 0.6, 1.35
+"""Blur in photo pixels, and how much steeper the edge is made again, where a photo is enlarged."""
 CHOKE = 0.06
 """The outline moves inwards by this much of the alpha: the outermost rim of a person is never quite the person's colour."""
 
@@ -233,6 +235,8 @@ def place(cutout: Cutout, placement: Placement, width: int, height: int) -> Cuto
     Above and below the photo the person goes on straight, below in mirrored colours; beyond its sides is nobody.
     """
     matte = put(cutout.matte, placement, width, height)
+    if placement.scale > 1.2:
+        matte = _without_steps(matte, placement.scale)
     if (left := int(np.ceil(placement.x))) > 0:
         matte[:, :left] = 0
     if (right := int(placement.x + placement.scale * cutout.matte.shape[1])) < width:
@@ -251,6 +255,12 @@ def place(cutout: Cutout, placement: Placement, width: int, height: int) -> Cuto
         seen = ((joints[:, :2] > -0.5) & (joints[:, :2] < np.array([width - 0.5, height - 0.5]))).all(1)
         body = Body(joints, (body.visibility * seen).astype(np.float32))
     return Cutout(pixels, matte, face, body)
+
+
+def _without_steps(matte: Mask, scale: float) -> Mask:
+    """An enlarged matte whose outline does not show the small one's pixels as steps."""
+    soft = cv2.GaussianBlur(matte, (0, 0), STEP_BLUR * scale).astype(np.float32)
+    return np.asarray(np.clip(np.rint((soft - 127.5) * STEP_GAIN + 127.5), 0, 255), np.uint8)
 
 
 def put(image: Array, placement: Placement, width: int, height: int, mirrored_below: bool = False) -> Array:
