@@ -12,7 +12,8 @@ from PIL import Image
 
 from photoplay.errors import SealError
 from photoplay.safety.certificates import Signer, default_signer
-from photoplay.safety.provenance import IPTC, make_manifest, with_timings
+from photoplay.safety.manifest import IPTC, make_manifest
+from photoplay.safety.provenance import with_timings
 from photoplay.safety.reading import Found, read_seal
 from photoplay.safety.recipe import make_recipe, recipe_digest
 from photoplay.types import Clip, Notice
@@ -70,7 +71,7 @@ def test_two_photos_are_components(seal_it: SealIt) -> None:
 
 
 def test_nobody_may_train_on_it() -> None:
-    manifest = make_manifest((make_photo(),), {}, "trainedAlgorithmicMedia", "mp4")
+    manifest = make_manifest((), {}, "trainedAlgorithmicMedia", "mp4")
     entries = next(
         part["data"]["entries"] for part in manifest["assertions"] if part["label"] == "cawg.training-mining"
     )

@@ -15,6 +15,7 @@ from photoplay.errors import MediaError, SealError
 from photoplay.safety import provenance
 from photoplay.safety.certificates import default_signer
 from photoplay.safety.container import loose_digest, sniff
+from photoplay.safety.manifest import IPTC, make_manifest
 from photoplay.safety.reading import Found, read_seal
 from photoplay.safety.recipe import digest, recipe_digest, request_from_recipe
 from photoplay.safety.verify import describe, verify
@@ -130,7 +131,7 @@ def test_signed_by_a_known_signer_but_no_film_of_ours(
         "claim_generator_info": [{"name": "something else"}],
         "assertions": [
             {"label": "c2pa.actions.v2", "data": {"actions": [{
-                "action": "c2pa.created", "digitalSourceType": provenance.IPTC + "digitalCreation"}]}},
+                "action": "c2pa.created", "digitalSourceType": IPTC + "digitalCreation"}]}},
         ],
     }  # fmt: skip
     provenance._sign(unsigned / "film.mp4", out, "mp4", manifest, default_signer())
@@ -149,7 +150,7 @@ def odd_film(unsigned: Path, out: Path, change: dict[str, Any]) -> Path:
         "consent_sha256": digest([]),
         "loose_sha256": loose_digest(memoryview(film.read_bytes()), "mp4"),
     }
-    manifest = provenance.make_manifest((), {**seal, **change}, "trainedAlgorithmicMedia", "mp4")
+    manifest = make_manifest((), {**seal, **change}, "trainedAlgorithmicMedia", "mp4")
     provenance._sign(film, out, "mp4", manifest, default_signer())
     return out
 

@@ -6,27 +6,21 @@ import hashlib
 import mmap
 import os
 import secrets
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 from photoplay.errors import PhotoplayError, SealError
 from photoplay.safety.certificates import Signer, default_signer
 from photoplay.safety.container import MIME, Kind, loose_digest, sniff
 from photoplay.safety.guard import Guard
+from photoplay.safety.ledger import work_id
+from photoplay.safety.manifest import SourceType, make_manifest, sources_of
 from photoplay.safety.reading import RECIPE_ASSERTION, read_seal, read_settings
 from photoplay.safety.recipe import canonical, digest, recipe_digest
-from photoplay.types import Admitted, Clip, Photo, Report, Screened
+from photoplay.types import Admitted, Clip, Report, Screened
 from photoplay.types.request import _GATE_KEY
-from photoplay.version import __version__
-
-SourceType: TypeAlias = Literal[
-    "compositeWithTrainedAlgorithmicMedia", "trainedAlgorithmicMedia", "algorithmicallyEnhanced"
-]
 
 KINDS: dict[str, Kind] = {".mp4": "mp4", ".png": "png", ".gif": "gif", ".webp": "webp"}
-IPTC = "http://cv.iptc.org/newscodes/digitalsourcetype/"
-NO_TRAINING = ("cawg.ai_generative_training", "cawg.ai_inference", "cawg.ai_training", "cawg.data_mining")
 CREATED = ("c2pa.actions", "c2pa.ingredient", "cawg.training-mining", RECIPE_ASSERTION)
 """Assertions that photoplay itself vouches for (C2PA: created, not gathered)."""
 
@@ -41,6 +35,7 @@ def seal(
     source_type: SourceType,
     screened: Screened,
     guard: Guard | None = None,
+    watermark: int | None = None,
 ) -> Clip:
     """Signs a film or preview and puts it in its place.
 
@@ -56,6 +51,7 @@ def seal(
         source_type: IPTC digital source type that is true of the frames.
         screened: the proof that a content filter saw every frame.
         guard: who signs, which records are asked once more, and where it is written down; :meth:`Guard.local` by default.
+        watermark: the number that the frames' invisible mark holds: that of the recipe, or None where they carry none.
 
     Raises:
         ConsentError: somebody no longer agrees.   RefusedError: ``audit_failed``.
@@ -71,8 +67,17 @@ def seal(
         if not isinstance(screened, Screened) or screened.frames < 1:
             raise ValueError("a film that no content filter saw")
         guard.still_agreed(admitted)
+        if watermark is not None and f"{watermark:016x}" != work_id(recipe):
+            raise ValueError("a mark that leads to another film")
         statement = _statement(unsigned, kind, admitted, recipe) | {"content_filter": screened.classifier}
-        manifest = make_manifest(admitted.request.photos, statement, source_type, kind)
+        manifest = make_manifest(
+            sources_of(admitted.request),
+            statement,
+            source_type,
+            kind,
+            label=admitted.request.label is not None,
+            watermark=watermark is not None,
+        )
         sha256 = _signed(unsigned, signing, kind, manifest, guard.signer or default_signer())
         clip = Clip(out, sha256, recipe, report, notices=report.notices, gate_key=_GATE_KEY)
         guard.ledger.add(admitted, recipe, sha256, out)
@@ -104,54 +109,6 @@ def _check_recipe(recipe: dict[str, Any], admitted: Admitted) -> None:
             "The recipe belongs to another request than the one that was admitted.",
             "Make it with photoplay.safety.recipe.make_recipe from the same admitted request.",
         )
-
-
-def make_manifest(
-    photos: tuple[Photo, ...], statement: dict[str, Any], source_type: SourceType, kind: Kind
-) -> dict[str, Any]:
-    """The C2PA manifest: what was done, from which photos (their digests only), and what may not be done with it.
-
-    A photo is a parent if it is the only one, or else a component: a C2PA asset has one parent at most. Names, pixels and
-    metadata of the photos stay out.
-    """
-    relation = "parentOf" if len(photos) == 1 else "componentOf"
-    sources = [
-        {
-            "label": f"source-{index}",
-            "title": "source photo",
-            "format": f"image/{photo.format.lower()}" if photo.format != "unknown" else "application/octet-stream",
-            "relationship": relation,
-            "instance_id": f"urn:sha256:{photo.sha256}",
-        }
-        for index, photo in enumerate(photos)
-    ]
-    return {
-        "claim_version": 2,
-        "claim_generator_info": [{"name": "photoplay", "version": __version__}],
-        "title": "photoplay film" if kind == "mp4" else "photoplay picture",
-        "format": MIME[kind],
-        "ingredients": sources,
-        "assertions": [
-            {"label": "c2pa.actions.v2", "data": _actions(sources, relation, source_type)},
-            {"label": "cawg.training-mining", "data": {"entries": {use: {"use": "notAllowed"} for use in NO_TRAINING}}},
-            {"label": RECIPE_ASSERTION, "data": statement},
-        ],
-    }
-
-
-def _actions(sources: list[dict[str, str]], relation: str, source_type: SourceType) -> dict[str, Any]:
-    done = {
-        "when": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "softwareAgent": {"name": "photoplay", "version": __version__},
-    }
-    kind = {"digitalSourceType": IPTC + source_type}
-    labels = {"parameters": {"ingredientIds": [source["label"] for source in sources]}}
-    if relation == "parentOf":
-        actions = [{"action": "c2pa.opened", **labels, **done}, {"action": "c2pa.edited", **kind, **done}]
-    else:
-        placed = [{"action": "c2pa.placed", **labels, **done}] if sources else []
-        actions = [{"action": "c2pa.created", **kind, **done}, *placed]
-    return {"actions": actions, "allActionsIncluded": True}
 
 
 def _statement(unsigned: Path, kind: Kind, admitted: Admitted, recipe: dict[str, Any]) -> dict[str, Any]:

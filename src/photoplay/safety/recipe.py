@@ -43,6 +43,7 @@ _REPLAYED = (
     "backend",
     "codec",
     "mode",
+    "label",
 )
 _BESIDE = ("last", "video", "backdrop")
 """What may come in besides photos; the recipe names it by its digest, as it does each track of ``audio``."""

@@ -23,7 +23,7 @@ from photoplay.types.film import (
     Video,
 )
 from photoplay.types.motion import Contact, Duet, MotionTrack, Performance
-from photoplay.types.request import Admitted, Clip, Consent, Request, Screened, Staging, Turn
+from photoplay.types.request import Admitted, Clip, Consent, Corner, Request, Screened, Staging, Turn
 from photoplay.types.scene import (
     Body,
     Face,
@@ -51,6 +51,7 @@ __all__ = [
     "Clip",
     "Consent",
     "Contact",
+    "Corner",
     "Duet",
     "Face",
     "FaceReader",

@@ -10,6 +10,7 @@ from photoplay.types.film import Audio, Mode, Report, Sampling, Video
 from photoplay.types.scene import Notice, Photo
 
 Consent: TypeAlias = Literal["self", "granted", "historical", "fictional"]
+Corner: TypeAlias = Literal["bottom-right", "bottom-left", "top-right", "top-left"]
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class Request:
 
     ``template`` is a name or a file; empty where the prompt shall choose one, or in text-to-video. ``who`` is ``all`` (every
     face that can be animated) or ``main`` (the largest face). ``category`` is the template's, for the gates of admission.
+    ``label`` is where the film says in words that it was made (None: nowhere).
     """
 
     photos: tuple[Photo, ...]
@@ -75,6 +77,7 @@ class Request:
     turns: tuple[Turn, ...] = ()
     staging: Staging = field(default_factory=Staging)
     backdrop: Photo | None = None
+    label: Corner | None = None
 
     def pictured(self) -> tuple[str, ...]:
         """Digests of everything that shows people: the photos, then ``last``, then ``video``."""
