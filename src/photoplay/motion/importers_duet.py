@@ -41,7 +41,7 @@ SIDEWAYS, DEEP, LOW = 0.35, 0.12, 0.12
 """How far a person goes in the picture, in shoulder widths: towards the other or back, in depth, and down in the knees."""
 LOOKING = (0.5, 0.25)
 """Sine of the head's heading towards the other from which the eyes look there, and under which they look away again."""
-UPPER, FOREARM, POINTING = (-30.0, 100.0), (-110.0, 120.0), 0.6
+UPPER, FOREARM, POINTING = (-25.0, 65.0), (-85.0, 85.0), 0.6
 """Degrees to which arms are held, and how much a limb's depth counts as hanging."""
 SACCADE, SMOOTHING = 0.14, 0.3
 """Seconds in which eyes go to the other's and back, and over which recorded curves are smoothed."""
@@ -119,19 +119,22 @@ def duet_from_skeletons(
 
 
 def _touching(dancers: tuple[Dancer, Dancer]) -> dict[Pair, Bool[Array, " f"]]:
-    """When which hands hold each other; no hand holds two, since hands meet either in parallel or crossed."""
+    """When which hands hold each other.
+
+    Hands meet in parallel or crossed. Each hand has one partner in a template, so the way that they meet for longer is kept.
+    """
     flipped = dancers[1].hands * np.array([-1.0, 1.0, 1.0])
     apart = np.linalg.norm(dancers[0].hands[:, :, None] - flipped[:, None, :], axis=-1)
     meet = MEET + float(np.clip(np.quantile(apart.min(axis=(1, 2)), 0.05), 0.0, MISS))
     parallel = np.minimum(apart[:, 0, 0], apart[:, 1, 1])
     is_crossed = _lasting(_held(np.minimum(apart[:, 0, 1], apart[:, 1, 0]) - parallel, -0.2, 0.2), GAP)
-    found = {}
+    ways: list[dict[Pair, Bool[Array, " f"]]] = [{}, {}]
     for own in (0, 1):
         for other in (0, 1):
-            allowed = is_crossed == (own != other)
-            distance = np.where(allowed, apart[:, own, other], np.inf)
-            found[SIDES[own], SIDES[other]] = _lasting(_held(distance, meet, meet + PART), SHORTEST)
-    return found
+            distance = np.where(is_crossed == (own != other), apart[:, own, other], np.inf)
+            held = _lasting(_held(distance, meet, meet + PART), SHORTEST)
+            ways[own != other][SIDES[own], SIDES[other]] = held
+    return max(ways, key=lambda way: sum(int(held.sum()) for held in way.values()))
 
 
 def _held(distance: Float64[Array, " f"], near: float, far: float) -> Bool[Array, " f"]:
