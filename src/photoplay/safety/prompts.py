@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from photoplay.errors import RefusedError
+from photoplay.safety.disguises import LONGEST, fold, readings, spaced, unmasked
 
 _SUFFIX = r"(?:s|es|'s)?"
 
@@ -20,21 +21,30 @@ _SUFFIX = r"(?:s|es|'s)?"
 class TermPolicy:
     """Compiled terms: ``refused`` matches what is not allowed once ``harmless`` phrases are taken out.
 
-    ``romantic`` matches what asks for romance, ``not_away`` what no negative prompt may take away (clothes).
+    ``romantic`` matches what asks for romance, ``not_away`` what no negative prompt may take away (clothes). ``words`` are
+    the refused single words, for those in which stars stand for letters.
     """
 
     refused: re.Pattern[str]
     harmless: re.Pattern[str]
     romantic: re.Pattern[str]
     not_away: re.Pattern[str]
+    words: frozenset[str] = frozenset()
+
+    def refuses(self, text: str) -> bool:
+        """Whether any reading of ``text`` asks for what is refused."""
+        said = any(self.refused.search(self._without_harmless(reading)) for reading in readings(text))
+        return said or unmasked(text, self.words)
+
+    def _without_harmless(self, reading: str) -> str:
+        """Without harmless phrases, also where the reading is backwards."""
+        forwards = self.harmless.sub(" ", reading)
+        return self.harmless.sub(" ", forwards[::-1])[::-1]
 
 
 def normalise(text: str) -> str:
     """``text`` as the policy sees it: NFKC, no invisible characters or accents, folded case, single spaces."""
-    decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text))
-    visible = "".join(c for c in decomposed if unicodedata.category(c) not in {"Cf", "Mn"})
-    folded = unicodedata.normalize("NFKC", visible).casefold().replace("’", "'")
-    return re.sub(r"[\s_\-]+", " ", folded).strip()
+    return spaced(fold(text))
 
 
 def compile_policy(data: dict[str, Any]) -> TermPolicy:
@@ -49,6 +59,7 @@ def compile_policy(data: dict[str, Any]) -> TermPolicy:
         harmless=re.compile(rf"(?<!\w)(?:{harmless})(?!\w)"),
         romantic=_any_of([data["romantic"]]),
         not_away=_any_of([data["not_away"]]),
+        words=frozenset(normalise(word) for group in data["groups"] for word in group.get("words", [])),
     )
 
 
@@ -59,7 +70,8 @@ def _any_of(groups: list[dict[str, Any]]) -> re.Pattern[str]:
     if not words:
         raise ValueError("a term policy without words")
     parts = [f"(?:{'|'.join(words)}){_SUFFIX}", *(rf"{stem}\w*" for stem in stems), *patterns]
-    return re.compile(rf"(?<!\w)(?:{'|'.join(parts)})(?!\w)")
+    anywhere = [re.escape(normalise(text)) for group in groups for text in group.get("anywhere", [])]
+    return re.compile("|".join([rf"(?<!\w)(?:{'|'.join(parts)})(?!\w)", *anywhere]))
 
 
 @cache
@@ -70,13 +82,19 @@ def term_policy() -> TermPolicy:
 
 
 def check_prompt(prompt: str, policy: TermPolicy | None = None) -> None:
-    """Refuses a prompt that asks for sexual content.
+    """Refuses a prompt that asks for sexual content, disguised or not (:mod:`photoplay.safety.disguises`).
 
     Raises:
-        RefusedError: ``prompt_refused``. The message does not repeat the prompt.
+        RefusedError: ``prompt_refused``; ``prompt_too_long``. The message does not repeat the prompt.
     """
     policy = policy or term_policy()
-    if policy.refused.search(policy.harmless.sub(" ", normalise(prompt))):
+    if len(prompt) > LONGEST:
+        raise RefusedError(
+            "prompt_too_long",
+            "The prompt is too long to be checked.",
+            f"Use {LONGEST} characters at most.",
+        )
+    if policy.refuses(prompt):
         raise RefusedError(
             "prompt_refused",
             "The prompt asks for sexual content or nudity, which photoplay never makes.",
@@ -102,7 +120,7 @@ def check_negative_prompt(prompt: str, policy: TermPolicy | None = None) -> None
 def asks_for_romance(prompt: str, policy: TermPolicy | None = None) -> bool:
     """Whether a prompt asks for romantic contact: kisses, embraces, lovers."""
     policy = policy or term_policy()
-    return bool(policy.romantic.search(normalise(prompt)))
+    return any(policy.romantic.search(reading) for reading in readings(prompt[:LONGEST]))
 
 
 def is_readable(prompt: str) -> bool:
