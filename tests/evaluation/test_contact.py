@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 
 from photoplay.evaluation.contact import (
+    FEATURES,
+    FEATURES_HIDDEN,
     HIDDEN,
     MERGED,
     ContactMeter,
     MarginMeter,
     alone,
     apart,
-    covered,
+    covers,
     cross_margin,
     hidden_share,
     schedule,
@@ -287,13 +289,15 @@ def test_who_stands_behind_is_hidden(overlap, expected):
     frame = CONTACT + 1
     places = tuple(track.landmarks[frame] for track in pair.tracks)
     shape = (HEIGHT, WIDTH)
-    behind, front = covered(pair.anchor, frame, 1.0, places, shape, (0, 1))
+    known = covers(pair.identity[frame], (0, 1), 1.0, places, shape)
+    behind, front = (hidden_share(place, other) for place, other in zip(places, known, strict=True))
     assert front == 0
     assert (behind <= HIDDEN) == expected
-    guessed = covered(None, frame, 1.0, places, shape, (0, 1))
-    assert guessed[1] == 0
-    assert guessed[0] == pytest.approx(behind, abs=0.2)  # hair and ears hide too
-    assert covered(None, frame, 0.0, places, shape, (0, 1))[0] == 0
+    assert (hidden_share(places[0], known[0], FEATURES) <= FEATURES_HIDDEN) == expected
+    guessed = covers(None, (0, 1), 1.0, places, shape)
+    assert not guessed[1].any()
+    assert hidden_share(places[0], guessed[0]) == pytest.approx(behind, abs=0.2)  # hair and ears hide too
+    assert not covers(None, (0, 1), 0.0, places, shape)[0].any()
 
 
 def test_a_face_that_is_wholly_hidden_is_no_fault():

@@ -14,32 +14,38 @@ instead. Detectors pull two faces that touch into one, so that clean films would
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float32
+from jaxtyping import Bool, Float32, UInt8
 
 from photoplay.evaluation.identity import SAME_PERSON, distance
+from photoplay.evaluation.regions import EYES, LIPS
 from photoplay.evaluation.tracking import landmark_box
-from photoplay.types import Anchor, Array, Duet, Face, Landmarks, Rgb
+from photoplay.topology import NOSE_TIP
+from photoplay.types import Array, Duet, Face, Landmarks, Rgb
 
 Phase: TypeAlias = Literal["before", "during", "after"]
 Found: TypeAlias = tuple[Face | None, Face | None]
 TOUCH = 0.5
 """Strength of a contact from which it is one."""
 MERGED = 0.1
-"""Cross margin under which a face is as much the other person's. Clean faces of which up to 0.4 are hidden keep 0.38 and
+"""Cross margin under which a face is as much the other person's. Clean faces of which up to 0.4 are hidden keep 0.30 and
 more; one with half of the other blended in has -0.17, and 0.27 where the other's own colours are nearer to it."""
 ALIKE = 0.3
 """Two people whose photos lie nearer than this cannot be told apart: no margin is measured."""
-HIDDEN, CLEAR = 0.4, 0.05
-"""Share of a face that the other person may cover: up to HIDDEN it must be found and recognised, up to CLEAR its colour,
-its sharpness and its light can be compared."""
+HIDDEN, FEATURES_HIDDEN, CLEAR = 0.4, 0.2, 0.05
+"""Share of a face that the other person may cover. Up to HIDDEN, and FEATURES_HIDDEN of what lies between eyes, nose and
+mouth, it must be found and recognised (with 0.43 of that hidden, clean faces lie up to 0.61 from themselves); up to CLEAR
+its colour, its sharpness and its light can be compared."""
+FACE = range(468)
+FEATURES = (*EYES, *LIPS, 168, NOSE_TIP)
 SIDEWAYS = 50.0
 """Degrees of yaw up to which a face must be found and recognised."""
-ROOM, SOFT, FACE = 0.6, 0.1, 48.0
+ROOM, SOFT, COARSE = 0.6, 0.1, 48.0
 """In face widths: how far around a face the other person is taken out, and how soft the colours are that stand instead;
 pixels across the face at which they are worked out."""
 DURING = 3
@@ -96,30 +102,35 @@ def schedule(touched: Bool[Array, f]) -> Schedule:
     return Schedule((first // 2,) if first else (), tuple(sorted(inner)), tuple(sorted(after)), end)
 
 
-def hidden_share(landmarks: Landmarks, other: Bool[Array, "h w"]) -> float:
-    """Share 0..1 of a face (frame space; as far as it lies in the picture) that ``other`` covers. 0 outside the picture."""
-    hull = cv2.convexHull(landmarks[:468, :2].round().astype(np.int32))
+def hidden_share(landmarks: Landmarks, other: Bool[Array, "h w"], points: Sequence[int] = FACE) -> float:
+    """Share 0..1 of the hull of a face's ``points`` (frame space; as far as it lies in the picture) that ``other`` covers.
+
+    0 outside the picture.
+    """
+    hull = cv2.convexHull(landmarks[list(points), :2].round().astype(np.int32))
     face = cv2.fillConvexPoly(np.zeros(other.shape, np.uint8), hull, (1,)) > 0
     area = int(np.count_nonzero(face))
     return float(np.count_nonzero(face & other)) / area if area else 0.0
 
 
-def covered(anchor: Anchor | None, offset: int, front: float, places: tuple[Landmarks, Landmarks], shape: tuple[int, int],
-            subjects: tuple[int, int]) -> tuple[float, float]:  # fmt: skip
-    """How much of each face the other person hides: by the frame's identities; without them (``anchor`` is None or knows
-    none) by the other's face where ``front`` (0: the first, 1: the second) says that it stands before.
+def covers(
+    shown: UInt8[Array, "h w"] | None,
+    subjects: tuple[int, int],
+    front: float,
+    places: tuple[Landmarks, Landmarks],
+    shape: tuple[int, int],
+) -> tuple[Bool[Array, "h w"], Bool[Array, "h w"]]:
+    """Where the other person stands before each of the two: where ``shown``, the frame's identities, shows the other one.
+
+    Without identities: the other's face, where ``front`` (0: the first, 1: the second) says that it stands before.
     """
-    if anchor is not None and anchor.identity is not None:
-        shown = anchor.identity[offset]
-        return (
-            hidden_share(places[0], np.asarray(shown == subjects[1] + 1, bool)),
-            hidden_share(places[1], np.asarray(shown == subjects[0] + 1, bool)),
-        )
+    if shown is not None:
+        return np.asarray(shown == subjects[1] + 1, bool), np.asarray(shown == subjects[0] + 1, bool)
     before = 1 if front >= 0.5 else 0
     hull = cv2.convexHull(places[before][:468, :2].round().astype(np.int32))
-    over = cv2.fillConvexPoly(np.zeros(shape, np.uint8), hull, (1,)) > 0
-    behind = hidden_share(places[1 - before], np.asarray(over, bool))
-    return (behind, 0.0) if before else (0.0, behind)
+    over = np.asarray(cv2.fillConvexPoly(np.zeros(shape, np.uint8), hull, (1,)) > 0, bool)
+    nothing = np.zeros(shape, bool)
+    return (over, nothing) if before else (nothing, over)
 
 
 def alone(picture: Rgb, other: Bool[Array, "h w"], landmarks: Landmarks) -> Rgb:
@@ -134,7 +145,7 @@ def alone(picture: Rgb, other: Bool[Array, "h w"], landmarks: Landmarks) -> Rgb:
         return picture
     keep = cv2.erode((~taken).astype(np.float32), np.ones((3, 3), np.uint8))
     part = picture[rows, columns]
-    shrink = max(1.0, (x1 - x0) / FACE)
+    shrink = max(1.0, (x1 - x0) / COARSE)
     size = (max(1, round(keep.shape[1] / shrink)), max(1, round(keep.shape[0] / shrink)))
     held: Array = cv2.resize((part * keep[..., None]).astype(np.float32), size, interpolation=cv2.INTER_AREA)
     weight: Array = cv2.resize(keep, size, interpolation=cv2.INTER_AREA)

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from jaxtyping import Bool
 
-from photoplay.evaluation.contact import CLEAR, HIDDEN, SIDEWAYS, ContactMeter, Found, alone, apart, covered
+from photoplay.evaluation.contact import (
+    CLEAR,
+    FEATURES,
+    FEATURES_HIDDEN,
+    HIDDEN,
+    SIDEWAYS,
+    ContactMeter,
+    Found,
+    alone,
+    apart,
+    covers,
+    hidden_share,
+)
 from photoplay.evaluation.reference import framed
 from photoplay.evaluation.seam import Seam, seam
 from photoplay.evaluation.shading import brightening, face_shading, shading_difference
@@ -54,30 +64,34 @@ class PairMeter:
 
     def hidden(self, frame: int, anchor: Anchor | None, offset: int) -> tuple[float, float]:
         """How much of each face the other person covers, 0..1."""
-        front = float(self._duet.front[min(frame, len(self._duet.front) - 1)])
-        shape = (self._photo.shape[0], self._photo.shape[1])
-        return covered(anchor, offset, front, self._at(frame), shape, self._duet.subjects)
+        places = self._at(frame)
+        first, second = self._covers(frame, anchor, offset)
+        return hidden_share(places[0], first), hidden_share(places[1], second)
 
-    def expected(self, frame: int, hidden: Sequence[float]) -> tuple[bool, bool]:
+    def expected(self, frame: int, anchor: Anchor | None, offset: int) -> tuple[bool, bool]:
         """Which faces must be found and recognised: neither covered by the other person nor turned away."""
         first, second = (
-            share <= HIDDEN and abs(float(track.head_pose[min(frame, track.num_frames - 1), 0])) <= SIDEWAYS
-            for share, track in zip(hidden, self._tracks, strict=True)
+            hidden_share(place, other) <= HIDDEN
+            and hidden_share(place, other, FEATURES) <= FEATURES_HIDDEN
+            and abs(float(track.head_pose[min(frame, track.num_frames - 1), 0])) <= SIDEWAYS
+            for place, other, track in zip(
+                self._at(frame), self._covers(frame, anchor, offset), self._tracks, strict=True
+            )
         )
         return first, second
 
     def alone(self, frame: int, picture: Rgb, anchor: Anchor | None, offset: int) -> tuple[Rgb, Rgb]:
         """The picture for reading each face: without the other person, where it is known whose each pixel is."""
-        places, shown = self._at(frame), None if anchor is None or anchor.identity is None else anchor.identity[offset]
-        if shown is None:
+        if anchor is None or anchor.identity is None:
             return picture, picture
-        one, two = (np.asarray(shown == subject + 1, bool) for subject in self._duet.subjects)
-        return alone(picture, two, places[0]), alone(picture, one, places[1])
+        places = self._at(frame)
+        first, second = self._covers(frame, anchor, offset)
+        return alone(picture, first, places[0]), alone(picture, second, places[1])
 
     def see(self, frame: int, picture: Rgb, found: Found, anchor: Anchor | None, offset: int) -> None:
         """Measures ``picture``, the film's ``frame``, which ``anchor`` describes at ``offset``."""
         hidden, places = self.hidden(frame, anchor, offset), self._at(frame)
-        self._contact.see(frame, apart(found, places), self.expected(frame, hidden))
+        self._contact.see(frame, apart(found, places), self.expected(frame, anchor, offset))
         if self._faces_meet and self._contact.during(frame):
             self._covered.append(max(hidden))
         self._light(picture, places, anchor, offset, hidden)
@@ -106,6 +120,12 @@ class PairMeter:
     def _at(self, frame: int) -> tuple[Landmarks, Landmarks]:
         first, second = (place[min(frame, len(place) - 1)] for place in self._places)
         return first, second
+
+    def _covers(self, frame: int, anchor: Anchor | None, offset: int) -> tuple[Bool[Array, "h w"], Bool[Array, "h w"]]:
+        front = float(self._duet.front[min(frame, len(self._duet.front) - 1)])
+        shown = None if anchor is None or anchor.identity is None else anchor.identity[offset]
+        shape = (self._photo.shape[0], self._photo.shape[1])
+        return covers(shown, self._duet.subjects, front, self._at(frame), shape)
 
     def _light(
         self,

@@ -115,7 +115,7 @@ class Reviewer:
         if pair is None or not (pair.wants(frame) or frame in self._duet_looks):
             return
         hidden = pair.hidden(frame, anchor, offset)
-        expected, identity = pair.expected(frame, hidden), pair.wants(frame)
+        expected, identity = pair.expected(frame, anchor, offset), pair.wants(frame)
         first, second = (
             self._subjects[index].look(frame, alone, identity, share, wanted)
             for index, alone, share, wanted in zip(
