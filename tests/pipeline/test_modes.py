@@ -141,7 +141,7 @@ def test_the_last_frame_and_the_clip_are_framed_as_the_film_is(portrait_file: Pa
     [
         ({"prompt": ""}, RequestError, "photo_missing"),
         ({"backend": "pocket", "prompt": "a river"}, RequestError, "mode_unsupported"),
-        ({"prompt": "裸体女人"}, RefusedError, "prompt_unreadable"),
+        ({"prompt": "笑う女性"}, RefusedError, "prompt_unreadable"),
         ({"prompt": "eine nackte Frau"}, RefusedError, "prompt_refused"),
         ({"seconds": 6.0, "prompt": "a river"}, RequestError, "film_too_long"),
         ({"prompt": "a naked man"}, RefusedError, "prompt_refused"),

@@ -46,7 +46,9 @@ def test_two_photos_become_one_scene(two: tuple[Photo, Photo], together: Any) ->
     assert all(subject.pixels is not None and subject.matte is not None for subject in scene.subjects)
     middles = [subject.face.box[0] + subject.face.box[2] for subject in scene.subjects]
     assert middles[0] < middles[1]
-    assert together.metrics
+    assert 0 <= together.metrics["light_after"] < together.metrics["light_before"]
+    assert together.frame is not None
+    assert together.frame[0] > 0
 
 
 def test_the_template_moves_both(two: tuple[Photo, Photo], together: Any) -> None:

@@ -87,18 +87,18 @@ def prepare(
     moved = template is not None or bool(request.audio)
     if rest is None:
         with clock.stage("perceive"):
-            rest = rest_scene(request, moved, progress)
+            rest = rest_scene(request, template or moved, progress)
     scene = rest.scene
     with clock.stage("move"):
         progress(StageEvent("move", 0, 1))
         acted = _Acted() if not moved or request.mode == "text-to-video" else _act(template, rest, request, take)
-        plan = _plan(request, scene, [track.subject for track in acted.tracks], _words(request, template, capabilities))
+        people = [track.subject for track in acted.tracks]
+        plan = _plan(request, rest, people, _words(request, template, capabilities))
         plan = replace(plan, duet=acted.duet)
         progress(StageEvent("move", 1, 1))
     photos = tuple(notice for photo in request.photos for notice in photo.notices)
     told = (
         *photos,
-        *rest.notices,
         *scene.notices,
         *acted.notices,
         *(n for track in acted.tracks for n in track.notices),
@@ -158,6 +158,7 @@ def _act_together(template: DuetTemplate, rest: Rest, request: Request, take: Ta
         intensity=intensity * take.intensity,
         speed=request.speed,
         priors=request.priors,
+        frame=rest.frame,
     )
     return _Acted(tracks, duet, (*needs, *tamed))
 
@@ -175,8 +176,14 @@ def once(notices: tuple[Notice, ...]) -> tuple[Notice, ...]:
     return tuple({(notice.code, notice.subject): notice for notice in notices}.values())
 
 
-def _plan(request: Request, scene: Scene, subjects: list[int], words: str) -> RenderPlan:
-    width, height, crop = plan_size(scene.photo.width, scene.photo.height, request.size, _faces_box(scene, subjects))
+def _plan(request: Request, rest: Rest, subjects: list[int], words: str) -> RenderPlan:
+    scene = rest.scene
+    left, top, right, bottom = rest.frame or (0.0, 0.0, float(scene.photo.width), float(scene.photo.height))
+    focus = _faces_box(scene, subjects)
+    if focus is not None:
+        focus = (focus[0] - left, focus[1] - top, focus[2] - left, focus[3] - top)
+    width, height, crop = plan_size(round(right - left), round(bottom - top), request.size, focus)
+    crop = (crop[0] + left, crop[1] + top, crop[2] + left, crop[3] + top)
     return RenderPlan(
         width=width,
         height=height,

@@ -10,30 +10,36 @@ import numpy as np
 from photoplay.errors import RequestError, SceneError
 from photoplay.finishing.size import plan_size
 from photoplay.media import resize_photo
+from photoplay.motion.duet_template import AnyTemplate, DuetTemplate
 from photoplay.perception.faces import FaceReader
 from photoplay.perception.scene import perceive
-from photoplay.types import Notice, Photo, Progress, Request, Scene, StageEvent
+from photoplay.types import Box, Notice, Photo, Progress, Request, Scene, StageEvent
 
 IMAGINED = (1280, 720)
 """Shape of a film that starts from no photo, where its size names none."""
 GREY = 127
+ROOM = 0.12
+"""How far a picture of two people goes on around the film's frame, as a share of its longer side."""
+_HEIGHTS = {"480p": (480, 720), "720p": (720, 1080), "1080p": (1080, 1440)}
+"""Least and largest height of such a picture in pixels."""
+_TOLD = ("light_before", "size_ratio", "scale_left", "scale_right")
 CLEARLY = 12.0
 """Degrees of yaw by which two people must look apart before they change sides."""
 
 
 @dataclass(frozen=True)
 class Rest:
-    """A scene, what was measured when it was put together, and what was noticed. ``left`` is which photo's person stands at
-    the left of a scene of two."""
+    """A scene, and what was measured when it was put together of two photos. ``left`` is then which photo's person stands at
+    the left, ``frame`` the part of the picture that the film shows: around it there is room for people who move."""
 
     scene: Scene
     metrics: dict[str, float] = field(default_factory=dict)
-    notices: tuple[Notice, ...] = ()
-    left: int = 0
+    left: Literal[0, 1] = 0
+    frame: Box | None = None
 
 
-def rest_scene(request: Request, moved: bool, progress: Progress) -> Rest:
-    """What the photos show. Two photos of which somebody is ``moved`` become one scene.
+def rest_scene(request: Request, moves: AnyTemplate | bool, progress: Progress) -> Rest:
+    """What the photos show. Two photos of which somebody ``moves`` (by a template, or by speaking) become one scene.
 
     Raises:
         SceneError: a photo of a pair shows nobody whom it could give.   RequestError: ``backdrop_people``.
@@ -42,14 +48,17 @@ def rest_scene(request: Request, moved: bool, progress: Progress) -> Rest:
         width, height, _ = plan_size(*IMAGINED, request.size, None)
         blank = np.full((height, width, 3), GREY, np.uint8)
         return Rest(Scene(Photo(blank, "", "none"), (), np.zeros((height, width), np.uint8)))
-    if moved and len(request.photos) == 2:
-        return _together(request, progress)
+    if moves and len(request.photos) == 2:
+        return _together(request, moves if isinstance(moves, DuetTemplate) else None, progress)
     return Rest(perceive(_working_copy(request.photos[0], request.size), progress))
 
 
-def _together(request: Request, progress: Progress) -> Rest:
+def _together(request: Request, template: DuetTemplate | None, progress: Progress) -> Rest:
     """Two photos of one person each in one scene."""
     from photoplay.composition.compose import compose
+    from photoplay.composition.layout import Size
+    from photoplay.composition.relight import light_difference
+    from photoplay.perception.light import estimate_light
 
     reader = FaceReader()
     photos = request.photos
@@ -67,10 +76,19 @@ def _together(request: Request, progress: Progress) -> Rest:
     left = facing(scenes[0], scenes[1]) if staging.left is None else staging.left
     staging = replace(staging, left=left)
     progress(StageEvent("compose", 0, 1))
-    made = compose((scenes[0], scenes[1]), staging, None if backdrop is None else backdrop.pixels)
+    canvas = Size(*_HEIGHTS.get(request.size, (720, 1080)), margin=ROOM)
+    before: Literal[0, 1] | None = None
+    if template is not None and template.front:
+        before = 0 if (staging.first == left) == (template.front[0].value < 0.5) else 1
+    made = compose((scenes[0], scenes[1]), staging, None if backdrop is None else backdrop.pixels, canvas, before)
     progress(StageEvent("compose", 1, 1))
-    told = tuple(replace(notice, subject=None) for scene in scenes for notice in scene.notices)
-    return Rest(made.scene, dict(made.metrics), (*told, *made.notices), left)
+    lights = [
+        light for subject in made.scene.subjects if (light := estimate_light(made.scene.photo.pixels, subject.face))
+    ]
+    metrics = {name: made.metrics[name] for name in _TOLD if name in made.metrics}
+    if len(lights) == 2:
+        metrics["light_after"] = light_difference(lights[0], lights[1]).shading
+    return Rest(made.scene, metrics, left, made.frame)
 
 
 def facing(one: Scene, other: Scene) -> Literal[0, 1]:

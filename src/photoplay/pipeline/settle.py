@@ -74,7 +74,9 @@ def settle(request: Request, backend: Backend) -> Request:
     template = template_of(settled, capabilities)
     if template is not None and template.people == 2:
         _check_duet(settled, template)
-    return settled if template is None else replace(settled, category=template.category)
+    if template is None:
+        return replace(settled, category="speech") if request.audio else settled
+    return replace(settled, category=template.category)
 
 
 def _check_use(request: Request, mode: Mode, backend: Backend) -> None:

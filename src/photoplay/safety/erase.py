@@ -45,10 +45,9 @@ def erase(guard: Guard, subject: str, folders: Iterable[Path] = ()) -> Erasure:
     """
     now = datetime.now(UTC)
     try:
-        records = [record for record in guard.records.records() if record.subject == subject]
-        ids = {record.id for record in records}
+        ids = set(guard.records.records_of(subject))
         works = [work for work in guard.ledger.works() if ids & set(work.records)]
-        if not records:
+        if not ids:
             raise RefusedError(
                 "erase_unknown",
                 "Nobody with that id is on record here.",
@@ -59,9 +58,8 @@ def erase(guard: Guard, subject: str, folders: Iterable[Path] = ()) -> Erasure:
         deleted = _delete(dict.fromkeys([*places, *_files(folders)]), digests)
         for work in works:
             guard.ledger.forget(work.id)
-        for record in records:
-            guard.records.revoke(record.id, "erased", now)
-        guard.audit.append("erase", "done", about={"records": str(len(records)), "works": str(len(works))})
+        guard.records.erase(subject, now)
+        guard.audit.append("erase", "done", about={"records": str(len(ids)), "works": str(len(works))})
         left = tuple(_scan(guard, works, ids, subject, digests, folders))
     except (OSError, ValueError) as error:
         raise RefusedError(
@@ -69,7 +67,7 @@ def erase(guard: Guard, subject: str, folders: Iterable[Path] = ()) -> Erasure:
             "Not everything could be erased.",
             "See whether photoplay's folder can be written and its ledger is whole, then try again.",
         ) from error
-    return Erasure(len(records), len(works), deleted, left)
+    return Erasure(len(ids), len(works), deleted, left)
 
 
 def _files(folders: Iterable[Path]) -> Iterator[Path]:
