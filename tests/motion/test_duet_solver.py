@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from photoplay.motion.duet_arms import reach
-from photoplay.motion.duet_bodies import Body
+from photoplay.motion.duet_bodies import Body, Shifts
 from photoplay.motion.duet_points import Spot
-from photoplay.motion.duet_solver import REACH, UP, Meeting, Shifts, arm_length, solve
+from photoplay.motion.duet_solver import REACH, UP, Meeting, arm_length, solve
 from photoplay.motion.duet_template import Point
 from photoplay.motion.retarget import make_track
 from photoplay.motion.skeleton import ARMS

@@ -53,7 +53,7 @@ class Body:
         """The person whom ``track`` moves, in a film that shows ``frame`` of the photo (None: all of it)."""
         subject = scene.subjects[track.subject]
         left, top, right, bottom = frame or (0.0, 0.0, float(scene.photo.width), float(scene.photo.height))
-        framed = track.rest_landmarks - np.array([left, top, 0.0], np.float32)
+        framed: Array = track.rest_landmarks - np.array([left, top, 0.0], np.float32)
         return cls(
             subject=subject,
             track=track,

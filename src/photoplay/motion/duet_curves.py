@@ -177,7 +177,8 @@ def _arms_before(
     columns = []
     for curve, with_body in ((template.arms_before.first, 1.0 - front), (template.arms_before.second, front)):
         columns.append(with_body if curve is None else sample(layout.place(curve), time, at_rest=False))
-    return np.stack(columns, axis=1).astype(np.float32)
+    before: Array = np.stack(columns, axis=1).astype(np.float32)
+    return before
 
 
 def _role(
