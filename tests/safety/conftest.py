@@ -16,7 +16,13 @@ from photoplay.safety.provenance import seal
 from photoplay.safety.recipe import make_recipe
 from photoplay.types import Admitted, Clip, Photo, RenderPlan, Report, Request
 
-SETTINGS = ("PHOTOPLAY_SIGN_CERT", "PHOTOPLAY_SIGN_KEY", "PHOTOPLAY_SIGN_ANCHOR")
+SETTINGS = (
+    "PHOTOPLAY_SIGN_CERT",
+    "PHOTOPLAY_SIGN_KEY",
+    "PHOTOPLAY_SIGN_ANCHOR",
+    "PHOTOPLAY_TSA_URL",
+    "PHOTOPLAY_TSA_ANCHOR",
+)
 PLAN = RenderPlan(96, 64, (0.0, 0.0, 96.0, 64.0), 24.0, 8)
 TEMPLATE = {"name": "smile", "tracks": {"mouthSmileLeft": [[0, 0], [1, 0.8]]}}
 FINE = Report({"identity": 0.2}, True, "fine")

@@ -2,14 +2,17 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Event
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from photoplay.errors import SealError
@@ -20,8 +23,10 @@ from photoplay.safety.certificates import (
     default_signer,
     development_signer,
     signer_from_files,
+    signer_from_vault,
     trusted_anchors,
 )
+from photoplay.safety.reading import read_seal
 from photoplay.safety.verify import verify
 from tests.safety.conftest import SealIt
 
@@ -183,6 +188,83 @@ def test_a_certificate_that_may_not_sign_leaves_no_film(
         seal_it(signer=signer)
     assert caught.value.code in ("seal_not_trusted", "seal_failed")
     assert set(os.listdir(tmp_path)) == before
+
+
+def in_a_vault(key: PrivateKey, der: bool) -> Callable[[bytes], bytes]:
+    """What a key management service does: its answer is DER or, where asked for, r and s."""
+
+    def sign(data: bytes) -> bytes:
+        if isinstance(key, ed25519.Ed25519PrivateKey):
+            return key.sign(data)
+        if isinstance(key, rsa.RSAPrivateKey):
+            salted = padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.DIGEST_LENGTH)
+            return key.sign(data, salted, hashes.SHA256())
+        hashed = {256: hashes.SHA256(), 384: hashes.SHA384(), 521: hashes.SHA512()}[key.curve.key_size]
+        signature = key.sign(data, ec.ECDSA(hashed))
+        if der:
+            return signature
+        size = (key.curve.key_size + 7) // 8
+        return b"".join(number.to_bytes(size, "big") for number in decode_dss_signature(signature))
+
+    return sign
+
+
+@pytest.mark.parametrize("der", [True, False], ids=["DER", "r and s"])
+@pytest.mark.parametrize(
+    "key",
+    [p256(), ec.generate_private_key(ec.SECP521R1()), rsa.generate_private_key(65537, 2048),
+     ed25519.Ed25519PrivateKey.generate()],
+    ids=["P-256", "P-521", "RSA", "Ed25519"],
+)  # fmt: skip
+def test_a_key_in_a_vault_signs(
+    key: PrivateKey, der: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, seal_it: SealIt
+) -> None:
+    cert, _, anchor = own_chain(tmp_path, key)
+    signer = signer_from_vault(cert.read_text(), in_a_vault(key, der), anchor.read_text())
+    assert read_seal(seal_it(signer=signer).path, "mp4", anchor.read_text()).state == "trusted"
+
+
+def down(_: bytes) -> bytes:
+    raise ConnectionError("vault.example refused")
+
+
+FAULTY_VAULTS: dict[str, Callable[[bytes], bytes]] = {
+    "down": down, "empty": lambda _: b"", "short": lambda _: b"\1" * 10, "long": lambda _: b"\1" * 100_000,
+    "another key's": in_a_vault(p256(), der=True), "no bytes": lambda _: "signature",  # type: ignore[dict-item, return-value]
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", FAULTY_VAULTS)
+def test_a_vault_that_fails_leaves_no_film(fault: str, tmp_path: Path, seal_it: SealIt) -> None:
+    cert, _, anchor = own_chain(tmp_path, p256())
+    signer = signer_from_vault(cert.read_text(), FAULTY_VAULTS[fault], anchor.read_text())
+    before = set(os.listdir(tmp_path))
+    with pytest.raises(SealError) as caught:
+        seal_it(signer=signer)
+    assert caught.value.code in ("seal_failed", "seal_not_trusted")
+    assert "vault.example" not in str(caught.value)
+    assert set(os.listdir(tmp_path)) == before
+
+
+def test_a_vault_that_never_answers_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, seal_it: SealIt
+) -> None:
+    cert, _, anchor = own_chain(tmp_path, p256())
+    answer, before = Event(), set(os.listdir(tmp_path))
+    signer = signer_from_vault(cert.read_text(), lambda _: b"late" if answer.wait(20) else b"", anchor.read_text())
+    monkeypatch.setattr("photoplay.safety.provenance.PATIENCE", 0.2)
+    with pytest.raises(SealError) as caught:
+        seal_it(signer=signer)
+    answer.set()
+    assert caught.value.code == "seal_timed_out"
+    assert set(os.listdir(tmp_path)) == before
+
+
+def test_a_vault_without_a_certificate(tmp_path: Path) -> None:
+    for chain in ("", "nonsense"):
+        with pytest.raises(SealError) as caught:
+            signer_from_vault(chain, lambda data: data)
+        assert caught.value.code == "certificate_unusable"
 
 
 def test_nothing_is_trusted_before_there_is_a_root(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

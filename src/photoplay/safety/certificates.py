@@ -7,7 +7,7 @@ import secrets
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -26,6 +26,11 @@ PrivateKey: TypeAlias = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519
 DEVELOPMENT = "photoplay development certificate"
 """Organisation in the name of every development certificate; no other signer may call itself so."""
 LIFETIME = timedelta(days=3650)
+_CURVES: dict[int, tuple[Algorithm, hashes.HashAlgorithm]] = {
+    256: ("ES256", hashes.SHA256()),
+    384: ("ES384", hashes.SHA384()),
+    521: ("ES512", hashes.SHA512()),
+}
 
 
 @dataclass(frozen=True)
@@ -33,13 +38,16 @@ class Signer:
     """Makes signatures. ``chain`` is PEM, leaf first; ``sign`` maps the bytes to a raw signature (ECDSA: r and s, not DER).
 
     ``anchors`` is the PEM of the roots under which films of this signer are trusted. A key in a vault is a ``Signer`` whose
-    ``sign`` calls that vault.
+    ``sign`` calls that vault: :func:`signer_from_vault`. ``tsa_url`` is an RFC 3161 time-stamp authority that is asked
+    about each seal (empty: none, nothing leaves the machine), ``tsa_anchors`` the PEM of its roots.
     """
 
     chain: str
     anchors: str
     algorithm: Algorithm
     sign: Callable[[bytes], bytes]
+    tsa_url: str = ""
+    tsa_anchors: str = ""
 
 
 def data_home() -> Path:
@@ -52,9 +60,38 @@ def data_home() -> Path:
 def default_signer() -> Signer:
     """The certificate of ``PHOTOPLAY_SIGN_CERT`` and ``PHOTOPLAY_SIGN_KEY``, or else the development certificate.
 
+    ``PHOTOPLAY_TSA_URL`` adds a time-stamp authority, ``PHOTOPLAY_TSA_ANCHOR`` names a PEM file of its roots.
+
     Raises:
         SealError: only one of the two is set, or what they name cannot be used.
     """
+    return replace(_own_signer(), tsa_url=os.environ.get("PHOTOPLAY_TSA_URL", ""), tsa_anchors=stamp_anchors())
+
+
+def stamp_anchors() -> str:
+    """PEM of the roots of time-stamp authorities that this machine trusts: the file of ``PHOTOPLAY_TSA_ANCHOR``.
+
+    They vouch for times only, never for films: public authorities issue certificates of other kinds under the same roots.
+
+    Raises:
+        SealError: ``certificate_unusable``: the file cannot be read.
+    """
+    named = os.environ.get("PHOTOPLAY_TSA_ANCHOR")
+    if not named:
+        return ""
+    try:
+        text = Path(named).read_text()
+        x509.load_pem_x509_certificates(text.encode())
+    except (OSError, ValueError) as error:
+        raise SealError(
+            "certificate_unusable",
+            "The roots of the time-stamp authority cannot be read.",
+            "PHOTOPLAY_TSA_ANCHOR names a PEM file of certificates.",
+        ) from error
+    return text
+
+
+def _own_signer() -> Signer:
     cert, key = os.environ.get("PHOTOPLAY_SIGN_CERT"), os.environ.get("PHOTOPLAY_SIGN_KEY")
     if not cert and not key:
         return development_signer()
@@ -92,6 +129,44 @@ def signer_from_files(cert: Path, key: Path, anchor: Path | None = None) -> Sign
             "Give a PEM chain with the signing certificate first, and its unencrypted PEM key (EC, RSA or Ed25519).",
         ) from error
     return Signer(chain, anchors, algorithm, sign)
+
+
+def signer_from_vault(chain: str, sign: Callable[[bytes], bytes], anchors: str = "") -> Signer:
+    """A signer whose key stays in a vault (a key management service, a smart card).
+
+    Args:
+        chain: PEM, the signing certificate first; its key says which algorithm the vault has to use: ECDSA on P-256/384/521
+            with SHA-256/384/512, RSASSA-PSS with SHA-256, or Ed25519.
+        sign: takes the bytes to be signed and returns the signature. For ECDSA both forms are taken: DER, as most vaults
+            give it, and r and s at full length.
+        anchors: PEM of the root; without it the last certificate of the chain.
+
+    Raises:
+        SealError: ``certificate_unusable``.
+    """
+    try:
+        certificates = x509.load_pem_x509_certificates(chain.encode())
+        public = certificates[0].public_key()
+        if isinstance(public, ec.EllipticCurvePublicKey):
+            algorithm, size = _CURVES[public.curve.key_size][0], (public.curve.key_size + 7) // 8
+            return Signer(chain, anchors or _pem(certificates[-1]), algorithm, lambda data: _plain(sign(data), size))
+        kinds: dict[type, Algorithm] = {rsa.RSAPublicKey: "PS256", ed25519.Ed25519PublicKey: "ED25519"}
+        algorithm = next(name for kind, name in kinds.items() if isinstance(public, kind))
+    except (ValueError, LookupError, StopIteration) as error:
+        raise SealError(
+            "certificate_unusable",
+            "The vault's certificate cannot be used for signing.",
+            "Give a PEM chain with the signing certificate first (EC, RSA or Ed25519).",
+        ) from error
+    return Signer(chain, anchors or _pem(certificates[-1]), algorithm, sign)
+
+
+def _plain(signature: bytes, size: int) -> bytes:
+    """An ECDSA signature as r and s of ``size`` bytes each, whichever form it came in."""
+    if len(signature) == 2 * size:
+        return signature
+    r, s = decode_dss_signature(signature)
+    return r.to_bytes(size, "big") + s.to_bytes(size, "big")
 
 
 def trusted_anchors() -> str:
@@ -219,16 +294,6 @@ def _algorithm(key: PrivateKey) -> tuple[Algorithm, Callable[[bytes], bytes]]:
     if isinstance(key, rsa.RSAPrivateKey):
         salted = padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.DIGEST_LENGTH)
         return "PS256", lambda data: key.sign(data, salted, hashes.SHA256())
-    curves: dict[int, tuple[Algorithm, hashes.HashAlgorithm]] = {
-        256: ("ES256", hashes.SHA256()),
-        384: ("ES384", hashes.SHA384()),
-        521: ("ES512", hashes.SHA512()),
-    }
-    algorithm, hashed = curves[key.curve.key_size]
+    algorithm, hashed = _CURVES[key.curve.key_size]
     size = (key.curve.key_size + 7) // 8
-
-    def sign(data: bytes) -> bytes:
-        r, s = decode_dss_signature(key.sign(data, ec.ECDSA(hashed)))
-        return r.to_bytes(size, "big") + s.to_bytes(size, "big")
-
-    return algorithm, sign
+    return algorithm, lambda data: _plain(key.sign(data, ec.ECDSA(hashed)), size)

@@ -60,15 +60,19 @@ def loose_digest(data: memoryview, kind: Kind) -> str:
     return hashed.hexdigest()
 
 
-def check_manifest(data: memoryview, kind: Kind) -> None:
+def check_manifest(data: memoryview, kind: Kind) -> bool:
     """Checks that the unsigned bytes in and around the manifest are those that photoplay writes, and no others.
+
+    Returns:
+        Whether there is a time stamp: a token of an authority, which can only come after the signature. It is a signature
+        of its own, which whoever reads the file has to check.
 
     Raises:
         ContainerError: something differs, or the file has no manifest or more than one.
     """
     found = list({"mp4": _in_mp4, "png": _in_png, "gif": _in_gif, "webp": _in_webp}[kind](data))
     _demand(len(found) == 1, "one manifest")
-    _check_store(found[0])
+    return _check_store(found[0])
 
 
 def _demand(fact: bool, what: str) -> None:
@@ -148,8 +152,9 @@ def _in_gif(data: memoryview) -> Iterator[memoryview]:
 # --- the manifest store --------------------------------------------------------------------------------------------------
 
 
-def _check_store(store: memoryview) -> None:
-    """One store with one manifest of assertions, claim and signature, nested without a gap."""
+def _check_store(store: memoryview) -> bool:
+    """One store with one manifest of assertions, claim and signature, nested without a gap; whether it is time-stamped."""
+    stamped = False
     top = list(_boxes(store))
     _demand(len(top) == 1, "one store")
     label, manifests = _superbox(top[0], b"c2pa")
@@ -165,7 +170,8 @@ def _check_store(store: memoryview) -> None:
             continue
         cbor = _one_cbor(children)
         if wanted == "c2pa.signature":
-            _check_signature(cbor)
+            stamped = _check_signature(cbor)
+    return stamped
 
 
 def _one_cbor(content: list[tuple[bytes, memoryview]]) -> memoryview:
@@ -190,19 +196,46 @@ def _superbox(named: tuple[bytes, memoryview], letters: bytes) -> tuple[str, lis
     return label.decode("utf-8", "replace"), content
 
 
-def _check_signature(cose: memoryview) -> None:
-    """COSE_Sign1: signed header, unsigned header with nothing but zero padding, no payload, the signature, the end."""
+def _check_signature(cose: memoryview) -> bool:
+    """COSE_Sign1: signed header, unsigned header, no payload, the signature, the end; whether it is time-stamped.
+
+    The unsigned header holds zero padding and at most one token of a time-stamp authority.
+    """
     _demand(bytes(cose[:2]) == b"\xd2\x84", "a COSE_Sign1")
     _, at = _string(cose, 2, major=2)
-    _demand(at < len(cose) and cose[at] >> 5 == 5, "a map")
-    entries, at = _head(cose, at)
+    entries, at = _sized(cose, at, major=5)
+    names: list[bytes] = []
     for _ in range(entries):
         key, at = _string(cose, at, major=3)
+        names.append(key)
+        if key == b"sigTst2":
+            at = _stamp(cose, at)
+            continue
         padding, at = _string(cose, at, major=2)
         _demand(key in (b"pad", b"pad2") and not any(padding), "zero padding")
+    _demand(len(set(names)) == len(names), "each entry once")
     _demand(at < len(cose) and cose[at] == 0xF6, "no payload")
     _, at = _string(cose, at + 1, major=2)
     _demand(at == len(cose), "nothing after the signature")
+    return b"sigTst2" in names
+
+
+def _stamp(cose: memoryview, at: int) -> int:
+    """Where ``{"tstTokens": [{"val": token}]}`` ends (C2PA 2.x, section 10.3.2.5)."""
+    for major, name in ((5, b"tstTokens"), (4, b""), (5, b"val")):
+        count, at = _sized(cose, at, major)
+        _demand(count == 1, "one time stamp")
+        if name:
+            key, at = _string(cose, at, major=3)
+            _demand(key == name, "a time stamp")
+    _, at = _string(cose, at, major=2)
+    return at
+
+
+def _sized(cbor: memoryview, at: int, major: int) -> tuple[int, int]:
+    """How many entries the map (``major`` 5) or list (4) at ``at`` has, and where the first one starts."""
+    _demand(at < len(cbor) and cbor[at] >> 5 == major, "a map or a list")
+    return _head(cbor, at)
 
 
 def _head(cbor: memoryview, at: int) -> tuple[int, int]:

@@ -7,6 +7,7 @@ import mmap
 import os
 import secrets
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from photoplay.errors import PhotoplayError, SealError
@@ -21,6 +22,8 @@ from photoplay.types import Admitted, Clip, Report, Screened
 from photoplay.types.request import _GATE_KEY
 
 KINDS: dict[str, Kind] = {".mp4": "mp4", ".png": "png", ".gif": "gif", ".webp": "webp"}
+PATIENCE = 60.0
+"""Seconds that whoever signs and whoever stamps the time have together."""
 CREATED = ("c2pa.actions", "c2pa.ingredient", "cawg.training-mining", RECIPE_ASSERTION)
 """Assertions that photoplay itself vouches for (C2PA: created, not gathered)."""
 
@@ -135,7 +138,7 @@ def _statement(unsigned: Path, kind: Kind, admitted: Admitted, recipe: dict[str,
 def _signed(unsigned: Path, signing: Path, kind: Kind, manifest: dict[str, Any], signer: Signer) -> str:
     """Writes the signed file, reads it back and returns its hex SHA-256 once it is trusted."""
     _sign(unsigned, signing, kind, manifest, signer)
-    found = read_seal(signing, kind, signer.anchors)
+    found = read_seal(signing, kind, signer.anchors, signer.tsa_anchors)
     wanted = next(part["data"] for part in manifest["assertions"] if part["label"] == RECIPE_ASSERTION)
     if found.state != "trusted" or found.seal != wanted:
         raise SealError(
@@ -143,12 +146,44 @@ def _signed(unsigned: Path, signing: Path, kind: Kind, manifest: dict[str, Any],
             "The film was signed, but the signature does not hold under its own root.",
             "Check that the certificate is valid today, allows signing content (emailProtection), and fits its root.",
         )
+    if signer.tsa_url and not (found.stamp_trusted if signer.tsa_anchors else found.stamped):
+        raise SealError(
+            "seal_not_stamped",
+            "The film was signed, but the time stamp that it shall carry does not hold.",
+            "Check the time-stamp authority's address and its roots (PHOTOPLAY_TSA_URL, PHOTOPLAY_TSA_ANCHOR).",
+        )
     with signing.open("rb") as file:
         os.fsync(file.fileno())
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _sign(unsigned: Path, signing: Path, kind: Kind, manifest: dict[str, Any], signer: Signer) -> None:
+    """Signs in a thread of its own: a vault or a time-stamp authority may never answer.
+
+    What is late writes to a file that has lost its name by then.
+    """
+    trouble: list[Exception] = []
+
+    def work() -> None:
+        try:
+            _sign_now(unsigned, signing, kind, manifest, signer)
+        except Exception as error:
+            trouble.append(error)
+
+    thread = Thread(target=work, name="seal", daemon=True)
+    thread.start()
+    thread.join(PATIENCE)
+    if thread.is_alive():
+        raise SealError(
+            "seal_timed_out",
+            f"The signature or its time stamp did not come within {PATIENCE:g} seconds.",
+            "See whether the vault that holds the key and the time-stamp authority answer, then try again.",
+        )
+    if trouble:
+        raise trouble[0]
+
+
+def _sign_now(unsigned: Path, signing: Path, kind: Kind, manifest: dict[str, Any], signer: Signer) -> None:
     import c2pa
 
     settings = read_settings(signer.anchors)
@@ -166,7 +201,9 @@ def _sign(unsigned: Path, signing: Path, kind: Kind, manifest: dict[str, Any], s
     try:
         with (
             c2pa.Context.from_dict(settings) as context,
-            c2pa.Signer.from_callback(sign, c2pa.C2paSigningAlg[signer.algorithm], signer.chain) as native,
+            c2pa.Signer.from_callback(
+                sign, c2pa.C2paSigningAlg[signer.algorithm], signer.chain, signer.tsa_url or None
+            ) as native,
             c2pa.Builder(manifest, context=context) as builder,
             unsigned.open("rb") as source,
             signing.open("x+b") as target,

@@ -1,5 +1,5 @@
 """Reads the seal of one file. As a program it does so in a process of its own, for files that nobody vouches for:
-``python -m photoplay.safety.reading FILE KIND`` with the trusted roots on standard input prints a :class:`Found` as JSON.
+``python -m photoplay.safety.reading FILE KIND`` takes the trusted roots as JSON and prints a :class:`Found` as JSON.
 
 Imports nothing heavy, so that the process starts at once.
 """
@@ -11,7 +11,7 @@ import json
 import mmap
 import resource
 import sys
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -23,13 +23,15 @@ RECIPE_ASSERTION = "org.photoplay.recipe"
 MEMORY_LIMIT = 4 << 30
 CPU_SECONDS = 60
 _UNKNOWN_SIGNER = "signingCredential.untrusted"
+_STAMPED, _STAMP_TRUSTED = "timeStamp.validated", "timeStamp.trusted"
 
 
 @dataclass(frozen=True)
 class Found:
     """What a file's manifest says, and whether it holds. ``problems`` are C2PA's status codes and our own.
 
-    ``seal`` is photoplay's own assertion, empty where there is none; ``signature`` says who signed.
+    ``seal`` is photoplay's own assertion, empty where there is none; ``signature`` says who signed. ``stamped`` is the UTC
+    time that an authority vouches for, empty where none does; believe it only if ``stamp_trusted``.
     """
 
     state: State
@@ -39,6 +41,8 @@ class Found:
     actions: tuple[dict[str, Any], ...] = ()
     ingredients: tuple[dict[str, Any], ...] = ()
     seal: dict[str, Any] = field(default_factory=dict)
+    stamped: str = ""
+    stamp_trusted: bool = False
 
 
 def read_settings(anchors: str) -> dict[str, Any]:
@@ -51,8 +55,10 @@ def read_settings(anchors: str) -> dict[str, Any]:
     }
 
 
-def read_seal(path: Path, kind: Kind, anchors: str) -> Found:
+def read_seal(path: Path, kind: Kind, anchors: str, stamp_anchors: str = "") -> Found:
     """Reads and checks the seal of a file.
+
+    ``anchors`` is the PEM of the roots that may vouch for films, ``stamp_anchors`` of those that may vouch for times.
 
     ``trusted`` is a file that photoplay sealed under one of ``anchors`` and in which no bit has changed since. ``valid`` is
     intact and signed under an anchor, but not a film of photoplay. ``untrusted`` is intact and signed by a stranger.
@@ -78,10 +84,28 @@ def read_seal(path: Path, kind: Kind, anchors: str) -> Found:
             return Found("tampered", ("photoplay.manifest.unreadable",))
         if found.state != "tampered" and found.seal:
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped, memoryview(mapped) as data:
-                problem = _unsealed_part(data, kind, found.seal)
+                problem = _unsealed_part(data, kind, found)
             if problem:
-                return Found(**{**vars(found), "state": "tampered", "problems": (*found.problems, problem)})
+                return replace(found, state="tampered", problems=(*found.problems, problem))
+    if found.stamped and stamp_anchors and found.state in ("trusted", "valid"):
+        return replace(found, stamp_trusted=_STAMP_TRUSTED in _good(path, kind, stamp_anchors))
     return found
+
+
+def _good(path: Path, kind: Kind, anchors: str) -> set[str]:
+    """C2PA's status codes for what is in order in a file, under other roots."""
+    from c2pa import Context, Reader
+
+    with (
+        path.open("rb") as file,
+        Context.from_dict(read_settings(anchors)) as context,
+        Reader(MIME[kind], file, context=context) as reader,
+    ):
+        return _codes(json.loads(reader.json()), "success")
+
+
+def _codes(store: dict[str, Any], which: Literal["success", "failure"]) -> set[str]:
+    return {one["code"] for one in store.get("validation_results", {}).get("activeManifest", {}).get(which, [])}
 
 
 def _describe(store: dict[str, Any]) -> Found:
@@ -105,14 +129,16 @@ def _describe(store: dict[str, Any]) -> Found:
     else:
         state = "trusted" if seal else "valid"
     generator = manifest.get("claim_generator_info", [{}])[0]
+    signature = manifest.get("signature_info", {})
     return Found(
         state,
         problems,
         f"{generator.get('name', '')} {generator.get('version', '')}".strip(),
-        manifest.get("signature_info", {}),
+        signature,
         actions,
         tuple(source for source in manifest.get("ingredients", []) if isinstance(source, dict)),
         seal,
+        str(signature.get("time") or "") if _STAMPED in _codes(store, "success") else "",
     )
 
 
@@ -134,10 +160,12 @@ def _well_formed(seal: object) -> bool:
         return False
 
 
-def _unsealed_part(data: memoryview, kind: Kind, seal: dict[str, Any]) -> str:
+def _unsealed_part(data: memoryview, kind: Kind, found: Found) -> str:
     """Name of what is wrong with the bytes that the C2PA signature does not cover; empty if nothing is."""
+    seal = found.seal
     try:
-        check_manifest(data, kind)
+        if check_manifest(data, kind) and not found.stamped:
+            return "photoplay.timestamp.invalid"
         if loose_digest(data, kind) != seal.get("loose_sha256"):
             return "photoplay.loose.mismatch"
     except (ContainerError, ValueError):
@@ -153,7 +181,8 @@ def main(arguments: list[str]) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     path, kind = arguments
-    found = read_seal(Path(path), kind, sys.stdin.read())  # type: ignore[arg-type]
+    roots = json.load(sys.stdin)
+    found = read_seal(Path(path), kind, roots["films"], roots["times"])  # type: ignore[arg-type]
     json.dump(asdict(found), sys.stdout)
 
 

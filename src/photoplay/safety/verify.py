@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from photoplay.errors import MediaError, SealError
-from photoplay.safety.certificates import DEVELOPMENT, trusted_anchors
+from photoplay.safety.certificates import DEVELOPMENT, stamp_anchors, trusted_anchors
 from photoplay.safety.container import Kind, sniff
 from photoplay.safety.reading import Found, State
 
@@ -47,6 +47,8 @@ class Verification:
     recipe_digest: str = ""
     source_photos: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+    stamped: str = ""
+    stamp_trusted: bool = False
     recipe: dict[str, Any] = field(default_factory=dict, repr=False)
 
 
@@ -83,6 +85,8 @@ def describe(found: Found) -> Verification:
         recipe_digest=_plain(seal.get("recipe_sha256")),
         source_photos=tuple(said["photo"] for said in consent if "photo" in said),
         problems=found.problems,
+        stamped=_plain(found.stamped),
+        stamp_trusted=found.stamp_trusted,
         recipe=recipe,
     )
 
@@ -113,10 +117,9 @@ def _kind(path: Path) -> Kind:
 
 def _read_apart(path: Path, kind: Kind) -> Found:
     command = [sys.executable, "-P", "-m", "photoplay.safety.reading", str(path.absolute()), kind]
+    roots = json.dumps({"films": trusted_anchors(), "times": stamp_anchors()})
     try:
-        done = subprocess.run(
-            command, input=trusted_anchors(), capture_output=True, text=True, timeout=MAX_SECONDS, check=True
-        )
+        done = subprocess.run(command, input=roots, capture_output=True, text=True, timeout=MAX_SECONDS, check=True)
         found = json.loads(done.stdout)
         lists = {name: tuple(found[name]) for name in ("problems", "actions", "ingredients")}
         return Found(**{**found, **lists})
