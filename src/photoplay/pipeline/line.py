@@ -24,6 +24,7 @@ from photoplay.generation.backends import get_backend
 from photoplay.generation.backends.open_weights.parallel import leads
 from photoplay.generation.backends.open_weights.resume import clear
 from photoplay.generation.backends.protocol import Backend
+from photoplay.generation.contact_pass import with_contact_pass
 from photoplay.media import load_photo, read_video, save_image
 from photoplay.media import say as say_aloud
 from photoplay.perception.faces import FaceReader
@@ -95,7 +96,7 @@ def _film(
     job.progress(
         StageEvent("generate", 0, plan.num_frames)
     )  # the very first film compiles kernels before its first frame
-    windows = clock.stream("generate", backend.generate(scene, tracks, plan, job.progress))
+    windows = clock.stream("generate", with_contact_pass(backend, scene, tracks, plan, job.progress))
     free = _is_free(prepared, backend)
     smoothed = clock.stream("smooth", smooth(_unanchored(windows) if free else windows))
 
