@@ -22,13 +22,14 @@ from photoplay.motion.library import partner_at_right
 from photoplay.motion.priors import add_priors
 from photoplay.motion.retarget import make_track
 from photoplay.motion.taming import head_limits
-from photoplay.types import Box, Contact, Duet, MotionTrack, Notice, Performance, Scene
+from photoplay.types import Box, Contact, Duet, HeadPose, MotionTrack, Notice, Performance, Scene
 
 SECOND_SEED = 7919
 """What is added to the seed for the second person's natural motion."""
 TURN_MORE = 8.0
 """Degrees by which two who turn to each other go past what a photo of one person carries: what that uncovers is on the far
-side of the head, and the other one hides the near side."""
+side of the head, and the other one hides the near side. None for who has to turn round from the far side."""
+FROM_FAR = 15.0
 FACE_RADIUS, BODY_RADIUS = 1.1, 0.35
 """Size of the region that a contact changes: in inter-ocular distances for faces, in shoulder widths else."""
 
@@ -111,9 +112,10 @@ def _cast(
     """Both roles put on their people, and those contacts for which the photos show the arms."""
     bodies = []
     for which, index in enumerate(subjects):
-        widest = head_limits(scene.subjects[index].face.head_pose)[0] + TURN_MORE
+        towards = 1.0 if near[which] else -1.0
+        widest = _widest(scene.subjects[index].face.head_pose, towards)
         track = make_track(scene, index, roles[which], intensity=intensity, widest=widest)
-        body = Body.of(scene, track, 1.0 if near[which] else -1.0, frame)
+        body = Body.of(scene, track, towards, frame)
         bodies.append(body.stepped(played.places[which] * intensity))
     touches, spots, strengths = [], [], []
     for touch, strength in zip(template.contacts, played.strengths, strict=True):
@@ -124,6 +126,12 @@ def _cast(
             strengths.append(strength)
     shape = (len(touches), len(played.front))
     return Cast((bodies[0], bodies[1]), tuple(touches), tuple(spots), np.array(strengths).reshape(shape))
+
+
+def _widest(pose: HeadPose, towards: float) -> float:
+    """How far a head turns to the side in a duet, in degrees."""
+    ahead = min(max(1.0 + pose.yaw * towards / FROM_FAR, 0.0), 1.0)
+    return head_limits(pose)[0] + TURN_MORE * ahead
 
 
 def _contact(cast: Cast, together: tuple[Body, Body], number: int) -> Contact:

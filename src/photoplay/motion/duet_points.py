@@ -22,14 +22,15 @@ PALM = 0.9
 _FACE: dict[Point, dict[int, float]] = {
     "lips": {0: 0.15, 17: 0.15, 270: 0.25, 405: 0.25, 291: 0.20},
     "forehead": {10: 0.4, 151: 0.6},
-    "nose": {1: 0.5, 4: 0.5},
+    "nose": {1: 0.3, 4: 0.3, 358: 0.4},
     "chin": {152: 0.6, 199: 0.4},
     "crown": {10: 2.6, 9: -1.6},
     "cheek_near": {376: 0.5, 411: 0.3, 401: 0.2},
     "ear_near": {454: 1.06, 234: -0.06},
     "temple_near": {301: 0.4, 298: 0.2, 368: 0.4},
 }
-"""Landmarks and their weights for a partner at the subject's left. Lips are those of the half that comes first."""
+"""Landmarks and their weights for a partner at the subject's left. Of lips and nose it is the half that comes first:
+a photo shows them from in front, and were it their middle, each face would cover half of the other."""
 _TORSO: dict[Point, tuple[float, float]] = {
     "shoulder_near": (1.08, 0.0), "shoulder_far": (-0.02, 0.0), "chest": (0.5, 0.28), "back_near": (0.72, 0.25),
     "back_far": (0.28, 0.25), "waist_near": (1.0, 0.8), "waist_far": (0.0, 0.8),
