@@ -61,6 +61,15 @@ class QualityChoice(StrEnum):
     PREVIEW = "preview"
 
 
+class CornerChoice(StrEnum):
+    """Where a film says in words that it was made."""
+
+    BOTTOM_RIGHT = "bottom-right"
+    BOTTOM_LEFT = "bottom-left"
+    TOP_RIGHT = "top-right"
+    TOP_LEFT = "top-left"
+
+
 class CodecChoice(StrEnum):
     """How an mp4 is compressed."""
 
@@ -251,6 +260,10 @@ def animate(
     lora: Annotated[list[str] | None, typer.Option(help="FILE or FILE:WEIGHT; repeatable.", show_default=False)] = None,
     upscaler: Annotated[str, typer.Option(help="A network of the store that enlarges small frames.")] = "",
     quality: Annotated[QualityChoice, typer.Option(help="Shortcuts of an open model.")] = QualityChoice.EXACT,
+    label: Annotated[
+        CornerChoice | None,
+        typer.Option(help="Write “made with photoplay · AI” into this corner.", show_default=False),
+    ] = None,
     resume: Annotated[
         Path | None,
         typer.Option(help="A folder for unfinished work: the same command goes on there.", show_default=False),
@@ -295,6 +308,7 @@ def animate(
             backend=backend,
             codec=codec.value,
             mode=mode.value if mode else None,
+            label=label.value if label else None,
             sampling=Sampling(
                 model=model,
                 num_inference_steps=steps,

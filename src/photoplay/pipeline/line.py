@@ -29,7 +29,7 @@ from photoplay.media import load_photo, read_video, save_image
 from photoplay.media import say as say_aloud
 from photoplay.perception.faces import FaceReader
 from photoplay.pipeline.clock import StageClock
-from photoplay.pipeline.outputs import check_out, keep_stills, write_film
+from photoplay.pipeline.outputs import check_out, keep_stills, mark, write_film
 from photoplay.pipeline.plan import Prepared, Take, once, played, prepare
 from photoplay.pipeline.scenes import Rest
 from photoplay.pipeline.settle import SECONDS_RANGE, settle
@@ -44,6 +44,7 @@ from photoplay.types import (
     Audio,
     Clip,
     Consent,
+    Corner,
     Frames,
     Mode,
     Photo,
@@ -84,6 +85,7 @@ class FilmOptions(TypedDict, total=False):
     mode: Mode | None
     sampling: Sampling
     staging: Staging
+    label: Corner | None
 
 
 def _film(
@@ -93,12 +95,10 @@ def _film(
     scene, tracks, plan, clock = prepared.scene, prepared.tracks, prepared.plan, job.clock
     with clock.stage("review"):
         reviewer = _reviewer(prepared, backend)
-    job.progress(
-        StageEvent("generate", 0, plan.num_frames)
-    )  # the very first film compiles kernels before its first frame
+    # the very first film compiles kernels before its first frame
+    job.progress(StageEvent("generate", 0, plan.num_frames))
     windows = clock.stream("generate", with_contact_pass(backend, scene, tracks, plan, job.progress))
-    free = _is_free(prepared, backend)
-    smoothed = clock.stream("smooth", smooth(_unanchored(windows) if free else windows))
+    smoothed = clock.stream("smooth", smooth(_unanchored(windows) if _is_free(prepared, backend) else windows))
 
     def reviewed() -> Iterator[Frames]:
         for frames in smoothed:
@@ -108,14 +108,13 @@ def _film(
             yield frames
 
     receipt: list[Screened] = []
-    screened = clock.stream("screen", job.guard.content.screen(reviewed(), receipt))
+    screened = clock.stream("screen", job.guard.content.screen(mark(reviewed(), job.request), receipt))
     kept = keep_stills(screened, folder / "stills") if job.stills else screened
     with clock.stage("encode"), closing(windows):  # whatever happens, a generator's own thread ends here
         write_film(kept, folder / job.out.name, job.request.codec, plan.footage.audio)
     with clock.stage("review"):
         job.progress(StageEvent("review", 0, 1))
-        report = reviewer.report()
-        report = replace(report, metrics={**prepared.metrics, **report.metrics})
+        report = replace(found := reviewer.report(), metrics={**prepared.metrics, **found.metrics})
         job.progress(StageEvent("review", 1, 1, report.sentence))
     return report, tuple(receipt)
 

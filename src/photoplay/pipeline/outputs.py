@@ -9,7 +9,8 @@ from photoplay.errors import RequestError
 from photoplay.finishing.encode import Codec, encode
 from photoplay.finishing.preview import encode_preview
 from photoplay.media import save_image
-from photoplay.types import Audio, Frames
+from photoplay.safety.label import label
+from photoplay.types import Audio, Frames, Request
 
 KINDS = (".mp4", ".gif", ".webp")
 
@@ -37,6 +38,11 @@ def check_out(out: Path, stills: Path | None = None, sheet: Path | None = None) 
             )
     if stills and stills.exists() and (not stills.is_dir() or any(stills.iterdir())):
         raise RequestError("stills_not_empty", "The folder for the single frames is not empty.", "Name a new folder.")
+
+
+def mark(windows: Iterator[Frames], request: Request) -> Iterator[Frames]:
+    """Writes the request's label on reviewed frames, before they are screened."""
+    return windows if request.label is None else label(windows, request.label)
 
 
 def write_film(windows: Iterator[Frames], path: Path, codec: Codec, audio: Audio | None = None) -> None:
