@@ -14,6 +14,7 @@ from photoplay.motion.duet import make_duet
 from photoplay.motion.duet_curves import DuetPerformance, perform_duet, repeats
 from photoplay.motion.duet_template import FACE_POINTS, DuetTemplate, dump_duet, parse_duet
 from photoplay.motion.library import built_in, built_in_duets, markdown_table
+from photoplay.motion.prompts import match_prompt
 from photoplay.types import Duet, MotionTrack
 from tests.motion.duet_scenes import WIDTH, two
 from tests.motion.test_library import LIMITS, curves
@@ -159,6 +160,43 @@ def _face(landmarks: np.ndarray) -> np.ndarray:
     mask = np.zeros((250, WIDTH // 4), np.uint8)
     cv2.fillPoly(mask, [np.rint(landmarks[list(OVAL), :2] / 4).astype(np.int32)], 1)
     return mask.astype(bool)
+
+
+SAID = {
+    "arm_around": ("he puts his arm around her", "buddies with an arm around the shoulder"),
+    "bow_to_each_other": ("they bow", "a respectful bow"),
+    "cheek_kiss": ("she kisses him on the cheek", "grandma gives him a peck on the cheek"),
+    "cheek_to_cheek": ("a cheek to cheek selfie", "mother and daughter cuddle cheek to cheek"),
+    "dance": ("they dance together", "friends dancing at a party"),
+    "fist_bump": ("a fist bump",),
+    "forehead_kiss": ("the mother kisses her child on the forehead",),
+    "forehead_touch": ("foreheads touching, a tender moment",),
+    "handshake": ("the two men shake hands", "two businessmen greet each other with a handshake"),
+    "high_five": ("a high five", "give me five"),
+    "hold_hands": ("they hold hands",),
+    "hug": ("they hug each other", "grandma gives a big warm hug", "the sisters embrace"),
+    "kiss": ("the couple kisses", "they share a tender kiss on the lips"),
+    "laugh_together": ("both laugh at a joke", "they crack up laughing"),
+    "lean": ("she leans her head on his shoulder", "resting his head on her shoulder"),
+    "look_and_smile": ("they look at each other and smile", "they exchange a glance"),
+    "make_up": ("they argue and make up",),
+    "nod_together": ("they nod in agreement", "they agree and nod"),
+    "nose_to_nose": ("they rub noses",),
+    "pat": ("he pats him on the shoulder", "a hand on his shoulder, well done"),
+    "shoulder_bump": ("she nudges him playfully",),
+    "slow_dance": ("a slow dance at their wedding", "they waltz slowly"),
+    "toast": ("they raise a toast", "cheers! they clink glasses"),
+    "turn_to_camera": ("they turn to the camera",),
+    "walk_together": ("they walk towards the camera", "going for a walk side by side"),
+    "wave_together": ("they wave goodbye", "both wave hello to the camera"),
+    "whisper_to": ("he whispers a secret in her ear", "telling a secret"),
+}
+
+
+@pytest.mark.parametrize("template", DUETS, ids=named)
+def test_words_find_it(template: DuetTemplate) -> None:
+    for words in SAID[template.name]:
+        assert match_prompt(words, DUETS)[0].name == template.name, words
 
 
 DOCS = Path(__file__).parents[2] / "docs" / "duets.md"
