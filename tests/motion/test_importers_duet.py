@@ -93,9 +93,10 @@ def test_hands_that_meet_become_a_contact() -> None:
 
 
 def test_hands_that_stay_apart_are_none() -> None:
-    made = template(figure((-APART, 0), left=RAISED), figure((APART, 0), right=RAISED))
-    assert made.contacts == ()
-    assert made.first.needs == ("shoulders",)
+    for at in (APART, APART / 2 + 14):
+        made = template(figure((-at, 0), left=RAISED), figure((at, 0), right=RAISED))
+        assert made.contacts == ()
+        assert made.first.needs == ("shoulders",)
 
 
 def test_the_other_order_is_the_other_role() -> None:

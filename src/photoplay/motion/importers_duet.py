@@ -28,7 +28,7 @@ from photoplay.types import Array
 SUFFIXES = (".bvh", ".bvh.gz")
 MEET, MISS, PART = 0.4, 0.6, 0.35
 """Hands that come nearer than ``MEET`` shoulder widths hold each other until they are ``PART`` further apart. Figures that
-were put on a skeleton of other proportions miss each other: by up to ``MISS`` is taken for that."""
+were put on a skeleton of other proportions miss each other by as much as their nearest hands do, if within ``MISS``."""
 SHORTEST, GAP = 0.5, 0.3
 """Seconds: contacts shorter than this are no contacts, and pauses shorter than this do not end one."""
 REACHING, LEAVING = 0.35, 0.4
@@ -125,7 +125,8 @@ def _touching(dancers: tuple[Dancer, Dancer]) -> dict[Pair, Bool[Array, " f"]]:
     """
     flipped = dancers[1].hands * np.array([-1.0, 1.0, 1.0])
     apart = np.linalg.norm(dancers[0].hands[:, :, None] - flipped[:, None, :], axis=-1)
-    meet = MEET + float(np.clip(np.quantile(apart.min(axis=(1, 2)), 0.05), 0.0, MISS))
+    nearest = float(np.quantile(apart.min(axis=(1, 2)), 0.05))
+    meet = MEET + (nearest if nearest <= MISS else 0.0)
     parallel = np.minimum(apart[:, 0, 0], apart[:, 1, 1])
     is_crossed = _lasting(_held(np.minimum(apart[:, 0, 1], apart[:, 1, 0]) - parallel, -0.2, 0.2), GAP)
     ways: list[dict[Pair, Bool[Array, " f"]]] = [{}, {}]
