@@ -53,6 +53,9 @@ def inspect(
 
 def capture(
     clip: Annotated[Path, typer.Argument(help="A video of one face, a LiveLink Face CSV, or a BVH file.")],
+    partner: Annotated[
+        Path | None, typer.Argument(help="The other dancer's BVH file, for a template for two.", show_default=False)
+    ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="The template to write.")] = Path("captured.yaml"),
     name: Annotated[str, typer.Option(help="The template's name; without one, the file's.")] = "",
 ) -> None:
@@ -60,7 +63,7 @@ def capture(
     from photoplay.pipeline.capture import capture_template
 
     with show.stages(quiet=False) as progress:
-        template = capture_template(clip, out, name=name or out.stem, progress=progress)
+        template = capture_template(clip, out, name=name or out.stem, partner=partner, progress=progress)
     typer.echo(f"{template.title}: {template.duration:.1f} s. Your template: {out}")
 
 

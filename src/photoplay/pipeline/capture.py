@@ -7,18 +7,23 @@ from pathlib import Path
 from photoplay.errors import RequestError
 from photoplay.media import read_video
 from photoplay.motion.capture import capture
+from photoplay.motion.duet_template import AnyTemplate, save_duet
 from photoplay.motion.importers import import_motion, is_motion_file
-from photoplay.motion.template import Template, save_template
+from photoplay.motion.importers_duet import import_duet
+from photoplay.motion.template import save_template
 from photoplay.perception.faces import FaceReader
 from photoplay.types import Progress, silent
 
 MAX_SECONDS = 30.0
 
 
-def capture_template(source: Path, out: Path, *, name: str, progress: Progress = silent) -> Template:
+def capture_template(
+    source: Path, out: Path, *, name: str, partner: Path | None = None, progress: Progress = silent
+) -> AnyTemplate:
     """Reads the motion of the largest face in a video, a Live Link Face CSV or a BVH file, and saves it as a template.
 
-    Only the motion is kept: no picture of the person in the clip goes into the template.
+    With a ``partner``, two BVH files of one take become a template for two. Only the motion is kept: no picture of the
+    person in the clip goes into the template.
 
     Raises:
         RequestError: ``out_not_yaml``.
@@ -26,6 +31,11 @@ def capture_template(source: Path, out: Path, *, name: str, progress: Progress =
     """
     if out.suffix not in {".yaml", ".yml"}:
         raise RequestError("out_not_yaml", "A template is a YAML file.", "End its name in .yaml.")
+    template: AnyTemplate
+    if partner is not None:
+        template = import_duet(source, partner, name=name)
+        save_duet(template, out)
+        return template
     if is_motion_file(source):
         template = import_motion(source, name=name)
     else:
