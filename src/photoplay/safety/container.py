@@ -75,6 +75,15 @@ def check_manifest(data: memoryview, kind: Kind) -> bool:
     return _check_store(found[0])
 
 
+def unsealed(data: memoryview, kind: Kind) -> bytes:
+    """The file as it was before it was sealed, byte for byte: films of equal bits are equal here, whenever they were sealed.
+
+    Raises:
+        ContainerError: the file is malformed.
+    """
+    return {"mp4": _mp4_without, "png": _png_without, "gif": _gif_without, "webp": _webp_without}[kind](data)
+
+
 def _demand(fact: bool, what: str) -> None:
     if not fact:
         raise ContainerError(f"expected {what}")
@@ -147,6 +156,73 @@ def _in_gif(data: memoryview) -> Iterator[memoryview]:
         _demand(at < len(whole), "an end of the manifest")
         yield memoryview(bytes(joined))
         start = whole.find(_GIF_BLOCK, at)
+
+
+# --- a file without it ------------------------------------------------------------------------------------------------
+
+
+def _mp4_without(data: memoryview) -> bytes:
+    """Leaves the manifest's box out and moves the places of the media data (``stco``, ``co64``) back."""
+    kept, at, cut, where = bytearray(), 0, 0, len(data)
+    for name, box in _boxes(data):
+        if name == b"uuid" and box[8:24] == _C2PA_BOX[:16]:
+            cut, where = cut + len(box), min(where, at)
+        else:
+            kept += box
+        at += len(box)
+    with memoryview(kept) as whole:
+        for name, box in _boxes(whole):
+            if name == b"moov" and cut:
+                _move_back(box, cut, where)
+    return bytes(kept)
+
+
+def _move_back(box: memoryview, cut: int, where: int) -> None:
+    """Lessens every chunk offset of a ``moov`` that lies behind ``where`` by ``cut``."""
+    for name, inner in _boxes(box[8:]):
+        if name in (b"trak", b"mdia", b"minf", b"stbl"):
+            _move_back(inner, cut, where)
+        elif name in (b"stco", b"co64"):
+            each = ">I" if name == b"stco" else ">Q"
+            size = struct.calcsize(each)
+            for at in range(16, len(inner), size):
+                (offset,) = struct.unpack_from(each, inner, at)
+                struct.pack_into(each, inner, at, offset - cut if offset >= where else offset)
+
+
+def _png_without(data: memoryview) -> bytes:
+    kept, start = bytearray(data[:8]), 8
+    while start < len(data):
+        _demand(len(data) - start >= 12, "a chunk")
+        size, name = struct.unpack_from(">I4s", data, start)
+        _demand(size <= len(data) - start - 12, "a chunk inside the file")
+        if name != b"caBX":
+            kept += data[start : start + 12 + size]
+        start += 12 + size
+    return bytes(kept)
+
+
+def _webp_without(data: memoryview) -> bytes:
+    kept, start = bytearray(data[:12]), 12
+    while start < len(data):
+        _demand(len(data) - start >= 8, "a chunk")
+        name, size = struct.unpack_from("<4sI", data, start)
+        end = start + 8 + size + size % 2
+        if name != b"C2PA":
+            kept += data[start:end]
+        start = end
+    struct.pack_into("<I", kept, 4, len(kept) - 8)
+    return bytes(kept)
+
+
+def _gif_without(data: memoryview) -> bytes:
+    whole = bytes(data)
+    while (start := whole.find(_GIF_BLOCK)) >= 0:
+        at = start + len(_GIF_BLOCK)
+        while at < len(whole) and whole[at]:
+            at += 1 + whole[at]
+        whole = whole[:start] + whole[at + 1 :]
+    return whole
 
 
 # --- the manifest store --------------------------------------------------------------------------------------------------
