@@ -232,6 +232,24 @@ def test_somebody_whom_the_edge_cuts_is_told_of_it() -> None:
     assert "cut_shows" not in codes(free)
 
 
+def test_long_hair_does_not_stand_before_the_other_face() -> None:
+    scene = two()
+    mattes = []
+    for subject, hair in zip(scene.subjects, (1.0, 0.0), strict=True):
+        x0, y0, x1, _ = (round(v) for v in subject.face.box)
+        matte = np.zeros((HEIGHT, WIDTH), np.uint8)
+        matte[y0 - 40 :, x0 - 10 : x1 + 10 + round(60 * hair)] = 255
+        mattes.append(replace(subject, matte=matte))
+    _, duet = play(simple(), replace(scene, subjects=(mattes[0], mattes[1])))
+    assert (duet.front == 1.0).all()
+    assert (duet.arms_before == (0.0, 1.0)).all()
+    _, swapped = make_duet(
+        replace(scene, subjects=(mattes[0], mattes[1])), (1, 0), simple(), seconds=4.0, fps=FPS, priors=False
+    )
+    assert (swapped.front == 0.0).all()
+    assert (play(simple(), scene)[1].front == 0.0).all()
+
+
 def test_faces_stay_inside_the_frame_that_is_shown() -> None:
     template = simple("lips, second: cheek_near", "crown, second: crown")
     scene = two(1.5)

@@ -16,6 +16,7 @@ from photoplay.motion.duet_curves import DuetPerformance, perform_duet
 from photoplay.motion.duet_gaze import aimed
 from photoplay.motion.duet_meeting import Cast, bring_together, meeting_place
 from photoplay.motion.duet_notices import notices_of
+from photoplay.motion.duet_order import stands_before
 from photoplay.motion.duet_points import Spot
 from photoplay.motion.duet_template import DuetTemplate
 from photoplay.motion.library import partner_at_right
@@ -62,7 +63,8 @@ def make_duet(
         raise ValueError("a duet needs two people")
     first, second = (scene.subjects[index] for index in subjects)
     near = (partner_at_right(first, second), not partner_at_right(first, second))
-    played = perform_duet(template, seconds=seconds, fps=fps, left_is_near=near, speed=speed, seed=seed)
+    before = stands_before(template, (first, second), (first.matte, second.matte), (_way(near[0]), _way(near[1])))
+    played = perform_duet(template, seconds=seconds, fps=fps, left_is_near=near, speed=speed, seed=seed, before=before)
     alive = _in_step(*(_alive(played, seed) if priors else played.roles))
     cast = _cast(scene, subjects, template, played, near, alive, intensity, frame)
     together = bring_together(cast, rounds=1)
@@ -112,7 +114,7 @@ def _cast(
     """Both roles put on their people, and those contacts for which the photos show the arms."""
     bodies = []
     for which, index in enumerate(subjects):
-        towards = 1.0 if near[which] else -1.0
+        towards = _way(near[which])
         widest = _widest(scene.subjects[index].face.head_pose, towards)
         track = make_track(scene, index, roles[which], intensity=intensity, widest=widest)
         body = Body.of(scene, track, towards, frame)
@@ -126,6 +128,10 @@ def _cast(
             strengths.append(strength)
     shape = (len(touches), len(played.front))
     return Cast((bodies[0], bodies[1]), tuple(touches), tuple(spots), np.array(strengths).reshape(shape))
+
+
+def _way(left_is_near: bool) -> float:
+    return 1.0 if left_is_near else -1.0
 
 
 def _widest(pose: HeadPose, towards: float) -> float:

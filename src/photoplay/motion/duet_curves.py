@@ -8,7 +8,7 @@ through those of the file.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float32, Float64
@@ -131,11 +131,19 @@ def sample(curve: Curve, t: Float64[Array, n], at_rest: bool = True) -> Float64[
 
 
 def perform_duet(
-    template: DuetTemplate, *, seconds: float, fps: float, left_is_near: tuple[bool, bool], speed: float, seed: int
+    template: DuetTemplate,
+    *,
+    seconds: float,
+    fps: float,
+    left_is_near: tuple[bool, bool],
+    speed: float,
+    seed: int,
+    before: Literal[0, 1] = 0,
 ) -> DuetPerformance:
     """Plays the template over a film of ``seconds`` at ``fps``, for people whose partner is (``left_is_near``) at the
     image's right, where a person who faces the camera has the left arm.
 
+    ``before`` is who stands before the other where the template leaves that open.
     Tempo and takes are as in :func:`photoplay.motion.curves.perform`. Frame 0 is rest.
 
     Raises:
@@ -153,7 +161,8 @@ def perform_duet(
         _role(template, which, layout, time, left_is_near[which], 2 * seed + which if seed else 0) for which in (0, 1)
     )
     phases = [(name, layout.frame(at, fps)) for name, at in template.phases.model_dump().items()]
-    front = sample(layout.place(template.front), time, at_rest=False)
+    order = template.front or (Key(0.0, float(before)),)
+    front = sample(layout.place(order), time, at_rest=False)
     strengths = [sample(layout.place(touch.keys), time) for touch in template.contacts]
     return DuetPerformance(
         roles=(

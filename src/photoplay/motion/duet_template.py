@@ -22,7 +22,6 @@ from photoplay.motion.template import (
     Curve,
     Flow,
     FlowMap,
-    Key,
     Line,
     Name,
     Parameters,
@@ -154,7 +153,8 @@ class DuetTemplate(Checked):
     """One motion of two people, as its file says it; see docs/duets.md for every field. All times are in seconds.
 
     ``side`` is where the first role stands best. With ``mirrored`` the second does what the first does, ``lag`` seconds
-    later; lids close together all the same. ``front`` is who stands before the other: 0 the first, 1 the second.
+    later; lids close together all the same. ``front`` is who stands before the other: 0 the first, 1 the second (None:
+    who hides less of the other's face).
     """
 
     name: Name
@@ -176,7 +176,7 @@ class DuetTemplate(Checked):
     second: Role = Role()
     contacts: Annotated[tuple[Touch, ...], Field(max_length=12)] = ()
     gaze: Annotated[tuple[Sight, ...], Field(max_length=24)] = ()
-    front: Annotated[Curve, Field(min_length=1)] = (Key(0.0, 0.0),)
+    front: Annotated[Curve, Field(min_length=1)] | None = None
     arms_before: ArmsBefore = ArmsBefore()
 
     @model_validator(mode="after")
@@ -207,8 +207,9 @@ class DuetTemplate(Checked):
             for name, curve in role.channels.items():
                 yield name, curve, _range(name)
         others = [*self._strengths(), *((f"the gaze at {sight.at}", sight.keys) for sight in self.gaze)]
-        others.append(("front", self.front))
-        others += [("arms_before", curve) for curve in (self.arms_before.first, self.arms_before.second) if curve]
+        orders = {"front": self.front, "arms_before.first": self.arms_before.first}
+        orders["arms_before.second"] = self.arms_before.second
+        others += [(name, curve) for name, curve in orders.items() if curve]
         for name, curve in others:
             yield name, curve, (LOW, HIGH)
 
@@ -294,7 +295,7 @@ def dump_duet(template: DuetTemplate) -> str:
     for key, lines in (("contacts", template.contacts), ("gaze", template.gaze)):
         if key in data:
             data[key] = [FlowMap(shown | {"keys": curve_line(line.keys)}) for shown, line in _shown_lines(lines)]
-    if "front" in data:
+    if template.front:
         data["front"] = curve_line(template.front)
     if "arms_before" in data:
         arms = (("first", template.arms_before.first), ("second", template.arms_before.second))

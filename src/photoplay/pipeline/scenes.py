@@ -10,6 +10,7 @@ import numpy as np
 from photoplay.errors import RequestError, SceneError
 from photoplay.finishing.size import plan_size
 from photoplay.media import resize_photo
+from photoplay.motion.duet_order import stands_before
 from photoplay.motion.duet_template import AnyTemplate, DuetTemplate
 from photoplay.perception.faces import FaceReader
 from photoplay.perception.scene import perceive
@@ -78,8 +79,8 @@ def _together(request: Request, template: DuetTemplate | None, progress: Progres
     progress(StageEvent("compose", 0, 1))
     canvas = Size(*_HEIGHTS.get(request.size, (720, 1080)), margin=ROOM)
     before: Literal[0, 1] | None = None
-    if template is not None and template.front:
-        before = 0 if (staging.first == left) == (template.front[0].value < 0.5) else 1
+    if template is not None:
+        before = 0 if (staging.first == left) == (_in_front(template, scenes, staging.first, left) == 0) else 1
     made = compose((scenes[0], scenes[1]), staging, None if backdrop is None else backdrop.pixels, canvas, before)
     progress(StageEvent("compose", 1, 1))
     lights = [
@@ -89,6 +90,15 @@ def _together(request: Request, template: DuetTemplate | None, progress: Progres
     if len(lights) == 2:
         metrics["light_after"] = light_difference(lights[0], lights[1]).shading
     return Rest(made.scene, metrics, left, made.frame)
+
+
+def _in_front(template: DuetTemplate, scenes: tuple[Scene, ...], first: int, left: int) -> Literal[0, 1]:
+    """The role that stands before the other as the film begins."""
+    cast = [scenes[first], scenes[1 - first]]
+    people = [max(scene.subjects, key=lambda person: person.face.box[3] - person.face.box[1]) for scene in cast]
+    mattes = [scene.matte if one.matte is None else one.matte for scene, one in zip(cast, people, strict=True)]
+    way = 1.0 if first == left else -1.0
+    return stands_before(template, (people[0], people[1]), (mattes[0], mattes[1]), (way, -way))
 
 
 def facing(one: Scene, other: Scene) -> Literal[0, 1]:
