@@ -203,7 +203,10 @@ def animate(
     template: Annotated[str, typer.Option("--template", "-t", help="A motion: a name or a YAML file.")] = "",
     prompt: Annotated[str, typer.Option(help="Describe the motion (or the scene, for models that read).")] = "",
     seconds: Annotated[
-        float | None, typer.Option(help="Length of the film; 3, or as long as sound or clip.", show_default=False)
+        float | None,
+        typer.Option(
+            help="Length of the film; 3, or as long as sound, clip or what two people do.", show_default=False
+        ),
     ] = None,
     fps: Annotated[float, typer.Option(help="Frames a second.")] = 24.0,
     size: Annotated[str, typer.Option(help="480p, 720p, 1080p (the photo's shape is kept) or WxH.")] = "720p",

@@ -27,6 +27,7 @@ from photoplay.generation.backends.protocol import Backend
 from photoplay.generation.contact_pass import with_contact_pass
 from photoplay.media import load_photo, read_video, save_image
 from photoplay.media import say as say_aloud
+from photoplay.motion.library import find
 from photoplay.perception.faces import FaceReader
 from photoplay.pipeline.clock import StageClock
 from photoplay.pipeline.outputs import check_out, keep_stills, mark, write_film
@@ -108,7 +109,7 @@ def _film(
             yield frames
 
     receipt: list[Screened] = []
-    screened = clock.stream("screen", job.guard.content.screen(mark(reviewed(), job.request), receipt))
+    screened = clock.stream("screen", job.guard.content.screen(mark(reviewed(), job.request), receipt, admitted))
     kept = keep_stills(screened, folder / "stills") if job.stills else screened
     with clock.stage("encode"), closing(windows):  # whatever happens, a generator's own thread ends here
         write_film(kept, folder / job.out.name, job.request.codec, plan.footage.audio)
@@ -359,12 +360,14 @@ def animate(
 
 
 def _length(request: Request) -> float:
-    """Seconds of a film that nobody gave a length: those of its sound (to the last sample), else of its clip."""
+    """Seconds of a film that nobody gave a length: those of its sound (to the last sample), of its clip, of what two do."""
     if request.audio:
         longest = max(len(track.samples) / track.rate for track in request.audio)
         longest = ceil(longest * request.fps) / request.fps
     elif request.video is not None:
         longest = len(request.video.frames.rgb) / request.video.frames.fps
+    elif request.template and (template := find(request.template)).people == 2:
+        longest = ceil(template.duration / request.speed * request.fps) / request.fps
     else:
         return request.seconds
     return min(SECONDS_RANGE[1], max(SECONDS_RANGE[0], longest))
