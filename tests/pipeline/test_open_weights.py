@@ -28,7 +28,7 @@ from photoplay.generation.backends import get_backend
 from photoplay.generation.backends.open_weights.loading import load_pipeline, shelf
 from photoplay.generation.backends.open_weights.native import Grid
 from photoplay.media import load_photo, save_image
-from photoplay.pipeline import line, plan, scenes
+from photoplay.pipeline import inputs, line, plan, scenes
 from photoplay.pipeline.settle import settle
 from photoplay.safety.admission import admit
 from photoplay.safety.recipe import request_from_recipe
@@ -194,7 +194,7 @@ def given(portrait_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Give
     seconds = np.arange(48_000) / 48_000
     voice = np.sin(2 * np.pi * 140 * seconds) * (0.5 + 0.4 * np.sin(2 * np.pi * 4 * seconds))
     clip = folder / "tilt.mp4"
-    return Given((one, load_photo(other)), clip, line._video(clip), Audio(voice.astype(np.float32), 48_000, "a" * 64))
+    return Given((one, load_photo(other)), clip, inputs.read_clip(clip), Audio(voice.astype(np.float32), 48_000, "a" * 64))
 
 
 @pytest.fixture(scope="module")

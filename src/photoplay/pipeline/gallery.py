@@ -58,7 +58,7 @@ def draw_preview(request: Request, out: Path, shots: int = 8) -> None:
             recipe=make_recipe(admitted, played(prepared.template), prepared.plan, backend.name, backend.version),
             report=Report({}, True, "A preview: not reviewed."),
             source_type=backend.capabilities.source_type,
-            screened=guard.content.screened(frames),
+            screened=guard.content.screened(frames, admitted),
             guard=guard,
         )
 

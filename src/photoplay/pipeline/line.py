@@ -6,16 +6,14 @@ finish as one stream of windows (so that memory stays flat), and :func:`animate`
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
-from math import ceil
 from pathlib import Path
-from typing import Literal, TypeAlias, TypedDict, Unpack
+from typing import Literal, TypedDict, Unpack
 
-from photoplay.errors import RequestError, ReviewError
+from photoplay.errors import ReviewError
 from photoplay.evaluation.free import FreeReviewer
 from photoplay.evaluation.reviewer import Reviewer
 from photoplay.finishing.sheet import film_sheet
@@ -25,24 +23,21 @@ from photoplay.generation.backends.open_weights.parallel import leads
 from photoplay.generation.backends.open_weights.resume import clear
 from photoplay.generation.backends.protocol import Backend
 from photoplay.generation.contact_pass import with_contact_pass
-from photoplay.media import load_photo, read_video, save_image
-from photoplay.media import say as say_aloud
-from photoplay.motion.library import find
+from photoplay.media import save_image
 from photoplay.perception.faces import FaceReader
 from photoplay.pipeline.clock import StageClock
+from photoplay.pipeline.inputs import Source, natural_length, read_clip, read_photo, read_voices
 from photoplay.pipeline.outputs import check_out, keep_stills, mark, write_film
 from photoplay.pipeline.plan import Prepared, Take, once, played, prepare
 from photoplay.pipeline.scenes import Rest
-from photoplay.pipeline.settle import SECONDS_RANGE, settle
-from photoplay.pipeline.sound import Sound, read_sound
+from photoplay.pipeline.settle import settle
+from photoplay.pipeline.sound import Sound
 from photoplay.safety.admission import admit, check_readable, check_romance
 from photoplay.safety.guard import Guard
-from photoplay.safety.prompts import check_prompt
 from photoplay.safety.provenance import seal, with_timings
 from photoplay.safety.recipe import make_recipe
 from photoplay.types import (
     Admitted,
-    Audio,
     Clip,
     Consent,
     Corner,
@@ -57,13 +52,10 @@ from photoplay.types import (
     StageEvent,
     Staging,
     Turn,
-    Video,
     silent,
 )
 from photoplay.weights.store import manifest_digest
 
-Source: TypeAlias = str | Path | bytes | Photo
-"""A photo: a file, its bytes, or decoded already."""
 TAKES = (Take(), Take(0.65, 7907))
 """A film that fails review is made once more with calmer motion and another seed before it is refused."""
 ATTEMPTS = ("first", "calmer")
@@ -335,19 +327,19 @@ def animate(
     if backdrop is not None and "staging" not in options:
         options["staging"] = Staging(backdrop="photo")
     request = Request(
-        tuple(_photo(source) for source in sources),
+        tuple(read_photo(source) for source in sources),
         (),
         template,
         prompt=prompt,
-        last=None if last is None else _photo(last),
-        video=None if video is None else _video(video),
-        audio=_sound(audio, say, voice),
+        last=None if last is None else read_photo(last),
+        video=None if video is None else read_clip(video),
+        audio=read_voices(audio, say, voice),
         turns=tuple(turns),
-        backdrop=None if backdrop is None else _photo(backdrop),
+        backdrop=None if backdrop is None else read_photo(backdrop),
         **options,
     )
     if "seconds" not in options:
-        request = replace(request, seconds=_length(request))
+        request = replace(request, seconds=natural_length(request))
     said = (consent,) * len(request.pictured()) if isinstance(consent, str) else tuple(consent)
     return produce(
         replace(request, consent=said),
@@ -357,47 +349,3 @@ def animate(
         sheet=Path(sheet) if sheet else None,
         resume=Path(resume) if resume else None,
     )
-
-
-def _length(request: Request) -> float:
-    """Seconds of a film that nobody gave a length: those of its sound (to the last sample), of its clip, of what two do."""
-    if request.audio:
-        longest = max(len(track.samples) / track.rate for track in request.audio)
-        longest = ceil(longest * request.fps) / request.fps
-    elif request.video is not None:
-        longest = len(request.video.frames.rgb) / request.video.frames.fps
-    elif request.template and (template := find(request.template)).people == 2:
-        longest = ceil(template.duration / request.speed * request.fps) / request.fps
-    else:
-        return request.seconds
-    return min(SECONDS_RANGE[1], max(SECONDS_RANGE[0], longest))
-
-
-def _photo(source: Source) -> Photo:
-    return source if isinstance(source, Photo) else load_photo(source if isinstance(source, bytes) else Path(source))
-
-
-def _sound(audio: Sound | Sequence[Sound], words: str, voice: str) -> tuple[Audio, ...]:
-    """The sound tracks, or the words as a voice speaks them.
-
-    Raises:
-        RequestError: ``sound_twice``: there are both.   RefusedError: the words may not be said.
-    """
-    if not words:
-        return tuple(
-            read_sound(one) for one in ((audio,) if isinstance(audio, (str, Path, bytes, Audio)) else tuple(audio))
-        )
-    if audio:
-        raise RequestError("sound_twice", "There is a recording and a text to say.", "Give one of them.")
-    check_prompt(words)
-    return (say_aloud(words, voice),)
-
-
-def _video(source: str | Path | bytes) -> Video:
-    """A clip with the digest of its bytes."""
-    data = source if isinstance(source, bytes) else Path(source)
-    frames = read_video(data, max_seconds=SECONDS_RANGE[1])
-    if isinstance(data, bytes):
-        return Video(frames, hashlib.sha256(data).hexdigest())
-    with data.open("rb") as stream:
-        return Video(frames, hashlib.file_digest(stream, "sha256").hexdigest())
