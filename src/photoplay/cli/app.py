@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from photoplay.cli import consent, film, look, models, system, trust
+from photoplay.cli import consent, film, look, models, replay, system, trust
 from photoplay.errors import (
     CancelledError,
     InputError,
@@ -48,6 +48,7 @@ app.command("capture")(look.capture)
 app.add_typer(look.templates, name="templates")
 app.add_typer(consent.consent, name="consent")
 app.command("verify")(system.verify)
+app.command("replay")(replay.replay)
 app.add_typer(trust.audit, name="audit")
 app.command("takedown")(trust.takedown)
 app.command("erase")(trust.erase)
