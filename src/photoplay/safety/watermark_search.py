@@ -1,0 +1,136 @@
+"""Finds where the watermark's plane lies in a picture that was cropped, scaled or padded.
+
+The pilot is looked for at every size within +-13 % and every place within 20 cells, by correlation over the plane (Kuglin
+and Hines, "The phase correlation image alignment method", 1975; here with evidence limited cell by cell in place of the
+phase). What is found is refined by small steps until the coded signs speak up, since these say more than the pilot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Float, Float32
+
+from photoplay.safety.watermark_grid import MARGIN, PLANE, SLOTS, Layout, cell_of, evidence, lay, tally
+from photoplay.types import Array
+
+WORKING_CELL = 3.0
+"""Pixels of a cell in the shrunk picture that is searched."""
+SCALES = np.exp(np.linspace(np.log(0.88), np.log(1.14), 27))
+"""Sizes of a cell, in those of an untouched picture, that are tried."""
+PHASES = ((0.0, 0.0), (0.0, 0.5), (0.5, 0.0), (0.5, 0.5))
+CANDIDATES = 6
+STEPS = (0.25, 0.12, 0.06)
+"""Refinement moves the picture's edge, and its middle, by these shares of a cell."""
+PASSES = 3
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the plane lies: size of a cell and place of the middle (down, across), in pixels of the picture."""
+
+    cell: Float[Array, "2"]
+    middle: Float[Array, "2"]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A picture read at a place: the tally of all slots, and how much it looks like a watermark."""
+
+    place: Place
+    soft: Float[Array, "289"]
+    score: float
+
+
+def read(luma: Float32[Array, "h w"], plane: Layout, place: Place) -> Reading:
+    """Reads a picture at a place.
+
+    The score adds up two independent tests, both of mean 0 and variance 1 without a watermark: the pilot's tally, and the
+    energy of the coded ones above chance.
+    """
+    grid = lay(*luma.shape, place.cell, place.middle)
+    soft = tally(evidence(grid.read(luma)[0]) * plane.sign[grid.part], plane.slot[grid.part])
+    energy = float((soft[:-1] ** 2 - 1).sum()) / np.sqrt(2 * (SLOTS - 1))
+    return Reading(place, soft, float(soft[-1] + energy) / np.sqrt(2))
+
+
+def readings(luma: Float32[Array, "h w"], plane: Layout) -> Iterator[Reading]:
+    """Readings worth decoding, one after the other: the picture as it is, then what a search finds, the best first."""
+    small, shrunk = _shrink(luma)
+    untouched = Place(np.full(2, cell_of(*luma.shape)), np.array(luma.shape) / 2)
+    yield refine(luma, plane, read(luma, plane, untouched))
+    found = [read(small, plane, place) for place in search(small, plane)]
+    found = [refine(small, plane, reading) for reading in found]
+    for reading in sorted(found, key=lambda reading: -reading.score):
+        place = Place(reading.place.cell / shrunk, reading.place.middle / shrunk)
+        yield read(luma, plane, place)
+
+
+def _shrink(luma: Float32[Array, "h w"]) -> tuple[Float32[Array, "i j"], Float[Array, "2"]]:
+    """The picture with cells of about three pixels, and by how much it was shrunk down and across."""
+    scale = min(1.0, WORKING_CELL / cell_of(*luma.shape))
+    size = tuple(max(2, round(side * scale)) for side in luma.shape)
+    small = np.asarray(cv2.resize(luma, size[::-1], interpolation=cv2.INTER_AREA), np.float32)
+    return small, np.array(size) / np.array(luma.shape)
+
+
+def search(luma: Float32[Array, "h w"], plane: Layout) -> list[Place]:
+    """The places where the pilot speaks loudest, one for each size of cell, the loudest first."""
+    best: list[tuple[float, Place]] = []
+    for scale in SCALES:
+        cell = np.full(2, cell_of(*luma.shape) * scale)
+        best.append(max((_strongest(luma, plane, cell, phase) for phase in PHASES), key=lambda found: found[0]))
+    best.sort(key=lambda found: -found[0])
+    return [place for _, place in best[:CANDIDATES]]
+
+
+def _strongest(
+    luma: Float32[Array, "h w"], plane: Layout, cell: Float[Array, "2"], phase: tuple[float, float]
+) -> tuple[float, Place]:
+    """How loud the pilot is at its best place for that size of cell, and the place."""
+    middle = np.array(luma.shape) / 2 + np.array(phase) * cell
+    grid = lay(*luma.shape, cell, middle)
+    votes = evidence(grid.read(luma)[0])
+    rows, columns = votes.shape
+    padded = np.zeros((PLANE, PLANE), np.float32)
+    padded[:rows, :columns] = votes
+    product = cv2.mulSpectrums(plane.pilot, cv2.dft(padded, nonzeroRows=rows), 0, conjB=True)
+    loudness = cv2.idft(product, flags=cv2.DFT_SCALE)
+    starts = (grid.part[0].start, grid.part[1].start)
+    shifts = np.arange(-MARGIN, MARGIN + 1)
+    near = loudness[np.ix_(*((start + shifts) % PLANE for start in starts))]
+    at = np.unravel_index(int(near.argmax()), near.shape)
+    shift = np.array([shifts[at[0]], shifts[at[1]]])
+    return float(near[at]) / np.sqrt(votes.size), Place(cell, middle - shift * cell)
+
+
+def refine(luma: Float32[Array, "h w"], plane: Layout, reading: Reading) -> Reading:
+    """Climbs from a reading to a better one: moves and stretches along both axes, by smaller and smaller steps."""
+    half = np.array(luma.shape) / 2
+    for step in STEPS:
+        for _ in range(PASSES):
+            before = reading.score
+            for move in _moves(reading.place.cell, half, step):
+                cell, middle = reading.place.cell, reading.place.middle
+                grown = cell * (1 + move[0])
+                # A stretch leaves the picture's centre where it is.
+                placed = half + (middle - half) * grown / cell + move[1]
+                other = read(luma, plane, Place(grown, placed))
+                if other.score > reading.score:
+                    reading = other
+            if reading.score <= before:
+                break
+    return reading
+
+
+def _moves(cell: Float[Array, "2"], half: Float[Array, "2"], step: float) -> Iterator[Float[Array, "2 2"]]:
+    """Changes to try: relative growth and shift in pixels, both down and across."""
+    growth, shift = step * cell / half, step * cell
+    for sign in (1, -1):
+        yield np.array([sign * growth, [0, 0]])
+        for axis in np.eye(2):
+            yield np.array([[0, 0], sign * shift * axis])
+            yield np.array([sign * growth * axis, [0, 0]])
