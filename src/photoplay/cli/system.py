@@ -14,6 +14,8 @@ from photoplay.cli.tables import print_table, size
 from photoplay.errors import PhotoplayError
 
 if TYPE_CHECKING:
+    from photoplay.safety.recovery import Recovered
+    from photoplay.safety.verify import Verification
     from photoplay.types import Capabilities, Mode
     from photoplay.weights.manifest import Manifest
 
@@ -28,22 +30,75 @@ COLUMNS: dict[Mode, str] = {
 """The modes, as the table of backends calls them."""
 
 
+DONE = {
+    "c2pa.opened": "opened a picture",
+    "c2pa.created": "made from nothing that was there",
+    "c2pa.placed": "put in what it is made of",
+    "c2pa.edited": "animated it",
+    "c2pa.addedText": "labelled it for everybody to see",
+    "c2pa.watermarked.unbound": "marked it invisibly",
+}
+"""What C2PA's actions mean in a film of photoplay."""
+
+
 def verify(
-    file: Annotated[Path, typer.Argument(help="A film or picture.", show_default=False)],
+    file: Annotated[str, typer.Argument(help="A film or picture; no address.", show_default=False)],
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
-    """Tell whether a file was made by photoplay and is unchanged. Exit status: 0 trusted, 1 anything else."""
+    """Tell who made a file, from what, with whose consent, and whether it is unchanged.
+
+    Exit status: 0 trusted, 1 anything else, 3 no such file or no film, 7 it cannot be read.
+    """
     from photoplay.safety.verify import verify as run
 
     found = run(file)
+    mark = _marked(Path(file)) if found.state in ("unsigned", "tampered") else None
     if as_json:
-        typer.echo(json.dumps(asdict(found), default=str, sort_keys=True))
+        told = {**asdict(found), "mark": None if mark is None else asdict(mark)}
+        typer.echo(json.dumps(told, default=str, sort_keys=True))
     else:
         typer.echo(found.sentence)
-        for key, value in asdict(found).items():
-            if key != "sentence" and value not in (None, "", (), {}, []):
-                typer.echo(f"  {key.replace('_', ' '):<22}{value}")
+        for key, value in _told(found):
+            typer.echo(f"  {key:<16}{value}")
+        if mark is not None:
+            typer.echo(mark.sentence)
     raise typer.Exit(0 if found.state == "trusted" else 1)
+
+
+def _marked(file: Path) -> Recovered | None:
+    """What the invisible mark of a file without a seal leads to."""
+    from photoplay.safety.certificates import data_home
+    from photoplay.safety.ledger import Ledger
+    from photoplay.safety.recovery import recover
+    from photoplay.safety.watermark import DEFAULT_KEY
+
+    return recover(file, Ledger(data_home() / "works"), DEFAULT_KEY)
+
+
+def _told(found: Verification) -> list[tuple[str, str]]:
+    """The lines under the sentence: what the seal says, where it holds."""
+    lines = [("problems", ", ".join(found.problems))]
+    if found.state in ("trusted", "untrusted", "valid"):
+        known = "known here" if found.stamp_trusted else "not known here, so believe it at your own risk"
+        lines = [
+            ("signed by", f"{found.signer}{' (development certificate)' if found.development else ''}"),
+            ("signed at", f"{found.created} by the signer's own clock" if found.created else ""),
+            ("stamped at", f"{found.stamped} by an authority that is {known}" if found.stamped else ""),
+            ("done", ", ".join(DONE.get(action, action) for action in found.actions)),
+            ("kind", found.source_type),
+            *(("made from", f"{title or 'something'}, sha256 {sha256}") for title, sha256 in found.sources),
+            *(("consent", _stated(said)) for said in found.consent),
+            ("on record", ", ".join(found.records)),
+            ("content filter", found.content_filter),
+            ("number", found.number),
+            ("recipe", found.recipe_digest),
+            *lines,
+        ]
+    return [(key, value) for key, value in lines if value]
+
+
+def _stated(said: dict[str, str]) -> str:
+    return f"{said.get('statement', '?')}, stated {said.get('date', '?')} for {said.get('photo', '?')[:16]}…"
 
 
 def backends(as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False) -> None:

@@ -149,11 +149,12 @@ def _well_formed(seal: object) -> bool:
     texts = all(
         isinstance(seal.get(name), str) for name in ("recipe", "recipe_sha256", "consent_sha256", "loose_sha256")
     )
-    consent = seal.get("consent")
-    if not texts or not isinstance(consent, list):
+    consent, records = seal.get("consent"), seal.get("records", [])
+    if not texts or not isinstance(consent, list) or not isinstance(records, list):
         return False
-    if not all(isinstance(said, dict) and all(isinstance(value, str) for value in said.values()) for said in consent):
-        return False
+    for said in (*consent, *records):
+        if not isinstance(said, dict) or not all(isinstance(value, str) for value in said.values()):
+            return False
     try:
         return isinstance(json.loads(seal["recipe"]), dict)
     except (ValueError, RecursionError):

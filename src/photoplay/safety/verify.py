@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ from photoplay.safety.reading import Found, State
 
 MAX_BYTES = 2 << 30
 MAX_SECONDS = 120.0
+_BY_DIGEST = "urn:sha256:"
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,12 @@ class Verification:
     source_type       IPTC digital source type of what was done, without its address
     consent           one ``{"photo", "statement", "date"}`` per photo
     recipe            makes the film again, see :func:`photoplay.safety.recipe.request_from_recipe`
+    records           method of each consent record that stood: ``live``, ``record`` or ``operator``
+    number            the film's number: in its watermark, in the ledger, and for a takedown
     source_photos     hex SHA-256 of each photo file
+    sources           hex SHA-256 of everything that it was made of, each with its name
+    content_filter    what found every frame free of nudity and sexual content
+    stamped           UTC time that a time-stamp authority vouches for; believe it only if ``stamp_trusted``
     problems          status codes of C2PA and of photoplay, for whoever looks closer
     """
 
@@ -44,8 +52,12 @@ class Verification:
     actions: tuple[str, ...] = ()
     source_type: str = ""
     consent: tuple[dict[str, str], ...] = ()
+    records: tuple[str, ...] = ()
     recipe_digest: str = ""
+    number: str = ""
     source_photos: tuple[str, ...] = ()
+    sources: tuple[tuple[str, str], ...] = ()
+    content_filter: str = ""
     problems: tuple[str, ...] = ()
     stamped: str = ""
     stamp_trusted: bool = False
@@ -56,9 +68,16 @@ def verify(path: str | Path) -> Verification:
     """Reads the seal of a film or preview, in a process of its own with limits on memory and time.
 
     Raises:
-        MediaError: ``verify_missing``, ``verify_unsupported`` (not an mp4, PNG, GIF or WebP) or ``verify_too_large``.
+        MediaError: ``verify_address``, ``verify_missing``, ``verify_unsupported`` (not an mp4, PNG, GIF or WebP) or
+            ``verify_too_large``.
         SealError: ``verify_failed``, where reading took too long or broke down: believe nothing about this file.
     """
+    if _ADDRESS.match(str(path)) and not Path(path).exists():
+        raise MediaError(
+            "verify_address",
+            "That is an address, and photoplay asks nobody on the network.",
+            "Download the file first.",
+        )
     path = Path(path)
     return describe(_read_apart(path, _kind(path)))
 
@@ -82,8 +101,12 @@ def describe(found: Found) -> Verification:
         actions=tuple(_plain(action.get("action")) for action in found.actions),
         source_type=kinds[-1].rsplit("/", 1)[-1] if kinds else "",
         consent=consent,
+        records=tuple(_plain(record.get("method")) for record in seal.get("records") or ()),
         recipe_digest=_plain(seal.get("recipe_sha256")),
+        number=_plain(seal.get("recipe_sha256"))[:16],
         source_photos=tuple(said["photo"] for said in consent if "photo" in said),
+        sources=tuple(_source(one) for one in found.ingredients),
+        content_filter=_plain(seal.get("content_filter")),
         problems=found.problems,
         stamped=_plain(found.stamped),
         stamp_trusted=found.stamp_trusted,
@@ -94,6 +117,12 @@ def describe(found: Found) -> Verification:
 def _plain(text: object) -> str:
     """A stranger's text without what could steer a terminal, and not too long."""
     return "".join(c if c.isprintable() else "?" for c in str(text or ""))[:200]
+
+
+def _source(ingredient: dict[str, Any]) -> tuple[str, str]:
+    """Name and hex SHA-256 (empty where it is told otherwise) of something that a film was made of."""
+    told = _plain(ingredient.get("instance_id"))
+    return _plain(ingredient.get("title")), told.removeprefix(_BY_DIGEST) if told.startswith(_BY_DIGEST) else ""
 
 
 def _kind(path: Path) -> Kind:
@@ -141,7 +170,11 @@ def _sentence(found: Found, signer: str, development: bool, consent: tuple[dict[
         return f"Intact since it was signed, but by a signer that this machine does not know ({signer}).{hint}"
     if found.state == "valid":
         return f"Intact and signed by {signer}, but it is not a film of photoplay."
+    photos = len(found.seal.get("consent", ()))
+    of = "words alone" if not photos else "one picture" if photos == 1 else f"{photos} pictures"
     stated = ", ".join(said.get("statement", "?") for said in consent)
+    agreed = f"; consent stated: {stated}" if stated else ""
+    kept = len(found.seal.get("records") or ())
+    agreed += f", on record for {kept} {'person' if kept == 1 else 'people'}" if kept else ""
     note = " This is a development certificate: it means something on this machine only." if development else ""
-    made = f"Made by {_plain(found.generator)} from a photo and unchanged since; consent stated: {stated}."
-    return f"{made} Signed by {signer}.{note}"
+    return f"Made by {_plain(found.generator)} from {of} and unchanged since{agreed}. Signed by {signer}.{note}"
