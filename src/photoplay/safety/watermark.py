@@ -9,18 +9,18 @@ number is looked up in the ledger, and only the seal says who made a film.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Float32
 
 from photoplay.safety.watermark_code import decode, encode
-from photoplay.safety.watermark_grid import Grid, cell_of, lay, layout
+from photoplay.safety.watermark_grid import cell_of, lay, layout
 from photoplay.safety.watermark_kernels import add
 from photoplay.safety.watermark_search import readings
 from photoplay.safety.watermark_strength import strength
-from photoplay.types import Array, Rgb, RgbStack
+from photoplay.types import Array, RgbStack
 
 DEFAULT_KEY = b"photoplay"
 """Films that are marked with it can be recognised by anybody."""
@@ -43,11 +43,12 @@ class Marker:
         self._plane = layout(key)
 
     def mark(self, rgb: RgbStack) -> RgbStack:
-        """Marked copies of frames ``uint8 [f, h, w, 3]``; the PSNR of each is 41 dB or more.
+        """Marked copies of frames ``uint8 [f, h, w, 3]``; the PSNR of each is above 42 dB.
 
         Raises ValueError where the frames are too narrow to hold a watermark.
         """
-        grid = lay(*rgb.shape[1:3], np.full(2, cell_of(*rgb.shape[1:3])), np.array(rgb.shape[1:3]) / 2)
+        height, width = rgb.shape[1:3]
+        grid = lay(height, width, np.full(2, cell_of(height, width)), np.array([height, width]) / 2)
         slot = np.ascontiguousarray(self._plane.slot[grid.part])
         goal = self._plane.sign[grid.part] * self._signs[slot]
         marked = np.empty_like(rgb)

@@ -26,15 +26,15 @@ STATES = 1 << MEMORY
 ROUNDS = 3
 
 
-def encode(payload: int) -> Int8[Array, "288"]:
+def encode(payload: int) -> Int8[Array, 288]:
     """The signs (+1 or -1) of a payload. Raises ValueError where it is not in 0 .. 2^64 - 1."""
     bits = _message(payload)
     register = np.stack([np.roll(bits, age) for age in range(MEMORY + 1)], axis=1)
     parities = register @ _taps().T % 2
-    return (1 - 2 * parities).astype(np.int8).ravel()
+    return np.asarray(1 - 2 * parities.ravel(), np.int8)
 
 
-def decode(soft: Float[Array, "288"]) -> int | None:
+def decode(soft: Float[Array, 288]) -> int | None:
     """The payload whose signs fit ``soft`` best (positive speaks for +1), or None where its checksum is wrong."""
     bits = _viterbi(np.asarray(soft, np.float32).reshape(MESSAGE_BITS, -1))
     packed = np.packbits(bits).tobytes()
@@ -44,7 +44,7 @@ def decode(soft: Float[Array, "288"]) -> int | None:
     return int.from_bytes(payload, "big")
 
 
-def _message(payload: int) -> Int64[Array, "96"]:
+def _message(payload: int) -> Int64[Array, 96]:
     """Payload and checksum, highest bit first."""
     if not 0 <= payload < 1 << PAYLOAD_BITS:
         raise ValueError("a watermark carries a whole number of 64 bits")

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from math import sqrt
 
 import cv2
@@ -66,11 +66,6 @@ class Layout:
     slot: Int64[Array, "288 288"]
     sign: Float32[Array, "288 288"]
 
-    @cached_property
-    def pilot(self) -> Float32[Array, "288 288"]:
-        """The spectrum of the pilot alone, packed as OpenCV packs it."""
-        return np.asarray(cv2.dft(np.where(self.slot == CODED, self.sign, np.float32(0))), np.float32)
-
 
 @dataclass(frozen=True)
 class Grid:
@@ -78,8 +73,8 @@ class Grid:
     cell's height and width, and where the first of the part has its centre, in pixels."""
 
     part: tuple[slice, slice]
-    cell: Float[Array, "2"]
-    first: Float[Array, "2"]
+    cell: Float[Array, 2]
+    first: Float[Array, 2]
 
     def read(self, luma: Float32[Array, "h w"] | Array) -> Float32[Array, "2 r c"]:
         """Mean luma and mean squared luma of each cell."""
@@ -103,7 +98,7 @@ def cell_of(height: float, width: float) -> float:
     return max(sqrt(height * width / CELLS), max(height, width) / (PLANE - 2 * MARGIN), LEAST_CELL)
 
 
-def lay(height: int, width: int, cell: Float[Array, "2"], middle: Float[Array, "2"]) -> Grid:
+def lay(height: int, width: int, cell: Float[Array, 2], middle: Float[Array, 2]) -> Grid:
     """The plane over a picture, its cells of that size and its middle at that place (down, across), in pixels.
 
     Raises ValueError where less than two rows or columns of it lie in the picture.
@@ -133,7 +128,8 @@ def evidence(means: Float32[Array, "r c"]) -> Float32[Array, "r c"]:
     return total / max(float(total.std()), 1e-6)
 
 
-def tally(votes: Float32[Array, "r c"], slot: Int64[Array, "r c"]) -> Float[Array, "289"]:
+def tally(votes: Float32[Array, "r c"], slot: Int64[Array, "r c"]) -> Float[Array, 289]:
     """The sum of the votes for each slot over the root of their number: of variance one where the votes are chance."""
     count = np.bincount(slot.ravel(), minlength=SLOTS)
-    return np.bincount(slot.ravel(), votes.ravel(), SLOTS) / np.sqrt(np.maximum(count, 1))
+    total = np.bincount(slot.ravel(), votes.ravel(), SLOTS)
+    return np.asarray(total / np.sqrt(np.maximum(count, 1)), np.float64)

@@ -83,4 +83,4 @@ def add(rgb: Array, pattern: Array, cell: Array, first: Array, out: Array) -> No
             dither = np.float32((x * 49472 + y * 37345) & 65535) * np.float32(1.0 / 65536.0)
             change = np.int32(np.floor(wide[i, x] + t * (wide[i + 1, x] - wide[i, x]) + dither))
             for k in range(3):
-                out[y, x, k] = np.uint8(min(max(np.int32(rgb[y, x, k]) + change, 0), 255))
+                out[y, x, k] = min(max(np.int32(rgb[y, x, k]) + change, 0), 255)

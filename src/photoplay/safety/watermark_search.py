@@ -12,17 +12,21 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float32, Int64
 
+from photoplay.safety.watermark_code import CODED
 from photoplay.safety.watermark_grid import MARGIN, PLANE, SLOTS, Layout, cell_of, evidence, lay, tally
 from photoplay.types import Array
 
 WORKING_CELL = 3.0
 """Pixels of a cell in the shrunk picture that is searched."""
-SCALES = np.exp(np.linspace(np.log(0.88), np.log(1.14), 27))
-"""Sizes of a cell, in those of an untouched picture, that are tried."""
-PHASES = ((0.0, 0.0), (0.0, 0.5), (0.5, 0.0), (0.5, 0.5))
-CANDIDATES = 6
+SCALES = np.exp(np.linspace(-0.13, 0.13, 27))
+"""Sizes of a cell, in those of an untouched picture, that are tried first."""
+STRETCHED, STRETCHES = np.exp(np.linspace(-0.07, 0.07, 15)), np.exp(np.array([-0.06, -0.04, -0.02, 0.02, 0.04, 0.06]))
+"""Sizes, and ratios of a cell's height to its width, that are tried after these."""
+PHASES = ((0.0, 0.0), (0.5, 0.5))
+CANDIDATES, REFINED = 8, 3
+"""Places of a search that are read, and readings of these that are refined and decoded."""
 STEPS = (0.25, 0.12, 0.06)
 """Refinement moves the picture's edge, and its middle, by these shares of a cell."""
 PASSES = 3
@@ -32,8 +36,8 @@ PASSES = 3
 class Place:
     """Where the plane lies: size of a cell and place of the middle (down, across), in pixels of the picture."""
 
-    cell: Float[Array, "2"]
-    middle: Float[Array, "2"]
+    cell: Float[Array, 2]
+    middle: Float[Array, 2]
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ class Reading:
     """A picture read at a place: the tally of all slots, and how much it looks like a watermark."""
 
     place: Place
-    soft: Float[Array, "289"]
+    soft: Float[Array, 289]
     score: float
 
 
@@ -51,57 +55,88 @@ def read(luma: Float32[Array, "h w"], plane: Layout, place: Place) -> Reading:
     The score adds up two independent tests, both of mean 0 and variance 1 without a watermark: the pilot's tally, and the
     energy of the coded ones above chance.
     """
-    grid = lay(*luma.shape, place.cell, place.middle)
+    height, width = luma.shape
+    grid = lay(height, width, place.cell, place.middle)
     soft = tally(evidence(grid.read(luma)[0]) * plane.sign[grid.part], plane.slot[grid.part])
     energy = float((soft[:-1] ** 2 - 1).sum()) / np.sqrt(2 * (SLOTS - 1))
     return Reading(place, soft, float(soft[-1] + energy) / np.sqrt(2))
 
 
 def readings(luma: Float32[Array, "h w"], plane: Layout) -> Iterator[Reading]:
-    """Readings worth decoding, one after the other: the picture as it is, then what a search finds, the best first."""
-    small, shrunk = _shrink(luma)
-    untouched = Place(np.full(2, cell_of(*luma.shape)), np.array(luma.shape) / 2)
+    """Readings worth decoding, one after the other: the picture as it is, then what two searches find, the best first."""
+    height, width = luma.shape
+    untouched = Place(np.full(2, cell_of(height, width)), np.array([height, width]) / 2)
     yield refine(luma, plane, read(luma, plane, untouched))
-    found = [read(small, plane, place) for place in search(small, plane)]
-    found = [refine(small, plane, reading) for reading in found]
-    for reading in sorted(found, key=lambda reading: -reading.score):
-        place = Place(reading.place.cell / shrunk, reading.place.middle / shrunk)
-        yield read(luma, plane, place)
+    small, shrunk = _shrink(luma)
+    for sizes in (np.stack([SCALES, SCALES], 1), _stretched()):
+        found = [read(small, plane, place) for place in search(small, plane, sizes)]
+        found.sort(key=lambda reading: -reading.score)
+        for reading in [refine(small, plane, reading) for reading in found[:REFINED]]:
+            place = Place(reading.place.cell / shrunk, reading.place.middle / shrunk)
+            yield read(luma, plane, place)
 
 
-def _shrink(luma: Float32[Array, "h w"]) -> tuple[Float32[Array, "i j"], Float[Array, "2"]]:
+def _stretched() -> Float[Array, "n 2"]:
+    """Sizes of a cell, down and across, whose ratio is not one."""
+    root = np.sqrt(STRETCHES)
+    down, across = (np.outer(STRETCHED, side).ravel() for side in (root, 1 / root))
+    return np.stack([down, across], 1)
+
+
+def _shrink(luma: Float32[Array, "h w"]) -> tuple[Float32[Array, "i j"], Float[Array, 2]]:
     """The picture with cells of about three pixels, and by how much it was shrunk down and across."""
-    scale = min(1.0, WORKING_CELL / cell_of(*luma.shape))
+    scale = min(1.0, WORKING_CELL / cell_of(luma.shape[0], luma.shape[1]))
     size = tuple(max(2, round(side * scale)) for side in luma.shape)
     small = np.asarray(cv2.resize(luma, size[::-1], interpolation=cv2.INTER_AREA), np.float32)
     return small, np.array(size) / np.array(luma.shape)
 
 
-def search(luma: Float32[Array, "h w"], plane: Layout) -> list[Place]:
+@dataclass(frozen=True)
+class _Pilot:
+    """The spectrum of the plane's pilot around its middle, packed as OpenCV packs it, and where in the plane it begins."""
+
+    spectrum: Float32[Array, "r c"]
+    origin: Int64[Array, 2]
+
+
+def _pilot(plane: Layout, cells: Float[Array, 2]) -> _Pilot:
+    """The pilot of a picture of so many cells down and across, with room to move."""
+    size = [min(PLANE, cv2.getOptimalDFTSize(int(np.ceil(side)) + 2 * MARGIN)) for side in cells]
+    origin = (PLANE - np.array(size)) // 2
+    part = tuple(slice(int(start), int(start) + side) for start, side in zip(origin, size, strict=True))
+    pilot = np.where(plane.slot[part] == CODED, plane.sign[part], np.float32(0))
+    return _Pilot(np.asarray(cv2.dft(pilot), np.float32), origin)
+
+
+def search(luma: Float32[Array, "h w"], plane: Layout, sizes: Float[Array, "n 2"]) -> list[Place]:
     """The places where the pilot speaks loudest, one for each size of cell, the loudest first."""
-    best: list[tuple[float, Place]] = []
-    for scale in SCALES:
-        cell = np.full(2, cell_of(*luma.shape) * scale)
-        best.append(max((_strongest(luma, plane, cell, phase) for phase in PHASES), key=lambda found: found[0]))
-    best.sort(key=lambda found: -found[0])
+    cell = cell_of(luma.shape[0], luma.shape[1])
+    pilot = _pilot(plane, np.array(luma.shape) / cell)
+    best = [max((_strongest(luma, pilot, cell * size, phase) for phase in PHASES), key=_loudness) for size in sizes]
+    best.sort(key=_loudness, reverse=True)
     return [place for _, place in best[:CANDIDATES]]
 
 
+def _loudness(found: tuple[float, Place]) -> float:
+    return found[0]
+
+
 def _strongest(
-    luma: Float32[Array, "h w"], plane: Layout, cell: Float[Array, "2"], phase: tuple[float, float]
+    luma: Float32[Array, "h w"], pilot: _Pilot, cell: Float[Array, 2], phase: tuple[float, float]
 ) -> tuple[float, Place]:
     """How loud the pilot is at its best place for that size of cell, and the place."""
-    middle = np.array(luma.shape) / 2 + np.array(phase) * cell
-    grid = lay(*luma.shape, cell, middle)
+    height, width = luma.shape
+    middle = np.array([height, width]) / 2 + np.array(phase) * cell
+    grid = lay(height, width, cell, middle)
     votes = evidence(grid.read(luma)[0])
-    rows, columns = votes.shape
-    padded = np.zeros((PLANE, PLANE), np.float32)
-    padded[:rows, :columns] = votes
-    product = cv2.mulSpectrums(plane.pilot, cv2.dft(padded, nonzeroRows=rows), 0, conjB=True)
-    loudness = cv2.idft(product, flags=cv2.DFT_SCALE)
-    starts = (grid.part[0].start, grid.part[1].start)
+    padded = np.zeros(pilot.spectrum.shape, np.float32)
+    top, left = (max(0, side.start - int(start)) for side, start in zip(grid.part, pilot.origin, strict=True))
+    inside = votes[: padded.shape[0] - top, : padded.shape[1] - left]
+    padded[top : top + inside.shape[0], left : left + inside.shape[1]] = inside
+    product = cv2.mulSpectrums(pilot.spectrum, cv2.dft(padded), 0, conjB=True)
+    loudness = np.asarray(cv2.idft(product, flags=cv2.DFT_SCALE), np.float32)
     shifts = np.arange(-MARGIN, MARGIN + 1)
-    near = loudness[np.ix_(*((start + shifts) % PLANE for start in starts))]
+    near = loudness[np.ix_(shifts % padded.shape[0], shifts % padded.shape[1])]
     at = np.unravel_index(int(near.argmax()), near.shape)
     shift = np.array([shifts[at[0]], shifts[at[1]]])
     return float(near[at]) / np.sqrt(votes.size), Place(cell, middle - shift * cell)
@@ -126,7 +161,7 @@ def refine(luma: Float32[Array, "h w"], plane: Layout, reading: Reading) -> Read
     return reading
 
 
-def _moves(cell: Float[Array, "2"], half: Float[Array, "2"], step: float) -> Iterator[Float[Array, "2 2"]]:
+def _moves(cell: Float[Array, 2], half: Float[Array, 2], step: float) -> Iterator[Float[Array, "2 2"]]:
     """Changes to try: relative growth and shift in pixels, both down and across."""
     growth, shift = step * cell / half, step * cell
     for sign in (1, -1):
