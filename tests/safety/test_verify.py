@@ -157,7 +157,8 @@ def odd_film(unsigned: Path, out: Path, change: dict[str, Any]) -> Path:
 
 ODD = [
     {"recipe": "no json"}, {"recipe": "[]"}, {"recipe": 5}, {"recipe": "[" * 5000}, {"recipe_sha256": "0"}, {"consent": 3},
-    {"consent": ["x"]}, {"consent": [{"photo": {"a": 1}}]}, {"loose_sha256": None}, {"loose_sha256": "0"},
+    {"consent": ["x"]}, {"records": 3}, {"records": [3]}, {"records": [{"method": ["x"]}]},
+    {"consent": [{"photo": {"a": 1}}]}, {"loose_sha256": None}, {"loose_sha256": "0"},
 ]  # fmt: skip
 
 
@@ -212,6 +213,46 @@ def test_missing_folder_and_too_large(monkeypatch: pytest.MonkeyPatch, unsigned:
     with pytest.raises(MediaError) as caught:
         verify(unsigned / "film.mp4")
     assert caught.value.code == "verify_too_large"
+
+
+@pytest.mark.parametrize(
+    "address", ["https://example.org/film.mp4", "http:/x.mp4", "file:///etc/passwd", "s3://b/f.mp4"]
+)
+def test_an_address_is_refused_before_anything_is_asked(address: str) -> None:
+    with pytest.raises(MediaError) as caught:
+        verify(address)
+    assert caught.value.code == "verify_address"
+
+
+def test_what_it_was_made_of_and_whose_record_stood() -> None:
+    seal = {"recipe": "{}", "recipe_sha256": "c" * 64, "content_filter": "filter 1",
+            "consent": [{"photo": "a" * 64, "statement": "granted", "date": "2026-01-02"}] * 2,
+            "records": [{"sha256": "d" * 64, "method": "live"}, {"sha256": "e" * 64, "method": "operator"}]}  # fmt: skip
+    told = describe(
+        Found(
+            "trusted",
+            ingredients=(
+                {"title": "source photo", "instance_id": f"urn:sha256:{'a' * 64}"},
+                {"title": "sound", "instance_id": "xmp:iid:something else"},
+            ),
+            signature={"issuer": "Film House"},
+            generator="photoplay 1",
+            seal=seal,
+            stamped="2026-01-02T03:04:05+00:00",
+        )
+    )
+    assert told.sources == (("source photo", "a" * 64), ("sound", ""))
+    assert told.records == ("live", "operator")
+    assert (told.number, told.content_filter, told.stamp_trusted) == ("c" * 16, "filter 1", False)
+    assert "from 2 pictures and unchanged since; consent stated: granted, granted" in told.sentence
+    assert "on record for 2 people" in told.sentence
+
+
+def test_the_names_of_people_are_not_in_a_film(seal_it: SealIt) -> None:
+    """Of a consent record there is its digest and how it was made, never whose it is."""
+    found = read_seal(seal_it().path, "mp4", default_signer().anchors)
+    assert all(set(record) == {"sha256", "method"} for record in found.seal["records"])
+    assert "subject" not in json.dumps(found.seal)
 
 
 def test_a_reader_that_takes_too_long_is_stopped(monkeypatch: pytest.MonkeyPatch, seal_it: SealIt) -> None:
