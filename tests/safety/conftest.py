@@ -25,6 +25,7 @@ SETTINGS = (
 )
 PLAN = RenderPlan(96, 64, (0.0, 0.0, 96.0, 64.0), 24.0, 8)
 TEMPLATE = {"name": "smile", "tracks": {"mouthSmileLeft": [[0, 0], [1, 0.8]]}}
+GREY = np.full((64, 96, 3), 90, np.uint8)
 FINE = Report({"identity": 0.2}, True, "fine")
 
 
@@ -87,7 +88,7 @@ def seal_it(unsigned: Path, tmp_path: Path, admitted: Admitted, recipe: dict[str
 
     def run(name: str = "film.mp4", **changes: Any) -> Clip:
         given = {"admitted": admitted, "recipe": recipe, "report": FINE, "source_type": "algorithmicallyEnhanced"}
-        given["screened"] = Guard.local().content.screened([np.full((64, 96, 3), 90, np.uint8)])
+        given["screened"] = Guard.local().content.screened([GREY], changes.get("admitted", admitted))
         if "signer" in changes:
             changes["guard"] = replace(Guard.local(), signer=changes.pop("signer"))
         source = changes.pop("source", unsigned / name)

@@ -15,6 +15,7 @@ from photoplay.safety import content
 from photoplay.safety.classifiers import NudeNet, OnnxClassifier
 from photoplay.safety.content import LIMIT, ContentGate, default_classifier
 from photoplay.types import Frames, Screened
+from tests.safety.conftest import make_admitted
 
 PICTURE = np.full((40, 60, 3), 128, np.uint8)
 
@@ -50,7 +51,7 @@ def _windows(count: int, size: int = 4) -> list[Frames]:
 
 
 def test_safe_pictures_pass() -> None:
-    proof = ContentGate(Answers(0.2)).screened([PICTURE, PICTURE])
+    proof = ContentGate(Answers(0.2)).screened([PICTURE, PICTURE], make_admitted())
     assert (proof.frames, proof.classifier) == (2, "answers")
 
 
@@ -66,7 +67,11 @@ def test_one_unsafe_picture_refuses() -> None:
      np.float32([0]), np.float32([[0, 0]]), np.zeros(0, np.float32)],
 )  # fmt: skip
 @pytest.mark.parametrize(
-    "ask", [lambda gate: gate.check([PICTURE, PICTURE]), lambda gate: list(gate.screen(iter(_windows(1, 2)), []))]
+    "ask",
+    [
+        lambda gate: gate.check([PICTURE, PICTURE]),
+        lambda gate: list(gate.screen(iter(_windows(1, 2)), [], make_admitted())),
+    ],
 )
 def test_a_classifier_that_is_down_or_talks_nonsense_means_no(what: object, ask: Callable[..., object]) -> None:
     with pytest.raises(RefusedError) as refused:
@@ -92,26 +97,26 @@ def test_a_slow_classifier_means_no() -> None:
 def test_every_frame_of_a_film_is_looked_at(where: int) -> None:
     receipt: list[Screened] = []
     with pytest.raises(RefusedError):
-        list(ContentGate(Answers(0.0, **{f"_{where}": 1.0})).screen(iter(_windows(3)), receipt))
+        list(ContentGate(Answers(0.0, **{f"_{where}": 1.0})).screen(iter(_windows(3)), receipt, make_admitted()))
     assert not receipt
 
 
 def test_a_safe_film_passes_unchanged_and_leaves_a_receipt() -> None:
     receipt: list[Screened] = []
     windows = _windows(3)
-    assert [w.start for w in ContentGate(Answers()).screen(iter(windows), receipt)] == [0, 4, 8]
+    assert [w.start for w in ContentGate(Answers()).screen(iter(windows), receipt, make_admitted())] == [0, 4, 8]
     assert [(proof.frames, proof.classifier) for proof in receipt] == [(12, "answers")]
 
 
 def test_no_receipt_without_frames_or_before_the_end() -> None:
     receipt: list[Screened] = []
-    assert list(ContentGate(Answers()).screen(iter(()), receipt)) == []
-    passing = ContentGate(Answers()).screen(iter(_windows(2)), receipt)
+    assert list(ContentGate(Answers()).screen(iter(()), receipt, make_admitted())) == []
+    passing = ContentGate(Answers()).screen(iter(_windows(2)), receipt, make_admitted())
     next(passing)
     passing.close()
     assert not receipt
     with pytest.raises(RefusedError):
-        ContentGate(Answers()).screened([])
+        ContentGate(Answers()).screened([], make_admitted())
 
 
 def test_nobody_else_makes_a_receipt() -> None:

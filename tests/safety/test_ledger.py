@@ -13,7 +13,7 @@ from skimage import data
 
 from photoplay.errors import ConsentError, RefusedError, SealError
 from photoplay.safety.admission import admit
-from photoplay.safety.consent.record import Adult, Terms
+from photoplay.safety.consent.record import Terms
 from photoplay.safety.erase import erase
 from photoplay.safety.guard import Guard
 from photoplay.safety.ledger import Ledger, Work, work_id
@@ -41,7 +41,8 @@ def make(guard: Guard, unsigned: Path, tmp_path: Path) -> Callable[..., tuple[Ad
     def run(name: str = "film.mp4", picture: Any = None, digit: str = "a", **fields: Any) -> tuple[Admitted, Clip]:
         photo = Photo(data.astronaut() if picture is None else picture, digit * 64)
         reader = fields.pop("reader", None)
-        admitted = admit(Request((photo,), ("self",), "smile", **fields), guard=guard, reader=reader)
+        asked = replace(guard, hosted=True) if "records" in fields else guard
+        admitted = admit(Request((photo,), ("self",), "smile", **fields), guard=asked, reader=reader)
         clip = seal(
             unsigned / f"film{Path(name).suffix}",
             tmp_path / name,
@@ -49,7 +50,7 @@ def make(guard: Guard, unsigned: Path, tmp_path: Path) -> Callable[..., tuple[Ad
             recipe=make_recipe(admitted, TEMPLATE, PLAN, "anchor"),
             report=FINE,
             source_type="algorithmicallyEnhanced",
-            screened=guard.content.screened([photo.pixels]),
+            screened=guard.content.screened([photo.pixels], admitted),
             guard=guard,
         )
         return admitted, clip
@@ -151,9 +152,9 @@ class OneFace:
 
 def test_erasing_a_person_leaves_nothing(guard: Guard, make: Callable[..., Any], tmp_path: Path) -> None:
     face = face_of(person(1))
-    terms = Terms(("contact",), 30, Adult(True, "known"))
+    terms = Terms(("face",), 30)
     record, _ = guard.records.enrol(face.embedding, terms, datetime.now(UTC))
-    _, hers = make("hers.mp4", category="contact", reader=OneFace(face))
+    _, hers = make("hers.mp4", records=(record.id,), reader=OneFace(face))
     _, others = make("others.mp4", picture=data.coffee(), digit="c")
     photos = tmp_path / "photos"
     photos.mkdir()
@@ -164,7 +165,7 @@ def test_erasing_a_person_leaves_nothing(guard: Guard, make: Callable[..., Any],
     assert others.path.exists()
     assert (photos / "keep.txt").exists()
     with pytest.raises(ConsentError):
-        make("again.mp4", category="contact", reader=OneFace(face))
+        make("again.mp4", records=(record.id,), reader=OneFace(face))
     with pytest.raises(RefusedError) as unknown:
         erase(guard, record.subject)
     assert unknown.value.code == "erase_unknown"
@@ -172,8 +173,8 @@ def test_erasing_a_person_leaves_nothing(guard: Guard, make: Callable[..., Any],
 
 def test_the_scan_finds_what_is_left(guard: Guard, make: Callable[..., Any], tmp_path: Path) -> None:
     face = face_of(person(2))
-    record, _ = guard.records.enrol(face.embedding, Terms(("contact",), 30, Adult(True, "known")), datetime.now(UTC))
-    make("film.mp4", category="contact", reader=OneFace(face))
+    record, _ = guard.records.enrol(face.embedding, Terms(("face",), 30), datetime.now(UTC))
+    make("film.mp4", records=(record.id,), reader=OneFace(face))
     copy = tmp_path / "home" / "cache" / "note.json"
     copy.parent.mkdir(parents=True)
     copy.write_text("x" * (1 << 20) + json.dumps({"who": record.id}))

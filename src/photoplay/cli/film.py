@@ -250,6 +250,15 @@ def animate(
     size_ratio: Annotated[
         float | None, typer.Option(help="The second head's size over the first's.", show_default=False)
     ] = None,
+    record: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Id of a consent record to use, instead of all on this machine; repeatable.", show_default=False
+        ),
+    ] = None,
+    blur_bystanders: Annotated[
+        bool, typer.Option("--blur-bystanders", help="Make everybody unrecognisable who did not agree.")
+    ] = False,
     mode: Annotated[ModeChoice | None, typer.Option(help="What kind of film.", show_default=False)] = None,
     model: Annotated[str, typer.Option(help="One of the backend's models (see `photoplay models list`).")] = "",
     steps: Annotated[int | None, typer.Option(help="Denoising steps of an open model.", show_default=False)] = None,
@@ -310,6 +319,8 @@ def animate(
             who=who.value,
             backend=backend,
             codec=codec.value,
+            records=tuple(record or ()),
+            bystanders="blur" if blur_bystanders else "refuse",
             mode=mode.value if mode else None,
             label=label.value if label else None,
             sampling=Sampling(

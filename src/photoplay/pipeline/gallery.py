@@ -11,15 +11,15 @@ from pathlib import Path
 from photoplay.errors import SceneError
 from photoplay.finishing.sheet import contact_sheet, evenly
 from photoplay.generation.backends import get_backend
+from photoplay.generation.backends.protocol import Backend
 from photoplay.media import save_image
 from photoplay.motion.duet_template import AnyTemplate
-from photoplay.perception.faces import FaceReader
+from photoplay.pipeline.door import accounted, let_in
 from photoplay.pipeline.plan import played, prepare
-from photoplay.safety.admission import admit
 from photoplay.safety.guard import Guard
 from photoplay.safety.provenance import seal
 from photoplay.safety.recipe import make_recipe
-from photoplay.types import Progress, Report, Request, StageEvent, silent
+from photoplay.types import Admitted, Progress, Report, Request, StageEvent, silent
 
 PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -43,9 +43,14 @@ def draw_preview(request: Request, out: Path, shots: int = 8) -> None:
         RefusedError: admission says no.   SceneError: the photo cannot carry this template.
     """
     guard = Guard.local()
-    admitted = admit(request, guard=guard, reader=FaceReader())
-    prepared = prepare(admitted)
     backend = get_backend(request.backend)
+    admitted = let_in(request, backend, guard)
+    with accounted(guard, admitted):
+        _draw(admitted, backend, guard, out, shots)
+
+
+def _draw(admitted: Admitted, backend: Backend, guard: Guard, out: Path, shots: int) -> None:
+    prepared = prepare(admitted)
     frames = evenly(backend.generate(prepared.scene, prepared.tracks, prepared.plan), shots, prepared.plan.num_frames)
     sheet = contact_sheet(frames, columns=shots, title=prepared.template.title if prepared.template else "")
     with tempfile.TemporaryDirectory(prefix=".photoplay-", dir=out.parent) as folder:

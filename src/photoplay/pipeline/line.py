@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypedDict, Unpack
 
-from photoplay.errors import ReviewError
+from photoplay.errors import RefusedError, ReviewError
 from photoplay.evaluation.free import FreeReviewer
 from photoplay.evaluation.reviewer import Reviewer
 from photoplay.finishing.sheet import film_sheet
@@ -26,13 +26,12 @@ from photoplay.generation.contact_pass import with_contact_pass
 from photoplay.media import save_image
 from photoplay.perception.faces import FaceReader
 from photoplay.pipeline.clock import StageClock
+from photoplay.pipeline.door import accounted, let_in, watched
 from photoplay.pipeline.inputs import Source, natural_length, read_clip, read_photo, read_voices
 from photoplay.pipeline.outputs import check_out, keep_stills, mark, write_film
 from photoplay.pipeline.plan import Prepared, Take, once, played, prepare
 from photoplay.pipeline.scenes import Rest
-from photoplay.pipeline.settle import settle
 from photoplay.pipeline.sound import Sound
-from photoplay.safety.admission import admit, check_readable, check_romance
 from photoplay.safety.guard import Guard
 from photoplay.safety.provenance import seal, with_timings
 from photoplay.safety.recipe import make_recipe
@@ -79,6 +78,8 @@ class FilmOptions(TypedDict, total=False):
     sampling: Sampling
     staging: Staging
     label: Corner | None
+    bystanders: Literal["refuse", "blur"]
+    records: tuple[str, ...]
 
 
 def _film(
@@ -181,20 +182,23 @@ def produce(
 
 
 def _produced(job: _Job) -> Clip:
-    request, progress = job.request, job.progress
-    backend = get_backend(request.backend)
-    request = settle(request, backend)
-    job = replace(job, request=request)
+    backend = get_backend(job.request.backend)
     with job.clock.stage("admit"):
-        progress(StageEvent("admit", 0, 1))
-        admitted = admit(
-            request,
-            (check_romance, check_readable) if backend.capabilities.hears_words else (),
-            job.guard,
-            FaceReader(),
-        )
-        progress(StageEvent("admit", 1, 1))
-    made_by = _version(backend, request)
+        job.progress(StageEvent("admit", 0, 1))
+        admitted = let_in(job.request, backend, job.guard)
+        job.progress(StageEvent("admit", 1, 1))
+    progress = watched(job.progress, job.guard, admitted)
+    with accounted(job.guard, admitted):
+        try:
+            return _made(replace(job, request=admitted.request, progress=progress), backend, admitted)
+        except RefusedError:
+            _forget(job.resume)  # what nobody may see is not kept to go on with either
+            raise
+
+
+def _made(job: _Job, backend: Backend, admitted: Admitted) -> Clip:
+    progress = job.progress
+    made_by = _version(backend, admitted.request)
     rest: Rest | None = None
     for attempt, take in enumerate(TAKES):
         resume = job.resume and job.resume / ATTEMPTS[attempt]
@@ -256,20 +260,35 @@ def _seal(folder: Path, film: _Release) -> Clip:
     with job.clock.stage("seal"):
         files = sorted((folder / "stills").iterdir()) if job.stills else []
         job.progress(StageEvent("seal", 0, 1 + len(files)))
-        if job.stills:
-            (folder / "sealed").mkdir()
+        with _all_or_none(job) as made:
             for done, still in enumerate(files, 1):
-                sealed(still, folder / "sealed" / still.name)
+                made.append(sealed(still, (job.stills or folder) / still.name).path)
                 job.progress(StageEvent("seal", done, 1 + len(files)))
-            (folder / "sealed").replace(job.stills)
-        if job.sheet:
-            title = "" if prepared.template is None else f"{prepared.template.title}, "
-            picture = film_sheet(folder / job.out.name, title=f"{title}made with photoplay")
-            save_image(picture, folder / "sheet.png")
-            sealed(folder / "sheet.png", job.sheet)
-        clip = sealed(folder / job.out.name, job.out)
+            if job.sheet:
+                title = "" if prepared.template is None else f"{prepared.template.title}, "
+                picture = film_sheet(folder / job.out.name, title=f"{title}made with photoplay")
+                save_image(picture, folder / "sheet.png")
+                made.append(sealed(folder / "sheet.png", job.sheet).path)
+            clip = sealed(folder / job.out.name, job.out)
         job.progress(StageEvent("seal", 1 + len(files), 1 + len(files)))
     return clip
+
+
+@contextmanager
+def _all_or_none(job: _Job) -> Iterator[list[Path]]:
+    """A film leaves with its stills and its sheet or not at all: the files of the list go where something fails."""
+    made: list[Path] = []
+    if job.stills:
+        job.stills.mkdir(exist_ok=True)
+    try:
+        yield made
+    except BaseException:
+        for path in made:
+            path.unlink(missing_ok=True)
+        if job.stills:
+            with suppress(OSError):  # something else lies in there
+                job.stills.rmdir()
+        raise
 
 
 def _version(backend: Backend, request: Request) -> str:

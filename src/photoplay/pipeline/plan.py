@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from photoplay.errors import RequestError, SceneError
+from photoplay.errors import RefusedError, RequestError, SceneError
 from photoplay.finishing.size import plan_size
 from photoplay.generation.backends import get_backend
 from photoplay.motion.curves import clamp_intensity, perform
@@ -17,9 +17,10 @@ from photoplay.motion.template import Template
 from photoplay.pipeline.clock import StageClock
 from photoplay.pipeline.footage import film_footage
 from photoplay.pipeline.scenes import Rest, duet_subjects, face_height, rest_scene
-from photoplay.pipeline.settle import DRIVEN, check_request, template_of
+from photoplay.pipeline.settle import DRIVEN, check_request, kind_of, template_of
 from photoplay.pipeline.speech import converse
-from photoplay.safety.admission import check_readable, check_romance, check_words
+from photoplay.safety.admission import check_cast, check_readable, check_romance, check_words
+from photoplay.safety.proof import check_untouched
 from photoplay.types import (
     Admitted,
     Box,
@@ -78,17 +79,22 @@ def prepare(
 
     Raises:
         SceneError: nobody in the photos can play this template.
+        RefusedError: ``admission_changed``, ``template_changed``: this is not what was admitted.
+        ConsentError: ``consent_unmatched``: somebody is seen now who was not seen at admission.
     """
+    check_untouched(admitted)
     request, clock = admitted.request, clock or StageClock()
     check_request(request)
     request = replace(request, seed=(request.seed + take.reseed) % 2**31)
     capabilities = get_backend(request.backend).capabilities
     template = template_of(request, capabilities)
+    _check_kind(template, request)
     moved = template is not None or bool(request.audio)
     if rest is None:
         with clock.stage("perceive"):
             rest = rest_scene(request, template or moved, progress)
     scene = rest.scene
+    check_cast(admitted, len(scene.subjects))
     with clock.stage("move"):
         progress(StageEvent("move", 0, 1))
         acted = _Acted() if not moved or request.mode == "text-to-video" else _act(template, rest, request, take)
@@ -104,6 +110,21 @@ def prepare(
         *(n for track in acted.tracks for n in track.notices),
     )
     return Prepared(scene, template, acted.tracks, plan, once(told), rest.metrics, rest)
+
+
+def _check_kind(template: AnyTemplate | None, request: Request) -> None:
+    """Refuses a template of another kind than the one that was admitted: its file may have changed since.
+
+    Raises:
+        RefusedError: ``template_changed``.
+    """
+    if template is None or template.name == DRIVEN or kind_of(template) == request.category:
+        return
+    raise RefusedError(
+        "template_changed",
+        "The template is of another kind than the one that was admitted.",
+        "Ask for the film anew, and leave the template's file alone until it is made.",
+    )
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from photoplay.errors import RequestError, TemplateError
 from photoplay.generation.backends import get_backend, list_backends
 from photoplay.generation.backends.protocol import Backend
 from photoplay.motion.capture import capture
-from photoplay.motion.duet_template import AnyTemplate
+from photoplay.motion.duet_template import FACE_POINTS, AnyTemplate, DuetTemplate
 from photoplay.motion.library import find, list_templates
 from photoplay.motion.prompts import match_prompt
 from photoplay.perception.faces import FaceReader
@@ -20,6 +20,15 @@ INTENSITY_RANGE = (0.0, 2.0)
 SPEED_RANGE = (0.25, 4.0)
 SEED_RANGE = (0, 2**31 - 1)
 SIZE_RATIOS = (0.4, 2.5)
+NEARNESS = ("duet", "contact", "romantic")
+"""Categories of templates for two, the nearer the later."""
+CLOSE: frozenset[str] = frozenset({*FACE_POINTS, "chest", "back_near", "back_far", "waist_near", "waist_far"})
+"""Places of a body that nobody touches without contact being asked for."""
+INTIMATE = frozenset(
+    frozenset(pair)
+    for pair in (("lips", "lips"), ("nose", "nose"), ("lips", "nose"), ("lips", "chin"), ("lips", "chest"))
+)
+"""Places that meet in romance alone."""
 DRIVEN = "driving_video"
 """The name of a motion that was read from the request's own clip: no template is called so."""
 
@@ -70,13 +79,27 @@ def settle(request: Request, backend: Backend) -> Request:
     _check_use(request, mode, backend)
     settled = replace(request, mode=mode)
     if _is_driven(settled):
-        return settled  # the clip's own motion, which is read from it later
+        return replace(settled, category="body")  # the clip's own motion, which is read from it later
     template = template_of(settled, capabilities)
     if template is not None and template.people == 2:
         _check_duet(settled, template)
     if template is None:
-        return replace(settled, category="speech") if request.audio else settled
-    return replace(settled, category=template.category)
+        return replace(settled, category="speech" if request.audio else "body")  # words may move anything
+    return replace(settled, category=kind_of(template))
+
+
+def kind_of(template: AnyTemplate) -> str:
+    """The category that a template is of, whatever its author wrote: faces that meet are contact, lips that meet are
+    romance."""
+    if not isinstance(template, DuetTemplate):
+        return template.category
+    met = {frozenset((touch.first, touch.second)) for touch in template.contacts}
+    at_least = "duet"
+    if any(touch.faces or {touch.first, touch.second} & CLOSE for touch in template.contacts):
+        at_least = "contact"
+    if met & INTIMATE:
+        at_least = "romantic"
+    return max(at_least, template.category, key=NEARNESS.index)
 
 
 def _check_use(request: Request, mode: Mode, backend: Backend) -> None:

@@ -7,6 +7,7 @@ a hosted service without one makes no such films at all.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from math import isfinite
 from typing import Protocol, runtime_checkable
 
@@ -17,6 +18,8 @@ from photoplay.types import Box, Face, Rgb
 
 LEAST = 25.0
 """Years that an estimate must reach at its lower bound: estimators are a few years off, so young adults are refused too."""
+PATIENCE = 20.0
+"""Seconds that an estimator may take for a face before it counts as down."""
 AROUND = 0.5
 """Share of the face's box that is shown to an estimator beyond each side."""
 
@@ -54,9 +57,11 @@ def check_adults(estimator: AgeEstimator | None, seen: Sequence[tuple[Rgb, Face]
                 "Choose another template.",
             )
         return
+    if not seen:
+        raise _unchecked()
     for picture, face in seen:
         try:
-            bound = float(estimator.lower_bound(_crop(picture, face.box)))
+            bound = _asked(estimator, _crop(picture, face.box))
         except PhotoplayError:
             raise
         except Exception as error:
@@ -69,6 +74,15 @@ def check_adults(estimator: AgeEstimator | None, seen: Sequence[tuple[Rgb, Face]
                 "Somebody in the picture may be a minor, and such films are for adults alone.",
                 "Choose another template.",
             )
+
+
+def _asked(estimator: AgeEstimator, face: Rgb) -> float:
+    """The estimator's answer, asked beside the line since it may never come. Raises TimeoutError."""
+    pool = ThreadPoolExecutor(1, thread_name_prefix="age")
+    try:
+        return float(pool.submit(estimator.lower_bound, face).result(PATIENCE))
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _crop(picture: Rgb, box: Box) -> Rgb:

@@ -20,7 +20,8 @@ from jaxtyping import Float32
 
 from photoplay.errors import PhotoplayError, RefusedError, UnavailableError
 from photoplay.safety.classifiers import NudeNet, OnnxClassifier, Pictures
-from photoplay.types import Array, Frames, Screened
+from photoplay.safety.proof import screened_proof
+from photoplay.types import Admitted, Array, Frames, Screened
 from photoplay.types.request import _GATE_KEY
 
 LIMIT = 0.4
@@ -66,8 +67,8 @@ class ContentGate:
         with _Worker(self) as worker:
             worker.take(worker.ask(list(pictures)))
 
-    def screen(self, windows: Iterator[Frames], receipt: list[Screened]) -> Iterator[Frames]:
-        """Passes a film's windows on while they are looked at beside it, one window behind.
+    def screen(self, windows: Iterator[Frames], receipt: list[Screened], admitted: Admitted) -> Iterator[Frames]:
+        """Passes the windows of the ``admitted`` request's film on while they are looked at beside it, one window behind.
 
         At the end of the stream, when every frame has been found safe, a :class:`Screened` lies in ``receipt``.
 
@@ -86,10 +87,14 @@ class ContentGate:
             if asked is not None:
                 worker.take(asked)
         if count:
-            receipt.append(Screened(count, self.classifier.name, gate_key=_GATE_KEY))
+            receipt.append(self._proof(count, admitted))
 
-    def screened(self, pictures: Pictures) -> Screened:
-        """Checks single pictures and returns the proof that a seal asks for.
+    def _proof(self, count: int, admitted: Admitted) -> Screened:
+        name = self.classifier.name
+        return Screened(count, name, screened_proof(admitted, count, name), gate_key=_GATE_KEY)
+
+    def screened(self, pictures: Pictures, admitted: Admitted) -> Screened:
+        """Checks single pictures that were made for the ``admitted`` request and returns the proof that a seal asks for.
 
         Raises:
             RefusedError: as :meth:`check`, and where there are no pictures.
@@ -97,7 +102,7 @@ class ContentGate:
         if not pictures:
             raise _unchecked()
         self.check(pictures)
-        return Screened(len(pictures), self.classifier.name, gate_key=_GATE_KEY)
+        return self._proof(len(pictures), admitted)
 
 
 class _Worker:

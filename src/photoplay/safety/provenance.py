@@ -16,8 +16,9 @@ from photoplay.safety.container import MIME, Kind, loose_digest, sniff
 from photoplay.safety.guard import Guard
 from photoplay.safety.ledger import work_id
 from photoplay.safety.manifest import SourceType, make_manifest, sources_of
+from photoplay.safety.proof import check_screened
 from photoplay.safety.reading import RECIPE_ASSERTION, read_seal, read_settings
-from photoplay.safety.recipe import canonical, digest, recipe_digest
+from photoplay.safety.recipe import GIVEN, canonical, digest, given, recipe_digest
 from photoplay.types import Admitted, Clip, Report, Screened
 from photoplay.types.request import _GATE_KEY
 
@@ -67,8 +68,7 @@ def seal(
     signing = out.with_name(f".photoplay-{secrets.token_hex(8)}{out.suffix.lower()}")
     try:
         _check_recipe(recipe, admitted)
-        if not isinstance(screened, Screened) or screened.frames < 1:
-            raise ValueError("a film that no content filter saw")
+        check_screened(screened, admitted)
         guard.still_agreed(admitted)
         if watermark is not None and f"{watermark:016x}" != work_id(recipe):
             raise ValueError("a mark that leads to another film")
@@ -106,7 +106,7 @@ def with_timings(clip: Clip, timings: dict[str, float]) -> Clip:
 
 def _check_recipe(recipe: dict[str, Any], admitted: Admitted) -> None:
     said = [{"photo": one["photo"], "statement": one["statement"]} for one in admitted.statements["consent"]]
-    if recipe.get("consent") != said or recipe.get("photos") != [photo.sha256 for photo in admitted.request.photos]:
+    if recipe.get("consent") != said or {name: recipe.get(name) for name in GIVEN} != given(admitted.request):
         raise SealError(
             "seal_recipe",
             "The recipe belongs to another request than the one that was admitted.",

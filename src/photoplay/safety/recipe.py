@@ -44,9 +44,12 @@ _REPLAYED = (
     "codec",
     "mode",
     "label",
+    "bystanders",
 )
 _BESIDE = ("last", "video", "backdrop")
 """What may come in besides photos; the recipe names it by its digest, as it does each track of ``audio``."""
+GIVEN = ("photos", *_BESIDE, "audio", "request")
+"""Parts of a recipe that its request alone decides."""
 
 
 def canonical(data: object) -> str:
@@ -75,26 +78,34 @@ def make_recipe(
         "recipe": RECIPE_VERSION,
         "photoplay": __version__,
         "versions": {name: found for name in PIXEL_MAKERS if (found := _version(name))},
-        "photos": [photo.sha256 for photo in request.photos],
-        **{name: given.sha256 for name in _BESIDE if (given := getattr(request, name)) is not None},
-        **({"audio": [audio.sha256 for audio in request.audio]} if request.audio else {}),
+        **{name: part for name, part in given(request).items() if part is not None},
         "consent": [
             {"photo": said["photo"], "statement": said["statement"]} for said in admitted.statements["consent"]
         ],
         "template": {"name": str(template.get("name", "")), "sha256": digest(template)},
         "backend": {"name": backend, "version": backend_version},
-        "request": {
-            **{name: getattr(request, name) for name in _REPLAYED},
-            "sampling": _sampling(request.sampling),
-            "turns": [list(astuple(turn)) for turn in request.turns],
-            "staging": asdict(request.staging),
-        },
         "frame": {
             "width": plan.width,
             "height": plan.height,
             "crop": [float(edge) for edge in plan.crop],
             "fps": plan.fps,
             "num_frames": plan.num_frames,
+        },
+    }
+
+
+def given(request: Request) -> dict[str, Any]:
+    """The parts of a recipe that its request alone decides, by the names in :data:`GIVEN`; None where there is none."""
+    beside = {name: getattr(request, name) for name in _BESIDE}
+    return {
+        "photos": [photo.sha256 for photo in request.photos],
+        **{name: None if one is None else one.sha256 for name, one in beside.items()},
+        "audio": [audio.sha256 for audio in request.audio] or None,
+        "request": {
+            **{name: getattr(request, name) for name in _REPLAYED},
+            "sampling": _sampling(request.sampling),
+            "turns": [list(astuple(turn)) for turn in request.turns],
+            "staging": asdict(request.staging),
         },
     }
 

@@ -52,6 +52,10 @@ class Request:
     ``template`` is a name or a file; empty where the prompt shall choose one, or in text-to-video. ``who`` is ``all`` (every
     face that can be animated) or ``main`` (the largest face). ``category`` is the template's, for the gates of admission.
     ``label`` is where the film says in words that it was made (None: nowhere).
+
+    ``records`` are the ids of the consent records that are used: a service must be told them, so that a face is never looked
+    for among all the people whom it knows; on a user's own machine none means all of the user's own. ``bystanders`` says
+    whether a picture with somebody in it who did not agree is refused, or that person made unrecognisable.
     """
 
     photos: tuple[Photo, ...]
@@ -78,6 +82,8 @@ class Request:
     staging: Staging = field(default_factory=Staging)
     backdrop: Photo | None = None
     label: Corner | None = None
+    bystanders: Literal["refuse", "blur"] = "refuse"
+    records: tuple[str, ...] = ()
 
     def pictured(self) -> tuple[str, ...]:
         """Digests of everything that shows people: the photos, then ``last``, then ``video``."""
@@ -97,10 +103,13 @@ def _pass_gate(gated: Admitted | Screened | Clip, what: str) -> None:
 
 @dataclass(frozen=True)
 class Admitted:
-    """A request that passed admission. Only ``photoplay.safety.admission`` can make one."""
+    """A request that passed admission. Only ``photoplay.safety.admission`` can make one.
+
+    ``proof`` fits nothing but this very request with these statements, in this process (:mod:`photoplay.safety.proof`)."""
 
     request: Request
     statements: dict[str, Any]
+    proof: str = field(repr=False, default="")
     gate_key: object = field(repr=False, compare=False, default=None)
 
     def __post_init__(self) -> None:
@@ -109,11 +118,12 @@ class Admitted:
 
 @dataclass(frozen=True)
 class Screened:
-    """Proof that a content filter, named ``classifier``, found every one of ``frames`` pictures safe. Only
-    ``photoplay.safety.content`` can make one."""
+    """Proof that a content filter, named ``classifier``, found every one of ``frames`` pictures safe that were made for the
+    admitted request with this ``proof``. Only ``photoplay.safety.content`` can make one."""
 
     frames: int
     classifier: str
+    proof: str = field(repr=False, default="")
     gate_key: object = field(repr=False, compare=False, default=None)
 
     def __post_init__(self) -> None:
