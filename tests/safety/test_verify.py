@@ -17,10 +17,10 @@ from photoplay.safety.certificates import default_signer
 from photoplay.safety.container import loose_digest, sniff
 from photoplay.safety.manifest import IPTC, make_manifest
 from photoplay.safety.reading import Found, read_seal
-from photoplay.safety.recipe import digest, recipe_digest, request_from_recipe
+from photoplay.safety.recipe import digest, make_recipe, recipe_digest, request_from_recipe
 from photoplay.safety.verify import describe, verify
 from photoplay.types import Admitted
-from tests.safety.conftest import SealIt
+from tests.safety.conftest import PLAN, TEMPLATE, SealIt, make_admitted
 
 FLIPS = 300
 
@@ -246,6 +246,12 @@ def test_what_it_was_made_of_and_whose_record_stood() -> None:
     assert (told.number, told.content_filter, told.stamp_trusted) == ("c" * 16, "filter 1", False)
     assert "from 2 pictures and unchanged since; consent stated: granted, granted" in told.sentence
     assert "on record for 2 people" in told.sentence
+
+
+def test_a_label_does_not_say_what_the_pictures_are(seal_it: SealIt) -> None:
+    labelled = make_admitted(label="top-left")
+    found = verify(seal_it(admitted=labelled, recipe=make_recipe(labelled, TEMPLATE, PLAN, "anchor")).path)
+    assert (found.source_type, found.actions[-1]) == ("algorithmicallyEnhanced", "c2pa.addedText")
 
 
 def test_the_names_of_people_are_not_in_a_film(seal_it: SealIt) -> None:

@@ -31,7 +31,7 @@ class Verification:
     sentence          the same for a person
     development       signed with a development certificate: good for trying out, worth nothing to others
     created           UTC time that the signer claims
-    source_type       IPTC digital source type of what was done, without its address
+    source_type       IPTC digital source type of the last change to the pictures, labels apart, without its address
     consent           one ``{"photo", "statement", "date"}`` per photo
     recipe            makes the film again, see :func:`photoplay.safety.recipe.request_from_recipe`
     records           method of each consent record that stood: ``live``, ``record`` or ``operator``
@@ -89,7 +89,8 @@ def describe(found: Found) -> Verification:
     signer = ", ".join(part for part in (common, organisation) if part)
     development = organisation == DEVELOPMENT
     consent = tuple({_plain(key): _plain(said[key]) for key in sorted(said)} for said in seal.get("consent", ()))
-    kinds = [_plain(action["digitalSourceType"]) for action in found.actions if action.get("digitalSourceType")]
+    pictures = [action for action in found.actions if action.get("action") != "c2pa.addedText"]
+    kinds = [_plain(action["digitalSourceType"]) for action in pictures if action.get("digitalSourceType")]
     recipe = json.loads(seal["recipe"]) if found.state in ("trusted", "untrusted") and seal.get("recipe") else {}
     return Verification(
         state=found.state,
