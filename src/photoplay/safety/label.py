@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -27,6 +28,7 @@ EASE_FRAMES = 6.0
 FROST = 0.3
 """Blur of the picture behind the letters, as a share of the font's size."""
 LIGHT, DARK = 255.0, 16.0
+RgbF: TypeAlias = Float32[Array, "a b 3"]
 BUSY = 0.08
 """Share of the pixels behind the letters that is looked at for the worst contrast."""
 
@@ -71,37 +73,45 @@ class _Sign:
         shown = (slice(0, place[0].stop - top), slice(0, place[1].stop - left))
         frost = size * FROST
         sign = cls(np.ascontiguousarray(letters[shown]), np.ascontiguousarray(plate[shown]), place, frost)
-        behind = sign.frosted(picture, 1.0)
+        behind = sign.blurred(picture)
         sign.ink = DARK if sign.need(behind, DARK) < sign.need(behind, LIGHT) else LIGHT
         return sign
 
-    def frosted(self, picture: Rgb, shown: float) -> Float32[Array, "a b 3"]:
+    def blurred(self, picture: Rgb) -> RgbF:
         """What is behind the letters, out of focus."""
         patch = picture[self.place].astype(np.float32)
-        blurred = cv2.GaussianBlur(patch, (0, 0), self.frost, borderType=cv2.BORDER_REFLECT_101)
-        return patch + (blurred - patch) * (self.plate * np.float32(shown))[..., None]
+        return cv2.GaussianBlur(patch, (0, 0), self.frost, borderType=cv2.BORDER_REFLECT_101)
 
-    def need(self, behind: Float32[Array, "a b 3"], ink: float) -> float:
+    def need(self, behind: RgbF, ink: float) -> float:
         """How strong the plate has to be behind letters of this shade."""
-        greys = np.sort(cv2.cvtColor(behind, cv2.COLOR_RGB2GRAY)[self.plate > 0.5])
+        greys = cv2.cvtColor(behind, cv2.COLOR_RGB2GRAY)[self.plate > 0.5]
         worst = max(1, round(len(greys) * BUSY))
         if ink == LIGHT:
-            allowed, there = _shade(LIGHT, 1 / CONTRAST), float(greys[-worst:].mean())
+            allowed, there = _shade(LIGHT, 1 / CONTRAST), float(np.partition(greys, -worst)[-worst:].mean())
             asked = (there - allowed) / max(there - DARK, 1.0)
         else:
-            allowed, there = _shade(DARK, CONTRAST), float(greys[:worst].mean())
+            allowed, there = _shade(DARK, CONTRAST), float(np.partition(greys, worst - 1)[:worst].mean())
             asked = (allowed - there) / max(LIGHT - there, 1.0)
         return min(STRONGEST, max(FAINTEST, asked))
 
     def draw(self, picture: Rgb, shown: float) -> None:
-        """Draws onto ``picture`` itself, ``shown`` 0..1 of it."""
-        patch = self.frosted(picture, shown)
-        wanted = self.need(self.frosted(picture, 1.0), self.ink)
+        """Draws onto ``picture`` itself, ``shown`` 0..1 of it: the picture out of focus, the plate, the letters."""
+        behind = self.blurred(picture)
+        wanted = self.need(behind, self.ink)
         before = wanted if self.strength is None else self.strength
         self.strength = before + (wanted - before) / EASE_FRAMES
-        patch += (LIGHT + DARK - self.ink - patch) * (self.plate * np.float32(self.strength * shown))[..., None]
-        patch += (self.ink - patch) * (self.letters * np.float32(shown))[..., None]
-        picture[self.place] = np.clip(np.rint(patch), 0, 255).astype(np.uint8)
+        plate = self.plate * np.float32(shown)
+        drawn = _mix(picture[self.place].astype(np.float32), behind, plate)
+        drawn = _mix(drawn, LIGHT + DARK - self.ink, plate * np.float32(self.strength))
+        drawn = _mix(drawn, self.ink, self.letters * np.float32(shown))
+        picture[self.place] = cv2.convertScaleAbs(drawn)
+
+
+def _mix(below: RgbF, above: RgbF | float, opacity: Float32[Array, "a b"]) -> RgbF:
+    """Lays a picture or a grey upon another picture."""
+    three = cv2.merge([opacity] * 3)
+    mixed: RgbF = below + (above - below) * three
+    return mixed
 
 
 def _drawn(text: str, size: int, widest: float) -> tuple[int, Float32[Array, "h w"], Float32[Array, "h w"], int]:
