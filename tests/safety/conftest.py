@@ -22,6 +22,7 @@ SETTINGS = (
     "PHOTOPLAY_SIGN_ANCHOR",
     "PHOTOPLAY_TSA_URL",
     "PHOTOPLAY_TSA_ANCHOR",
+    "PHOTOPLAY_TRUST",
 )
 PLAN = RenderPlan(96, 64, (0.0, 0.0, 96.0, 64.0), 24.0, 8)
 TEMPLATE = {"name": "smile", "tracks": {"mouthSmileLeft": [[0, 0], [1, 0.8]]}}

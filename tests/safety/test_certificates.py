@@ -267,6 +267,20 @@ def test_a_vault_without_a_certificate(tmp_path: Path) -> None:
         assert caught.value.code == "certificate_unusable"
 
 
+def test_the_films_of_others_are_believed_under_a_root_that_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, seal_it: SealIt
+) -> None:
+    cert, secret, anchor = own_chain(tmp_path, p256())
+    path = seal_it(signer=signer_from_files(cert, secret, anchor)).path
+    assert verify(path).state == "untrusted"
+    monkeypatch.setenv("PHOTOPLAY_TRUST", str(anchor))
+    assert (verify(path).state, verify(path).signer) == ("trusted", "Signer, Film House")
+    anchor.write_text("nonsense")
+    with pytest.raises(SealError) as caught:
+        verify(path)
+    assert caught.value.code == "certificate_unusable"
+
+
 def test_nothing_is_trusted_before_there_is_a_root(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PHOTOPLAY_HOME", str(tmp_path / "empty"))
     assert trusted_anchors() == ""

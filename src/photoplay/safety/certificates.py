@@ -76,7 +76,12 @@ def stamp_anchors() -> str:
     Raises:
         SealError: ``certificate_unusable``: the file cannot be read.
     """
-    named = os.environ.get("PHOTOPLAY_TSA_ANCHOR")
+    return _roots("PHOTOPLAY_TSA_ANCHOR")
+
+
+def _roots(setting: str) -> str:
+    """The PEM file of certificates that an environment variable names; empty where it names none."""
+    named = os.environ.get(setting)
     if not named:
         return ""
     try:
@@ -85,10 +90,10 @@ def stamp_anchors() -> str:
     except (OSError, ValueError) as error:
         raise SealError(
             "certificate_unusable",
-            "The roots of the time-stamp authority cannot be read.",
-            "PHOTOPLAY_TSA_ANCHOR names a PEM file of certificates.",
+            "A file of trusted roots cannot be read.",
+            f"{setting} names a PEM file of certificates.",
         ) from error
-    return text
+    return text if text.endswith("\n") else text + "\n"
 
 
 def _own_signer() -> Signer:
@@ -170,8 +175,13 @@ def _plain(signature: bytes, size: int) -> bytes:
 
 
 def trusted_anchors() -> str:
-    """PEM of every root that this machine trusts: its own development root and that of the configured certificate."""
-    anchors = []
+    """PEM of every root under which films are trusted here: that of this machine's development certificate, of the
+    configured certificate, and those in the file of ``PHOTOPLAY_TRUST`` (whose films you want to be able to believe).
+
+    Raises:
+        SealError: ``certificate_unusable``: the file of ``PHOTOPLAY_TRUST`` cannot be read.
+    """
+    anchors = [_roots("PHOTOPLAY_TRUST")]
     with suppress(OSError):
         anchors.append((_development_folder() / "root.pem").read_text())
     if os.environ.get("PHOTOPLAY_SIGN_CERT"):
