@@ -15,26 +15,26 @@ import numpy as np
 from jaxtyping import Float, Float32, Int64
 
 from photoplay.safety.watermark_code import CODED
-from photoplay.safety.watermark_grid import MARGIN, PLANE, SLOTS, Layout, cell_of, evidence, lay, tally
+from photoplay.safety.watermark_grid import MARGIN, PLANE, SLOTS, Grid, Layout, cell_of, evidence, lay, tally
 from photoplay.types import Array
 
-WORKING_CELL = 3.0
-"""Pixels of a cell in the shrunk picture that is searched."""
+WORKING_CELL = 3
+"""Pixels of a cell in the shrunk picture that is searched and read; odd, so that it can be blurred about a pixel."""
 SCALES = np.exp(np.linspace(-0.13, 0.13, 27))
 """Sizes of a cell, in those of an untouched picture, that are tried first."""
 STRETCHED, STRETCHES = np.exp(np.linspace(-0.07, 0.07, 15)), np.exp(np.array([-0.06, -0.04, -0.02, 0.02, 0.04, 0.06]))
 """Sizes, and ratios of a cell's height to its width, that are tried after these."""
 PHASES = ((0.0, 0.0), (0.5, 0.5))
-CANDIDATES, REFINED = 8, 3
+CANDIDATES, REFINED = 8, 2
 """Places of a search that are read, and readings of these that are refined and decoded."""
 STEPS = (0.25, 0.12, 0.06)
 """Refinement moves the picture's edge, and its middle, by these shares of a cell."""
-PASSES = 3
+PASSES = 2
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where the plane lies: size of a cell and place of the middle (down, across), in pixels of the picture."""
+    """Where the plane lies: size of a cell and place of the middle (down, across), in pixels of the shrunk picture."""
 
     cell: Float[Array, 2]
     middle: Float[Array, 2]
@@ -49,31 +49,28 @@ class Reading:
     score: float
 
 
-def read(luma: Float32[Array, "h w"], plane: Layout, place: Place) -> Reading:
-    """Reads a picture at a place.
+def read(blurred: Float32[Array, "h w"], plane: Layout, place: Place) -> Reading:
+    """Reads a picture (:func:`shrink`) at a place.
 
     The score adds up two independent tests, both of mean 0 and variance 1 without a watermark: the pilot's tally, and the
     energy of the coded ones above chance.
     """
-    height, width = luma.shape
-    grid = lay(height, width, place.cell, place.middle)
-    soft = tally(evidence(grid.read(luma)[0]) * plane.sign[grid.part], plane.slot[grid.part])
+    grid = lay(blurred.shape[0], blurred.shape[1], place.cell, place.middle)
+    soft = tally(evidence(_sample(blurred, grid)) * plane.sign[grid.part], plane.slot[grid.part])
     energy = float((soft[:-1] ** 2 - 1).sum()) / np.sqrt(2 * (SLOTS - 1))
     return Reading(place, soft, float(soft[-1] + energy) / np.sqrt(2))
 
 
 def readings(luma: Float32[Array, "h w"], plane: Layout) -> Iterator[Reading]:
     """Readings worth decoding, one after the other: the picture as it is, then what two searches find, the best first."""
-    height, width = luma.shape
-    untouched = Place(np.full(2, cell_of(height, width)), np.array([height, width]) / 2)
-    yield refine(luma, plane, read(luma, plane, untouched))
-    small, shrunk = _shrink(luma)
+    blurred = shrink(luma)
+    height, width = blurred.shape
+    untouched = Place(np.array([height, width]) / luma.shape * cell_of(*luma.shape), np.array([height, width]) / 2)
+    yield refine(blurred, plane, read(blurred, plane, untouched))
     for sizes in (np.stack([SCALES, SCALES], 1), _stretched()):
-        found = [read(small, plane, place) for place in search(small, plane, sizes)]
+        found = [read(blurred, plane, place) for place in search(blurred, plane, untouched.cell * sizes)]
         found.sort(key=lambda reading: -reading.score)
-        for reading in [refine(small, plane, reading) for reading in found[:REFINED]]:
-            place = Place(reading.place.cell / shrunk, reading.place.middle / shrunk)
-            yield read(luma, plane, place)
+        yield from (refine(blurred, plane, reading) for reading in found[:REFINED])
 
 
 def _stretched() -> Float[Array, "n 2"]:
@@ -83,12 +80,24 @@ def _stretched() -> Float[Array, "n 2"]:
     return np.stack([down, across], 1)
 
 
-def _shrink(luma: Float32[Array, "h w"]) -> tuple[Float32[Array, "i j"], Float[Array, 2]]:
-    """The picture with cells of about three pixels, and by how much it was shrunk down and across."""
-    scale = min(1.0, WORKING_CELL / cell_of(luma.shape[0], luma.shape[1]))
-    size = tuple(max(2, round(side * scale)) for side in luma.shape)
-    small = np.asarray(cv2.resize(luma, size[::-1], interpolation=cv2.INTER_AREA), np.float32)
-    return small, np.array(size) / np.array(luma.shape)
+def shrink(luma: Float32[Array, "h w"]) -> Float32[Array, "i j"]:
+    """The picture with cells of about three pixels, each pixel a mean under a tent two cells wide."""
+    scale = WORKING_CELL / cell_of(*luma.shape)
+    height, width = (max(2, round(side * scale)) for side in luma.shape)
+    small = cv2.resize(luma, (width, height), interpolation=cv2.INTER_AREA)
+    for _ in range(2):
+        small = cv2.blur(small, (WORKING_CELL, WORKING_CELL), borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(small, np.float32)
+
+
+def _sample(blurred: Float32[Array, "h w"], grid: Grid) -> Float32[Array, "r c"]:
+    """The picture at the cells' centres."""
+    rows, columns = (side.stop - side.start for side in grid.part)
+    across, down = grid.cell[1], grid.cell[0]
+    where = np.array([[across, 0, grid.first[1] - 0.5], [0, down, grid.first[0] - 0.5]])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    cells = cv2.warpAffine(blurred, where, (columns, rows), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(cells, np.float32)
 
 
 @dataclass(frozen=True)
@@ -108,11 +117,10 @@ def _pilot(plane: Layout, cells: Float[Array, 2]) -> _Pilot:
     return _Pilot(np.asarray(cv2.dft(pilot), np.float32), origin)
 
 
-def search(luma: Float32[Array, "h w"], plane: Layout, sizes: Float[Array, "n 2"]) -> list[Place]:
+def search(blurred: Float32[Array, "h w"], plane: Layout, cells: Float[Array, "n 2"]) -> list[Place]:
     """The places where the pilot speaks loudest, one for each size of cell, the loudest first."""
-    cell = cell_of(luma.shape[0], luma.shape[1])
-    pilot = _pilot(plane, np.array(luma.shape) / cell)
-    best = [max((_strongest(luma, pilot, cell * size, phase) for phase in PHASES), key=_loudness) for size in sizes]
+    pilot = _pilot(plane, np.array(blurred.shape) / WORKING_CELL)
+    best = [max((_strongest(blurred, pilot, cell, phase) for phase in PHASES), key=_loudness) for cell in cells]
     best.sort(key=_loudness, reverse=True)
     return [place for _, place in best[:CANDIDATES]]
 
@@ -122,13 +130,13 @@ def _loudness(found: tuple[float, Place]) -> float:
 
 
 def _strongest(
-    luma: Float32[Array, "h w"], pilot: _Pilot, cell: Float[Array, 2], phase: tuple[float, float]
+    blurred: Float32[Array, "h w"], pilot: _Pilot, cell: Float[Array, 2], phase: tuple[float, float]
 ) -> tuple[float, Place]:
     """How loud the pilot is at its best place for that size of cell, and the place."""
-    height, width = luma.shape
+    height, width = blurred.shape
     middle = np.array([height, width]) / 2 + np.array(phase) * cell
     grid = lay(height, width, cell, middle)
-    votes = evidence(grid.read(luma)[0])
+    votes = evidence(_sample(blurred, grid))
     padded = np.zeros(pilot.spectrum.shape, np.float32)
     top, left = (max(0, side.start - int(start)) for side, start in zip(grid.part, pilot.origin, strict=True))
     inside = votes[: padded.shape[0] - top, : padded.shape[1] - left]
@@ -142,9 +150,9 @@ def _strongest(
     return float(near[at]) / np.sqrt(votes.size), Place(cell, middle - shift * cell)
 
 
-def refine(luma: Float32[Array, "h w"], plane: Layout, reading: Reading) -> Reading:
+def refine(blurred: Float32[Array, "h w"], plane: Layout, reading: Reading) -> Reading:
     """Climbs from a reading to a better one: moves and stretches along both axes, by smaller and smaller steps."""
-    half = np.array(luma.shape) / 2
+    half = np.array(blurred.shape) / 2
     for step in STEPS:
         for _ in range(PASSES):
             before = reading.score
@@ -153,7 +161,7 @@ def refine(luma: Float32[Array, "h w"], plane: Layout, reading: Reading) -> Read
                 grown = cell * (1 + move[0])
                 # A stretch leaves the picture's centre where it is.
                 placed = half + (middle - half) * grown / cell + move[1]
-                other = read(luma, plane, Place(grown, placed))
+                other = read(blurred, plane, Place(grown, placed))
                 if other.score > reading.score:
                     reading = other
             if reading.score <= before:

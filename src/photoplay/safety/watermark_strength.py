@@ -17,12 +17,12 @@ from photoplay.types import Array
 
 FLAT = 0.6
 """Levels of 255 that a flat wall is marked by."""
-TEXTURE, ROUGHEST = 0.4, 2.2
-"""Levels more for each level of texture, and at most, before they are multiplied by 0.3 .. 3."""
-LEAST, MOST = 0.3, 3.0
-GRADIENT = 1.1
+TEXTURE, ROUGHEST = 0.4, 2.5
+"""Levels more for each level of texture, and at most, before they are multiplied by 0.3 .. 2.2."""
+LEAST, MOST = 0.3, 2.2
+GRADIENT = 1.3
 """Smooth shading is no texture: this many times what it adds to a cell's variance is taken off."""
-WANTED, PILOT = 4.0, 5.0
+WANTED, PILOT = 3.5, 5.0
 """Where each sign's tally should stand, in standard deviations of an unmarked picture's, and the pilot's in these."""
 ENERGY = 3.7
 """Mean square of the levels painted at most: a PSNR of 42.4 dB, 42.2 dB with dithering and rounding."""
