@@ -33,13 +33,15 @@ def hopper() -> Photo:
         return load_photo(file.read())
 
 
-def film(photos: list[Photo], template: str, folder: Path, seconds: float, backend: str) -> tuple[float, Clip]:
-    start = time.perf_counter()
+def film(
+    photos: list[Photo], template: str, folder: Path, seconds: float, backend: str
+) -> tuple[tuple[float, float], Clip]:
+    start, busy = time.perf_counter(), time.process_time()
     clip = photoplay.animate(
         photos, template=template, consent="historical", out=folder / f"{template}.mp4", size=SIZE, seconds=seconds,
         backend=backend,
     )  # fmt: skip
-    return time.perf_counter() - start, clip
+    return (time.perf_counter() - start, time.process_time() - busy), clip
 
 
 def main() -> None:
@@ -50,7 +52,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true")
     asked = parser.parse_args()
     people = [portrait(), hopper()]
-    times: dict[str, list[float]] = {"laugh": [], "laugh_together": [], "shoulder_bump": []}
+    times: dict[str, list[tuple[float, float]]] = {"laugh": [], "laugh_together": [], "shoulder_bump": []}
     stages: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as folder:
         for round_ in range(asked.rounds + 1):
@@ -60,19 +62,19 @@ def main() -> None:
                 if round_:
                     times[template].append(took)
                     stages[template] = clip.timings
-    one = statistics.median(times["laugh"])
+    middle = {name: [statistics.median(column) for column in zip(*took, strict=True)] for name, took in times.items()}
     names = sorted({name for told in stages.values() for name in told})
     machine = f"{read_device().processor}, {read_device().cores} cores."
     lines = [
         f"# One person and two, {SIZE}, {asked.seconds:g} s, backend {asked.backend}", "", machine, "",
         f"`python -m benchmarks.duet_cost --seconds {asked.seconds:g} --rounds {asked.rounds} --backend {asked.backend}`: "
         f"medians of {asked.rounds} rounds.", "",
-        "| film | seconds | against one person | " + " | ".join(names) + " |", "|---|---:|---:|" + "---:|" * len(names),
+        "| film | seconds | processor | against one person | " + " | ".join(names) + " |", "|---|---:|---:|---:|" + "---:|" * len(names),
     ]  # fmt: skip
-    for template, took in times.items():
-        middle = statistics.median(took)
+    for template, (took, busy) in middle.items():
         parts = " | ".join(f"{stages[template].get(name, 0.0):.2f}" for name in names)
-        lines.append(f"| {template} | {middle:.1f} | {middle / one:.2f} | {parts} |")
+        ratio = f"{took / middle['laugh'][0]:.2f}, processor {busy / middle['laugh'][1]:.2f}"
+        lines.append(f"| {template} | {took:.1f} | {busy:.1f} | {ratio} | {parts} |")
     text = "\n".join(lines) + "\n"
     print(text)
     if asked.write:
