@@ -11,7 +11,8 @@ from photoplay.cli.app import app
 PAGE = Path(__file__).with_name("cli.md")
 MARK = "## Every option\n"
 COMMANDS = (
-    "animate", "demo", "inspect", "capture", "templates list", "templates show", "templates preview", "verify", "backends",
+    "animate", "demo", "inspect", "capture", "templates list", "templates show", "templates preview", "verify", "replay",
+    "backends",
     "models list", "models pull", "models add", "models verify", "models rm", "doctor",
 )  # fmt: skip
 
