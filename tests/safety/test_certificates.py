@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from threading import Event
 
 import pytest
 from cryptography import x509
@@ -250,14 +250,18 @@ def test_a_vault_that_never_answers_is_not_waited_for(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, seal_it: SealIt
 ) -> None:
     cert, _, anchor = own_chain(tmp_path, p256())
-    answer, before = Event(), set(os.listdir(tmp_path))
+    answer, before = threading.Event(), set(os.listdir(tmp_path))
     signer = signer_from_vault(cert.read_text(), lambda _: b"late" if answer.wait(20) else b"", anchor.read_text())
     monkeypatch.setattr("photoplay.safety.provenance.PATIENCE", 0.2)
     with pytest.raises(SealError) as caught:
         seal_it(signer=signer)
-    answer.set()
-    assert caught.value.code == "seal_timed_out"
     assert set(os.listdir(tmp_path)) == before
+    answer.set()
+    for thread in threading.enumerate():
+        if thread.name == "seal":
+            thread.join(10)
+    assert caught.value.code == "seal_timed_out"
+    assert set(os.listdir(tmp_path)) == before  # and what comes late leaves nothing either
 
 
 def test_a_vault_without_a_certificate(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import mmap
 import os
 import secrets
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 from photoplay.errors import PhotoplayError, SealError
@@ -59,7 +59,8 @@ def seal(
 
     Raises:
         ConsentError: somebody no longer agrees.   RefusedError: ``audit_failed``.
-        SealError: ``seal_format``, ``seal_recipe``, ``seal_failed``, ``seal_not_trusted``, or what the certificate lacks.
+        SealError: ``seal_format``, ``seal_recipe``, ``seal_failed``, ``seal_timed_out``, ``seal_not_trusted``,
+            ``seal_not_stamped``, or what the certificate lacks.
     """
     kind = KINDS.get(out.suffix.lower())
     if kind is None:
@@ -160,20 +161,24 @@ def _signed(unsigned: Path, signing: Path, kind: Kind, manifest: dict[str, Any],
 def _sign(unsigned: Path, signing: Path, kind: Kind, manifest: dict[str, Any], signer: Signer) -> None:
     """Signs in a thread of its own: a vault or a time-stamp authority may never answer.
 
-    What is late writes to a file that has lost its name by then.
+    Whatever comes late is thrown away.
     """
     trouble: list[Exception] = []
+    given_up = Event()
 
     def work() -> None:
         try:
             _sign_now(unsigned, signing, kind, manifest, signer)
         except Exception as error:
             trouble.append(error)
+        if given_up.is_set():
+            signing.unlink(missing_ok=True)
 
     thread = Thread(target=work, name="seal", daemon=True)
     thread.start()
     thread.join(PATIENCE)
     if thread.is_alive():
+        given_up.set()
         raise SealError(
             "seal_timed_out",
             f"The signature or its time stamp did not come within {PATIENCE:g} seconds.",
