@@ -26,7 +26,7 @@ from photoplay.types.request import _GATE_KEY
 
 LIMIT = 0.4
 """Probability from which a picture counts as unsafe: below the usual 0.5, since a miss is worse."""
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds that a classifier may take for a window of frames before it counts as down."""
 MODEL = "PHOTOPLAY_CONTENT_MODEL"
 """Environment variable that names another ONNX classifier's description (see docs/safety.md)."""
