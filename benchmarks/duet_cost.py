@@ -69,7 +69,8 @@ def main() -> None:
         f"# One person and two, {SIZE}, {asked.seconds:g} s, backend {asked.backend}", "", machine, "",
         f"`python -m benchmarks.duet_cost --seconds {asked.seconds:g} --rounds {asked.rounds} --backend {asked.backend}`: "
         f"medians of {asked.rounds} rounds.", "",
-        "| film | seconds | processor | against one person | " + " | ".join(names) + " |", "|---|---:|---:|---:|" + "---:|" * len(names),
+        "| film | seconds | processor | against one person | " + " | ".join(names) + " |",
+        "|---|---:|---:|---:|" + "---:|" * len(names),
     ]  # fmt: skip
     for template, (took, busy) in middle.items():
         parts = " | ".join(f"{stages[template].get(name, 0.0):.2f}" for name in names)
