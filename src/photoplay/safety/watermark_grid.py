@@ -112,20 +112,28 @@ def lay(height: int, width: int, cell: Float[Array, 2], middle: Float[Array, 2])
 
 
 def weigh(means: Float32[Array, "r c"], how: Filter) -> tuple[Float32[Array, "r c"], Float32[Array, "r c"]]:
-    """Each cell's evidence (positive: brighter than its neighbours foretell), and by how much it grows a painted level."""
+    """Each cell's residual (positive: brighter than its neighbours foretell) in spreads of its neighbourhood, and these."""
     left = np.asarray(cv2.filter2D(means, cv2.CV_32F, how.weights, borderType=BORDER), np.float32)
     energy = np.maximum(cv2.blur(left * left, (AROUND, AROUND), borderType=BORDER), np.float32(0))
     spread = np.sqrt(energy) + np.float32(how.quiet * float(np.sqrt((how.weights**2).sum())))
-    ratio = left / spread
-    bent = 1 + (ratio / np.float32(how.limit)) ** 2
+    return left / spread, spread
+
+
+def limited(ratio: Float32[Array, "r c"], how: Filter) -> Float32[Array, "r c"]:
+    """The evidence of residuals in spreads: ratio / sqrt(1 + (ratio / limit)^2)."""
+    return np.asarray(ratio / np.sqrt(1 + (ratio / np.float32(how.limit)) ** 2), np.float32)
+
+
+def gain(ratio: Float32[Array, "r c"], spread: Float32[Array, "r c"], how: Filter) -> Float32[Array, "r c"]:
+    """By how much a cell's evidence grows with every level that is painted into it."""
     painted = np.float32((how.weights * np.outer(TENT, TENT)).sum())
-    return ratio / np.sqrt(bent), painted / (spread * bent * np.sqrt(bent))
+    return np.asarray(painted / (spread * (1 + (ratio / np.float32(how.limit)) ** 2) ** 1.5), np.float32)
 
 
 def evidence(means: Float32[Array, "r c"]) -> Float32[Array, "r c"]:
-    """Each cell's evidence as the detector reads it, with a standard deviation of one over the picture."""
-    total = weigh(means, READERS[0])[0] + weigh(means, READERS[1])[0]
-    return total / max(float(total.std()), 1e-6)
+    """Each cell's evidence as the detector reads it, with a mean square of one over the picture."""
+    total = sum((limited(weigh(means, how)[0], how) for how in READERS), start=np.zeros_like(means))
+    return total / np.float32(max(float(np.sqrt(np.vdot(total, total) / total.size)), 1e-6))
 
 
 def tally(votes: Float32[Array, "r c"], slot: Int64[Array, "r c"]) -> Float[Array, 289]:

@@ -22,8 +22,9 @@ WORKING_CELL = 3
 """Pixels of a cell in the shrunk picture that is searched and read; odd, so that it can be blurred about a pixel."""
 SCALES = np.exp(np.linspace(-0.13, 0.13, 27))
 """Sizes of a cell, in those of an untouched picture, that are tried first."""
-STRETCHED, STRETCHES = np.exp(np.linspace(-0.07, 0.07, 15)), np.exp(np.array([-0.06, -0.04, -0.02, 0.02, 0.04, 0.06]))
-"""Sizes, and ratios of a cell's height to its width, that are tried after these."""
+STRETCHED, STRETCHES = np.exp(np.linspace(0, 0.07, 8)), np.exp(np.array([-0.06, -0.04, -0.02, 0.02, 0.04, 0.06]))
+"""Sizes, and ratios of a cell's height to its width, that are tried after these: a cut picture that was stretched to fill
+its old frame has larger cells only."""
 PHASES = ((0.0, 0.0), (0.5, 0.5))
 CANDIDATES, REFINED = 8, 2
 """Places of a search that are read, and readings of these that are refined and decoded."""

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from photoplay.safety.watermark_grid import BORDER, ROUND, SLOTS, TENT, tally, weigh
+from photoplay.safety.watermark_grid import BORDER, ROUND, SLOTS, TENT, gain, limited, tally, weigh
 from photoplay.types import Array
 
 FLAT = 0.6
@@ -39,9 +39,10 @@ def strength(
     fade = np.clip((np.minimum(means, 255 - means) - 2) / np.float32(ENDS), 0, 1)
     flat = np.float32(FLAT) * fade
     rough = np.minimum(np.float32(TEXTURE) * texture(means, squares), np.float32(ROUGHEST)) * fade
-    votes, gain = weigh(means, ROUND)
+    ratio, around = weigh(means, ROUND)
+    votes, grows = limited(ratio, ROUND), gain(ratio, around, ROUND)
     spread = max(float(votes.std()), 1e-6)
-    have, even, more = (tally(cells, slot) / spread for cells in (votes * goal, flat * gain, rough * gain))
+    have, even, more = (tally(cells, slot) / spread for cells in (votes * goal, flat * grows, rough * grows))
     wanted = np.ones(SLOTS)
     wanted[-1] = PILOT
 
