@@ -30,10 +30,10 @@ from typing import Literal
 import cv2
 import matplotlib
 import numpy as np
+from benchmarks.contact import COLUMNS, Film, judged
 from PIL import Image, ImageDraw
 from tests.evaluation.duets import melted
 
-from benchmarks.contact import COLUMNS, Film, judged
 from photoplay.composition.compose import compose
 from photoplay.composition.layout import Size
 from photoplay.composition.relight import light_difference
@@ -107,7 +107,9 @@ def largest(scene: Scene) -> Subject:
     return max(scene.subjects, key=lambda person: person.face.box[3] - person.face.box[1])
 
 
-def staged(cast: Cast, template: DuetTemplate, height: int) -> tuple[Scene, tuple[int, int], Box | None, dict[str, float]]:
+def staged(
+    cast: Cast, template: DuetTemplate, height: int
+) -> tuple[Scene, tuple[int, int], Box | None, dict[str, float]]:
     """The scene, who plays the first and the second role, the frame, and what composition measured."""
     if len(cast.scenes) == 1:
         (scene,) = cast.scenes
@@ -155,9 +157,7 @@ def looks(made: Film) -> Looks:
     height, width = identity.shape[1:]
 
     def seen(points: tuple[int, ...] | range) -> tuple[float, float]:
-        shares = [
-            min(1.0 - hidden_share(places[k][f], identity[f] == 2 - k, points) for f in frames) for k in (0, 1)
-        ]
+        shares = [min(1.0 - hidden_share(places[k][f], identity[f] == 2 - k, points) for f in frames) for k in (0, 1)]
         return shares[0], shares[1]
 
     widths = [Skeleton.of(made.scene.subjects[track.subject]).width for track in made.tracks]
@@ -248,7 +248,9 @@ def main() -> None:
             assert isinstance(template, DuetTemplate)
             began = time.time()
             made, told = film(cast, template, asked.size, asked.seconds, asked.fps, asked.backend)
-            blocked = [n for n in check_needs(template, made.scene, made.plan.duet.subjects) if n.severity == "blocking"]  # type: ignore[union-attr]
+            blocked = [
+                n for n in check_needs(template, made.scene, made.plan.duet.subjects) if n.severity == "blocking"
+            ]  # type: ignore[union-attr]
             report = judged(made, made.windows, reader)[0] if asked.review else None
             looked = looks(made)
             lines.append(row(made, looked, told, report))

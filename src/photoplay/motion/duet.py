@@ -17,6 +17,7 @@ from photoplay.motion.duet_gaze import aimed
 from photoplay.motion.duet_meeting import Cast, bring_together, meeting_place
 from photoplay.motion.duet_notices import notices_of
 from photoplay.motion.duet_order import stands_before
+from photoplay.motion.duet_overlap import FACE_SEEN, Head, kept_apart, own_matte
 from photoplay.motion.duet_points import Spot
 from photoplay.motion.duet_template import DuetTemplate
 from photoplay.motion.library import partner_at_right
@@ -63,7 +64,8 @@ def make_duet(
         raise ValueError("a duet needs two people")
     first, second = (scene.subjects[index] for index in subjects)
     near = (partner_at_right(first, second), not partner_at_right(first, second))
-    before = stands_before(template, (first, second), (first.matte, second.matte), (_way(near[0]), _way(near[1])))
+    mattes = own_matte(scene, *subjects), own_matte(scene, *subjects[::-1])
+    before = stands_before(template, (first, second), mattes, (_way(near[0]), _way(near[1])))
     played = perform_duet(template, seconds=seconds, fps=fps, left_is_near=near, speed=speed, seed=seed, before=before)
     alive = _in_step(*(_alive(played, seed) if priors else played.roles))
     cast = _cast(scene, subjects, template, played, near, alive, intensity, frame)
@@ -127,7 +129,13 @@ def _cast(
             spots.append(pair)
             strengths.append(strength)
     shape = (len(touches), len(played.front))
-    return Cast((bodies[0], bodies[1]), tuple(touches), tuple(spots), np.array(strengths).reshape(shape))
+    curves, both = np.array(strengths).reshape(shape), (bodies[0], bodies[1])
+    heads = [
+        Head.of(body.subject, own_matte(scene, *pair), body.towards)
+        for body, pair in zip(both, (subjects, subjects[::-1]), strict=True)
+    ]
+    keeps = kept_apart((heads[0], heads[1]), both, tuple(spots), curves, played.front, FACE_SEEN[template.category])
+    return Cast(both, tuple(touches), tuple(spots), curves, keeps)
 
 
 def _way(left_is_near: bool) -> float:
@@ -148,7 +156,7 @@ def _contact(cast: Cast, together: tuple[Body, Body], number: int) -> Contact:
     return Contact(
         name=touch.name,
         where=((first + second) / 2).astype(np.float32),
-        gap=np.linalg.norm(second - first, axis=1).astype(np.float32),
+        gap=np.linalg.norm(second - first - cast.keeps[number], axis=1).astype(np.float32),
         strength=cast.strengths[number].astype(np.float32),
         radius=float(sum(size) / 2),
         faces=faces,

@@ -24,12 +24,14 @@ GIVES_FROM = 0.8
 @dataclass(frozen=True)
 class Cast:
     """The two bodies as each moves alone, and what of the template they can do together: the contacts that both have
-    points for, with the points and how strong each contact is [c, f]."""
+    points for, with the points and how strong each contact is [c, f]. ``keeps`` [c, 2] is where the second point stays, seen
+    from the first, so that faces are seen (:mod:`photoplay.motion.duet_overlap`)."""
 
     bodies: tuple[Body, Body]
     touches: tuple[Touch, ...]
     spots: tuple[tuple[Spot, Spot], ...]
     strengths: Float64[Array, "c f"]
+    keeps: Float64[Array, "c 2"]
 
 
 def bring_together(cast: Cast, rounds: int = ROUNDS) -> tuple[Body, Body]:
@@ -39,7 +41,7 @@ def bring_together(cast: Cast, rounds: int = ROUNDS) -> tuple[Body, Body]:
     together = cast.bodies
     for _ in range(rounds if any(touch.flatten for touch in cast.touches) else 1):
         meetings = tuple(
-            Meeting(cast.spots[k], cast.strengths[k], touch.share, pushes[k], touch.faces)
+            Meeting(cast.spots[k], cast.strengths[k], touch.share, pushes[k] - cast.keeps[k], touch.faces)
             for k, touch in enumerate(cast.touches)
         )
         firm = _reached(cast, solve(cast.bodies, meetings))

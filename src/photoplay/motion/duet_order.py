@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-import numpy as np
-
+from photoplay.motion.duet_overlap import FACE_SEEN, Head, apart
+from photoplay.motion.duet_points import Spot
 from photoplay.motion.duet_template import DuetTemplate
-from photoplay.topology import inter_ocular
 from photoplay.types import Mask, Subject
 
-BROW, MOUTH = 9, 13
-FAR = 4.0
-"""Hair further from the mouth than this (inter-ocular distances) is not looked for."""
-MUCH = 0.15
-"""By how much (inter-ocular distances) the second must hide less to stand before the first."""
+MUCH = 0.12
+"""By how much nearer (inter-ocular distances) they must come with the second in front for the second to stand there."""
 
 
 def stands_before(
@@ -25,27 +21,19 @@ def stands_before(
 ) -> Literal[0, 1]:
     """The role (0 first, 1 second) that stands in front as the film begins.
 
-    Where the template leaves it open and faces meet, that is whose hair reaches less far past the mouth, so far as their
-    ``mattes`` tell; else the first. ``people`` are the first and the second role's, ``towards`` is 1 for who has the
-    partner at the image's right, else -1.
+    Where the template leaves it open and faces meet, that is whoever lets the two come nearer with enough of both faces
+    seen (:mod:`photoplay.motion.duet_overlap`), so far as their ``mattes`` tell; else the first. ``people`` are the first
+    and the second role's, ``towards`` is 1 for who has the partner at the image's right, else -1.
     """
     if template.front is not None:
         return 0 if template.front[0].value < 0.5 else 1
-    if not any(touch.faces for touch in template.contacts):
-        return 0
-    past = [_past_mouth(*one) for one in zip(people, mattes, towards, strict=True)]
-    return 1 if past[1] < past[0] - MUCH else 0
-
-
-def _past_mouth(subject: Subject, matte: Mask | None, towards: float) -> float:
-    """How far the silhouette reaches towards the partner, from brow to mouth, in inter-ocular distances from the mouth."""
-    if matte is None:
-        return 0.0
-    landmarks, unit = subject.face.landmarks, inter_ocular(subject.face.landmarks)
-    height, width = matte.shape
-    top, bottom = (min(max(round(float(landmarks[i, 1])), 0), height) for i in (BROW, MOUTH))
-    ahead = (np.arange(width) - float(landmarks[MOUTH, 0])) * towards / unit
-    rows = (matte[top:bottom] > 127) & (ahead > 0) & (ahead < FAR)
-    if not rows.any():
-        return 0.0
-    return float(np.median(np.where(rows, ahead, 0.0).max(axis=1)))
+    heads = [Head.of(*one) for one in zip(people, mattes, towards, strict=True)]
+    off = [0.0, 0.0]
+    for touch in template.contacts:
+        spots = [Spot.of(touch.first, towards[0] > 0), Spot.of(touch.second, towards[1] > 0)]
+        if spots[0].face and spots[1].face:
+            points = [spot.weights @ head.landmarks[:, :2] for spot, head in zip(spots, heads, strict=True)]
+            for front in (0, 1):
+                at = (points[front], points[1 - front])
+                off[front] += max(0.0, apart(heads[front], heads[1 - front], at, FACE_SEEN[template.category]))
+    return 1 if off[1] < off[0] - MUCH else 0
