@@ -23,12 +23,13 @@ from benchmarks.stages import RESULTS, plan_for
 
 from photoplay.cli.portrait import portrait
 from photoplay.device import read_device
-from photoplay.evaluation.lips import LipReport, lip_report, mouth_opening, sound_level
+from photoplay.evaluation.lips import SHUT, LipReport, lip_report, mouth_opening, sound_level
 from photoplay.generation.backends.anchor import AnchorBackend
 from photoplay.media import load_photo, read_audio
 from photoplay.motion.priors import add_priors
+from photoplay.motion.rest import open_smile
 from photoplay.motion.retarget import make_track
-from photoplay.motion.speech.perform import speak
+from photoplay.motion.speech.perform import SETTLE, speak
 from photoplay.motion.speech.recogniser import hear
 from photoplay.motion.speech.visemes import visemes_of
 from photoplay.perception.faces import FaceReader
@@ -102,14 +103,19 @@ def measure(
 ) -> tuple[LipReport, LipReport | None]:
     """What the track does, and what a face reader sees in the film."""
     seconds = len(audio.samples) / audio.rate
-    performance = add_priors(speak(hear(audio), fps=FPS, seconds=seconds, seed=1), seed=1)
+    face = scene.subjects[0].face
+    smile = open_smile(face)
+    spoken = speak(hear(audio), fps=FPS, seconds=seconds, seed=1, open_smile=smile)
+    performance = add_priors(spoken, seed=1)
     track = make_track(scene, 0, performance)
     times = np.arange(track.num_frames) / FPS
     must = np.zeros(track.num_frames, bool)
     for start, end in closures:
         must |= (times > start - AROUND) & (times < end + AROUND)
     level = sound_level(audio, FPS, track.num_frames)
-    told = lip_report(mouth_opening(track.landmarks), level, FPS, must)
+    own = float(mouth_opening(face.landmarks[None])[0])
+    resting, settled = smile * own, SETTLE if own > SHUT else 0.0
+    told = lip_report(mouth_opening(track.landmarks), level, FPS, must, resting, settled)
     if not film:
         return told, None
     plan = plan_for(scene, FILM, FILM)
@@ -120,7 +126,7 @@ def measure(
             faces = reader.read(picture)
             seen.append(faces[0].landmarks if faces else seen[-1])
     opening: Array = mouth_opening(np.stack(seen))
-    return told, lip_report(opening, level, FPS, must)
+    return told, lip_report(opening, level, FPS, must, resting, settled)
 
 
 def voices(count: int) -> Iterator[tuple[str, Audio, list[tuple[float, float]]]]:

@@ -61,8 +61,13 @@ def lip_report(
     level: Float32[Array, f],
     fps: float,
     closures: Bool[Array, f] | None = None,
+    resting: float = SHUT,
+    settled: float = 0.0,
 ) -> LipReport:
     """Compares a mouth's opening with the sound's level; ``closures`` marks frames at which the lips must meet.
+
+    ``resting`` is the opening that still counts as shut: that of the smile which a photo with bared teeth keeps in pauses.
+    Pauses count from ``settled`` seconds on: before, a mouth open in the photo may still be closing.
 
     The lag is where the cross-correlation peaks, between frames by a parabola through its highest three values.
     """
@@ -76,10 +81,11 @@ def lip_report(
         bend = before - 2 * peak + after
         shift = float(0.5 * (before - after) / bend) if bend < 0 else 0.0
     silent = _silent(level, fps)
+    silent[: round(settled * fps)] = False
     return LipReport(
         lag=float((lags[best] + shift) / fps),
         correlation=float(scores[best]),
-        shut=float(np.mean(opening[silent] < SHUT)) if silent.any() else float("nan"),
+        shut=float(np.mean(opening[silent] < max(resting, SHUT))) if silent.any() else float("nan"),
         closed=_closed(opening, closures),
     )
 

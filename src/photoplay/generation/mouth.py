@@ -21,6 +21,8 @@ _JAW = [152, 148, 377, 176, 400, 175, 199]
 _COLUMNS = 192
 _SAME, _OTHER = 0.02, 0.09
 """Change of an open mouth's shape, in its widths, up to which the photo stands and from which all is painted."""
+_ROUND_ENDS = 0.35
+"""Share of the mouth's width over which an opening narrows towards each corner, as a quarter of an ellipse at least."""
 _ARCH = 25.5
 """Radius of the dental arch in millimetres."""
 _LOWER_DOWN = [topology.ARKIT_INDEX["mouthLowerDownLeft"], topology.ARKIT_INDEX["mouthLowerDownRight"]]
@@ -78,7 +80,7 @@ class MouthLayer:
         fresh = max(self._fresh(landmarks, motion), out)
         pose = MouthPose(
             np.array([*axes.origin, *axes.along, axes.length], np.float32),
-            self._columns(landmarks, axes, grid),
+            self._columns(landmarks, axes, grid, fresh),
             np.column_stack([back, -(back @ shift)]).astype(np.float32, order="C"),
             np.column_stack([back, -(back @ (shift + jaw))]).astype(np.float32, order="C"),
             arches[0],
@@ -110,7 +112,9 @@ class MouthLayer:
         sink: Array = down * max(rise, 0.0)
         return sink
 
-    def _columns(self, landmarks: Landmarks, axes: Axes, grid: Float32[Array, c]) -> Float32[Array, "c 10"]:
+    def _columns(
+        self, landmarks: Landmarks, axes: Axes, grid: Float32[Array, c], fresh: float
+    ) -> Float32[Array, "c 10"]:
         parts = []
         for edge in (_UPPER, _LOWER):
             parts.append(edge_columns(axes.local(landmarks[edge, :2]), self.axes.local(self.rest[edge, :2]), grid))
@@ -125,6 +129,7 @@ class MouthLayer:
         middle = (upper + lower) / 2
         upper, lower = np.where(beyond, middle, upper), np.where(beyond, middle, lower)
         lower = np.maximum(lower, upper)
+        lower = lower - fresh * _blunt(grid / axes.length, lower - upper)
         columns = np.empty((len(grid), 10), np.float32)
         columns[:, 0], columns[:, 1], columns[:, 8], columns[:, 9] = upper, lower, outer[0], outer[1]
         columns[:, 2:5], columns[:, 5:8] = parts[0], parts[1]
@@ -155,6 +160,18 @@ class MouthLayer:
         high[1] += int(26 * tongue_out * self.textures.scale.px)
         height, width = buffers.rgb.shape[:2]
         return np.array([max(low[0], 0), max(low[1], 0), min(high[0], width), min(high[1], height)])
+
+
+def _blunt(along: Float32[Array, c], gap: Float32[Array, c]) -> Float32[Array, c]:
+    """By how much an opening's ``gap`` is wider than that of one with round ends; ``along`` is 0 and 1 at its corners.
+
+    A turned head shows its far corner from the side: the lips' edges run on behind it, and cut off there they would
+    leave a notch. Openings that are no blunter than an ellipse are left alone.
+    """
+    inward = np.clip(np.minimum(along, 1.0 - along) / _ROUND_ENDS, 0.0, 1.0)
+    most = float(gap.max(initial=0.0)) * np.sqrt(1.0 - (1.0 - inward) ** 2)
+    excess: Array = np.where(gap > most + 1e-4, gap - most, 0.0)
+    return excess.astype(np.float32)
 
 
 def _beside(point: Array, axes: Axes, down: float) -> Array:

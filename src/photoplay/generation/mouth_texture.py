@@ -22,6 +22,8 @@ _EYES = [
 ]
 _SKIN = np.array([1.18, 0.95, 0.80], np.float32)
 """The usual hue of skin in white light, as a share of its luma."""
+_PARTED = 0.10
+"""Lip gap, in mouth widths, from which on the mouth is open whatever colours it shows: shut lips are found within 0.045."""
 _BINS = 48
 """Columns over the mouth in which teeth are looked for."""
 _EYE_DISTANCE = 63.0
@@ -59,7 +61,8 @@ class MouthPicture:
         self.shows_teeth = self.gap > max(1.5, 0.04 * axes.length) and self.share > 0.12
         dark = luma(self.photo)[middle]
         hollow = bool(dark.size) and float(np.median(dark)) < 0.5 * float(luma(self.lip))
-        self.open = self.shows_teeth or (self.gap > max(2.0, 0.06 * axes.length) and hollow)
+        parted = self.gap > max(2.0, _PARTED * axes.length)
+        self.open = self.shows_teeth or parted or (self.gap > max(2.0, 0.06 * axes.length) and hollow)
         self.contact = self._contact()
 
     def _line(self, edge: list[int]) -> Float32[Array, 11]:

@@ -36,6 +36,8 @@ FIRMNESS, SLACK = 2.2, 0.12
 """How soon opposing weights take all of the smile, and what they may reach before they take any of it (about)."""
 HELD_BY_SMILE = 1.6
 """A smile that is asked for keeps the photo's own, against any opposing shape, from a weight of 1 / 1.6 on."""
+OPEN_FROM, OPEN_FULLY = 0.35, 0.60
+"""Smiles (mouthSmile) from which on open lips are a part of them, and from which on all of their gap is."""
 SIDES = ("Left", "Right")
 HELD = ("mouthSmile", "mouthUpperUp", "mouthLowerDown")
 """What of the photo's expression goes with its smile."""
@@ -75,6 +77,19 @@ def estimate_rest(face: Face, canonical: CanonicalFace) -> Float32[Array, 52]:
     smile = float(rest[[ARKIT_INDEX["mouthSmileLeft"], ARKIT_INDEX["mouthSmileRight"]]].mean())
     rest[ARKIT_INDEX["jawOpen"]] = np.clip((face.mouth_opening - 0.04 - 0.14 * smile) / 0.75, 0.0, 0.9)
     return rest
+
+
+def open_smile(face: Face) -> float:
+    """How openly the photo smiles: 0 for lips that are together or only apart, 1 for a smile that bares the teeth.
+
+    A jaw that stands open is no smile: the lips' gap must be what the smile explains.
+    """
+    rest = estimate_rest(face, CanonicalFace.of(face))
+    smile = float(rest[[ARKIT_INDEX[f"mouthSmile{side}"] for side in SIDES]].mean())
+    broad = np.clip((smile - OPEN_FROM) / (OPEN_FULLY - OPEN_FROM), 0.0, 1.0)
+    bared = np.clip((face.mouth_opening - 0.05) / 0.07, 0.0, 1.0)
+    held = np.clip(1.0 - (float(rest[ARKIT_INDEX["jawOpen"]]) - 0.10) / 0.15, 0.0, 1.0)
+    return float(broad * bared * held)
 
 
 def unsmiling_width(canonical: CanonicalFace, rest: Float32[Array, 52]) -> float:

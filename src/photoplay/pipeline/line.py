@@ -28,7 +28,7 @@ from photoplay.perception.faces import FaceReader
 from photoplay.pipeline.clock import StageClock
 from photoplay.pipeline.door import accounted, let_in, watched
 from photoplay.pipeline.inputs import Source, natural_length, read_clip, read_photo, read_voices
-from photoplay.pipeline.outputs import check_out, keep_stills, mark, write_film
+from photoplay.pipeline.outputs import check_out, check_sound, keep_stills, mark, write_film
 from photoplay.pipeline.plan import Prepared, Take, once, played, prepare
 from photoplay.pipeline.scenes import Rest
 from photoplay.pipeline.sound import Sound
@@ -208,7 +208,8 @@ def _made(job: _Job, backend: Backend, admitted: Admitted) -> Clip:
             rest = prepared.rest
             report, receipt = _film(prepared, backend, Path(folder), job, admitted)
             if report.passed:
-                report = replace(report, notices=once((*prepared.notices, *report.notices)))
+                silent_part = check_sound(prepared.plan.footage.audio, job.out, request.seconds)
+                report = replace(report, notices=once((*prepared.notices, *silent_part, *report.notices)))
                 clip = _seal(Path(folder), _Release(job, admitted, prepared, report, receipt[0], made_by))
                 _forget(job.resume)
                 return with_timings(clip, job.clock.seconds)

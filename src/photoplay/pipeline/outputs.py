@@ -9,10 +9,13 @@ from photoplay.errors import RequestError
 from photoplay.finishing.encode import Codec, encode
 from photoplay.finishing.preview import encode_preview
 from photoplay.media import save_image
+from photoplay.pipeline.settle import SECONDS_RANGE
 from photoplay.safety.label import label
-from photoplay.types import Audio, Frames, Request
+from photoplay.types import Audio, Frames, Notice, Request
 
 KINDS = (".mp4", ".gif", ".webp")
+SLACK = 0.1
+"""Seconds of sound that may be missing at the end without a word."""
 
 
 def check_out(out: Path, stills: Path | None = None, sheet: Path | None = None) -> None:
@@ -43,6 +46,22 @@ def check_out(out: Path, stills: Path | None = None, sheet: Path | None = None) 
 def mark(windows: Iterator[Frames], request: Request) -> Iterator[Frames]:
     """Writes the request's label on reviewed frames, before they are screened."""
     return windows if request.label is None else label(windows, request.label)
+
+
+def check_sound(sound: Audio | None, out: Path, seconds: float) -> tuple[Notice, ...]:
+    """What of ``sound`` a film of ``seconds`` at ``out`` will not hold: ``sound_dropped``, ``sound_cut``."""
+    if sound is None:
+        return ()
+    kind, length = out.suffix.lower(), len(sound.samples) / sound.rate
+    if kind != ".mp4":
+        message = f"A {kind[1:].upper()} has no sound: this film is silent."
+        return (Notice("sound_dropped", message, "End the name of the film in .mp4 to keep its sound.", "warning"),)
+    if length <= seconds + SLACK:
+        return ()
+    message = f"The sound is {length:.1f} s long and the film {seconds:.1f} s: the rest is not heard."
+    longest = SECONDS_RANGE[1]
+    hint = f"Ask for {longest:.0f} s at most, or make two films." if length > longest else "Leave --seconds out."
+    return (Notice("sound_cut", message, hint, "warning"),)
 
 
 def write_film(windows: Iterator[Frames], path: Path, codec: Codec, audio: Audio | None = None) -> None:

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from jaxtyping import Float64
 
 from photoplay.errors import RequestError
 from photoplay.pipeline.sound import check_turns, mixed, voices
-from photoplay.types import Performance, Request, Scene
+from photoplay.types import Array, Performance, Request, Scene
+
+if TYPE_CHECKING:
+    from photoplay.motion.speech.recogniser import Speech
 
 SIDEWAYS, MOST = 30.0, 16.0
 """Degrees of yaw at which a listener looks at somebody beside them, and by which eyes and head turn at most to get there."""
@@ -21,6 +27,7 @@ def converse(
     Raises:
         RequestError: a turn or a track belongs to nobody who can speak.
     """
+    from photoplay.motion.rest import open_smile
     from photoplay.motion.speech.perform import listen, speak
     from photoplay.motion.speech.recogniser import hear
 
@@ -44,14 +51,30 @@ def converse(
     for subject, base in bases.items():
         fps, seconds, seed = request.fps, request.seconds, seeds[subject]
         others = [other for other in said if other != subject]
+        smile = open_smile(scene.subjects[subject].face)
         if (around := mixed([said[other] for other in others])) is not None:
-            middle = sum(_middle(scene, other) for other in others) / len(others)
-            towards = _turn(scene, subject, middle)
-            base = listen(hear(around), fps=fps, seconds=seconds, seed=seed, towards=towards, base=base)
+            towards = _looks(scene, subject, {other: heard[other] for other in others}, request)
+            base = listen(
+                hear(around), fps=fps, seconds=seconds, seed=seed, towards=towards, base=base, open_smile=smile
+            )
         if subject in said:
-            base = speak(heard[subject], fps=fps, seconds=seconds, seed=seed, base=base)
+            base = speak(heard[subject], fps=fps, seconds=seconds, seed=seed, base=base, open_smile=smile)
         acted[subject] = base
     return acted
+
+
+def _looks(
+    scene: Scene, subject: int, speakers: Mapping[int, Speech], request: Request
+) -> float | Float64[Array, " f"]:
+    """Degrees to turn towards who speaks: a curve where there are several, for they take turns."""
+    from photoplay.motion.speech.articulation import segments
+    from photoplay.motion.speech.prosody import attention, phrases
+
+    turns = {other: _turn(scene, subject, _middle(scene, other)) for other in speakers}
+    if len(turns) == 1:
+        return next(iter(turns.values()))
+    said = [(turns[other], phrases(segments(heard))) for other, heard in speakers.items()]
+    return attention(said, request.fps, max(1, round(request.seconds * request.fps)))
 
 
 def _turn(scene: Scene, subject: int, middle: float) -> float:

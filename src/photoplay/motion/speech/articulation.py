@@ -11,6 +11,7 @@ Closing the lips is no matter of blending: p, b and m close them at one frame at
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -38,6 +39,8 @@ PAUSE = 0.10
 """Seconds of silence from which on the lips close."""
 OVERSAMPLED = 8
 """Steps a frame in which curves are made, before they are smoothed and read off at the frames."""
+LEAST_FRAMES = 1.05
+"""Frames that a closure lasts at least, and a sound between two of them."""
 SOFTNESS = 0.016
 """Standard deviation in seconds of that smoothing."""
 REST_JAW = 0.35
@@ -119,6 +122,7 @@ class Closing:
     leave: float
 
 
+_LIPS_MEET = ("PP", "FF")
 CLOSINGS = {"PP": Closing(1.0, 0.065, 0.060), "FF": Closing(0.45, 0.060, 0.055), "sil": Closing(1.0, 0.130, 0.110)}
 
 
@@ -205,20 +209,23 @@ def _joined(runs: list[tuple[str, int, int]]) -> list[tuple[str, int, int]]:
     return joined
 
 
-def articulate(spoken: tuple[Segment, ...], *, fps: float, frames: int) -> Float64[Array, "f 52"]:
+def articulate(
+    spoken: tuple[Segment, ...], *, fps: float, frames: int, quiet: Float64[Array, " f"] | float = 1.0
+) -> Float64[Array, "f 52"]:
     """ARKit weights of the mouth at each of ``frames`` frames; after the last segment the mouth is at rest.
 
     mouthClose holds as much of jawOpen as is closed, and where the lips meet also what a mouth open in the photo needs.
+    ``quiet`` (0..1) is how far silence closes the lips: p, b and m always do.
     """
     fine = np.arange(frames * OVERSAMPLED) / (fps * OVERSAMPLED)
     times = np.arange(frames) / fps
-    led = tuple(_seen(segment, 1.05 / fps) for segment in spoken)
+    led = _seen(spoken, LEAST_FRAMES / fps)
     weights = np.zeros((frames, 52))
     for part in ARTICULATORS:
         curves = _soft(_blended(part, led, fine), fps * OVERSAMPLED)[::OVERSAMPLED]
         for column, name in enumerate(part.shapes):
             weights[:, both_sides(name)] = curves[:, column, None]
-    shut = closed_share(led, times)
+    shut = np.maximum(closed_share(led, times, ("PP", "FF")), quiet * closed_share(led, times, ("sil",)))
     jaw = weights[:, ARKIT_INDEX["jawOpen"]]
     weights[:, ARKIT_INDEX["mouthClose"]] = np.clip(shut * np.maximum(jaw, 0.05) + REST_JAW * shut**12, 0.0, 1.0)
     return weights
@@ -247,30 +254,69 @@ def _blended(part: Articulator, spoken: tuple[Segment, ...], times: Float64[Arra
     return blended
 
 
-def _seen(segment: Segment, least: float) -> Segment:
-    """The segment as the lips form it, ahead of the sound; p b m f v last for one frame (``least`` seconds) at least."""
-    start, end = segment.start - LEAD, segment.end - LEAD
-    more = max(least - (end - start), 0.0) / 2 if segment.viseme in ("PP", "FF") else 0.0
-    return replace(segment, start=start - more, end=end + more)
+def _seen(spoken: tuple[Segment, ...], least: float) -> tuple[Segment, ...]:
+    """The segments as the lips form them, ahead of the sound; p b m f v last for one frame (``least`` seconds) at least.
+
+    So does what is spoken between two of them: the longer ones grow to their other side.
+    """
+    led = [replace(segment, start=segment.start - LEAD, end=segment.end - LEAD) for segment in spoken]
+    between = {index for index in range(1, len(led) - 1) if _between_closures(led, index)}
+    for index in sorted(between):
+        more = max(least - (led[index].end - led[index].start), 0.0) / 2
+        start, end = led[index].start - more, led[index].end + more
+        led[index - 1 : index + 2] = (
+            replace(led[index - 1], end=start),
+            replace(led[index], start=start, end=end),
+            replace(led[index + 1], start=end),
+        )
+    for index, segment in enumerate(led):
+        if segment.viseme in _LIPS_MEET:
+            more = max(least - (segment.end - segment.start), 0.0)
+            before = more * (0.5 if index + 1 not in between else 1.0) if index - 1 not in between else 0.0
+            after = more - before if index + 1 not in between else 0.0
+            led[index] = replace(segment, start=segment.start - before, end=segment.end + after)
+    return tuple(led)
 
 
-def closed_share(spoken: tuple[Segment, ...], times: Float64[Array, " f"]) -> Float64[Array, " f"]:
-    """How far the lips are closed at ``times``: 1 where they meet, as they do in p, b, m and in silence."""
+def _between_closures(spoken: Sequence[Segment], index: int) -> bool:
+    around = (spoken[index - 1].viseme, spoken[index + 1].viseme)
+    return spoken[index].viseme not in CLOSINGS and set(around) <= set(_LIPS_MEET)
+
+
+def closed_share(
+    spoken: tuple[Segment, ...], times: Float64[Array, " f"], visemes: tuple[str, ...] = tuple(CLOSINGS)
+) -> Float64[Array, " f"]:
+    """How far the lips are closed at ``times`` for these ``visemes``: 1 where they meet, as in p, b, m and in silence.
+
+    Between two closures the lips part for one step of ``times`` at least, however short the vowel.
+    """
     shut = np.zeros(len(times))
+    step = float(times[1] - times[0]) if len(times) > 1 else 0.0
     last = next((index for index in reversed(range(len(spoken))) if spoken[index].viseme != "sil"), -1)
     ended = spoken[last].end if last >= 0 else -np.inf
-    for segment in (*spoken[: last + 1], Segment("sil", ended, np.inf, 0.0)):
-        kind = CLOSINGS.get(segment.viseme)
+    for index, segment in enumerate((*spoken[: last + 1], Segment("sil", ended, np.inf, 0.0))):
+        kind = CLOSINGS.get(segment.viseme) if segment.viseme in visemes else None
         start, stop = segment.start, segment.end
         if kind is None or (segment.viseme == "sil" and stop - start < PAUSE):
             continue
+        arrive, leave = kind.arrive, kind.leave
         if segment.viseme == "sil":
             # Lips come together while the sound dies away and part a little before the next one begins.
-            start, stop = min(start + 0.5 * kind.arrive, stop), stop - 0.5 * kind.leave
-        arrived = _step((times - start) / kind.arrive + 1.0)
-        left = _step((stop - times) / kind.leave + 1.0)
+            start, stop = min(start + 0.5 * arrive, stop), stop - 0.5 * leave
+        else:
+            arrive, leave = min(arrive, _way(spoken, index - 1, step)), min(leave, _way(spoken, index + 1, step))
+        arrived = _step((times - start) / arrive + 1.0)
+        left = _step((stop - times) / leave + 1.0)
         shut = np.maximum(shut, kind.share * arrived * left)
     return shut
+
+
+def _way(spoken: tuple[Segment, ...], index: int, step: float) -> float:
+    """Seconds that a closure may take of the segment ``index`` beside it: half of what leaves it ``step`` if another
+    closure follows."""
+    if not 0 < index < len(spoken) - 1 or not _between_closures(spoken, index):
+        return float(np.inf)
+    return max(spoken[index].end - spoken[index].start - step, 0.01) / 2
 
 
 def _step(t: Float64[Array, " f"]) -> Float64[Array, " f"]:

@@ -21,19 +21,32 @@ COMPOSE = 0.4
 """Seconds in which the photo's own mouth goes over into a speaker's."""
 SMILE_AT_REST, SMILE_IN_SPEECH = -0.55, -0.80
 """How much of the photo's smile a speaker gives up between phrases and while speaking: words need the lips."""
+OPEN_SMILE_AT_REST = -0.25
+"""... and of a smile that bares the teeth: it comes back in pauses."""
 KEPT_SMILE = 0.65
 """The share of a performance's own smile that stays while it speaks."""
+SETTLE = 0.45
+"""Seconds at least in which lips that are apart in the photo come together: their way is seen for two thirds of it."""
 CORNERS = ("mouthSmile", "mouthDimple", "mouthFrown", "mouthLeft", "mouthRight", "cheekPuff")
 """Mouth shapes of a performance that speech shares; those of the jaw and the lips it takes over."""
 _SMILE: list[int] = both_sides("mouthSmile")
 
 
-def speak(speech: Speech, *, fps: float, seconds: float, seed: int, base: Performance | None = None) -> Performance:
+def speak(
+    speech: Speech,
+    *,
+    fps: float,
+    seconds: float,
+    seed: int,
+    base: Performance | None = None,
+    open_smile: float = 0.0,
+) -> Performance:
     """Somebody says what is heard: ``round(seconds * fps)`` frames; frame 0 is rest.
 
     Lips, jaw and cheeks articulate, the head nods and brows rise on stressed syllables, eyes blink where phrases end, breath
     goes in before them. ``base`` (its length must be the film's) is what the speech is laid over: its jaw and lips give
-    way, its smile stays in part, all else is added. The sound that is longer than the film is left out.
+    way, its smile stays in part, all else is added. The sound that is longer than the film is left out. ``open_smile`` is
+    how openly the photo smiles (:func:`photoplay.motion.rest.open_smile`): such lips stay apart in pauses.
 
     Raises:
         RequestError: the film's length or rate is not a positive number, or it has too many frames.
@@ -41,13 +54,14 @@ def speak(speech: Speech, *, fps: float, seconds: float, seed: int, base: Perfor
     frames = _frames(fps, seconds)
     spoken = segments(speech)
     said = phrases(spoken)
-    mouth = articulate(spoken, fps=fps, frames=frames)
     time = np.arange(frames) / fps
     # A photo's own open mouth closes in the time that there is before the first word.
     free = float(np.clip((said[0][0] if said else COMPOSE_MOST) - 0.1, COMPOSE, COMPOSE_MOST))
+    settled = rise(time, 0.0, max(SETTLE, 0.5 * free))
+    mouth = articulate(spoken, fps=fps, frames=frames, quiet=settled * (1.0 - open_smile))
     composed = rise(time, 0.0, free)
     mouth *= rise(time, 0.0, 0.5 * free)[:, None]
-    mouth[:, _SMILE] = (composed * _smile_given_up(time, said))[:, None]
+    mouth[:, _SMILE] = (composed * _smile_given_up(time, said, _at_rest(open_smile)))[:, None]
     performance = _performed(mouth, speaking(speech, said, fps, frames, seed), fps, "speak")
     return performance if base is None else _laid_over(base, performance)
 
@@ -58,13 +72,16 @@ def listen(
     fps: float,
     seconds: float,
     seed: int,
-    towards: float = 0.0,
+    towards: float | Float64[Array, " f"] = 0.0,
     base: Performance | None = None,
+    open_smile: float = 0.0,
 ) -> Performance:
     """Somebody listens to what is heard: looks ``towards`` the speaker (degrees of yaw, > 0 to the image's right), nods.
 
-    The lips come together, and a broad smile in the photo becomes a small one, unless ``base`` has a mouth of its own to
-    show. 16 degrees suit two people side by side.
+    Where several speak ``towards`` is a curve: who speaks now (:func:`photoplay.motion.speech.prosody.attention`).
+
+    The lips come together but for an ``open_smile`` (as in :func:`speak`), and a broad smile in the photo becomes a small
+    one, unless ``base`` has a mouth of its own to show. 16 degrees suit two people side by side.
 
     Raises:
         RequestError: as :func:`speak`.
@@ -73,8 +90,8 @@ def listen(
     said = phrases(segments(speech))
     gestures = listening(said, fps, frames, seed, towards)
     attends = rise(np.arange(frames) / fps, 0.3, 1.2)
-    mouth = articulate((), fps=fps, frames=frames) * attends[:, None]
-    mouth[:, _SMILE] = SMILE_AT_REST * attends[:, None]
+    mouth = articulate((), fps=fps, frames=frames, quiet=attends * (1.0 - open_smile))
+    mouth[:, _SMILE] = _at_rest(open_smile) * attends[:, None]
     performance = _performed(mouth, gestures, fps, "listen")
     if base is None:
         return performance
@@ -95,11 +112,17 @@ def _frames(fps: float, seconds: float) -> int:
     return max(1, round(seconds * fps))
 
 
-def _smile_given_up(time: Float64[Array, " f"], said: tuple[tuple[float, float], ...]) -> Float64[Array, " f"]:
+def _at_rest(open_smile: float) -> float:
+    return SMILE_AT_REST + (OPEN_SMILE_AT_REST - SMILE_AT_REST) * open_smile
+
+
+def _smile_given_up(
+    time: Float64[Array, " f"], said: tuple[tuple[float, float], ...], at_rest: float
+) -> Float64[Array, " f"]:
     busy = np.zeros(len(time))
     for start, end in said:
         busy = np.maximum(busy, rise(time, start - 0.45, 0.4) * (1.0 - rise(time, end + 0.1, 0.8)))
-    return SMILE_AT_REST + (SMILE_IN_SPEECH - SMILE_AT_REST) * busy
+    return at_rest + (SMILE_IN_SPEECH - at_rest) * busy
 
 
 def _performed(mouth: Float64[Array, "f 52"], gestures: Gestures, fps: float, name: str) -> Performance:

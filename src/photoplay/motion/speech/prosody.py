@@ -7,6 +7,7 @@ before a phrase and out through it; listeners nod where a phrase ends.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,8 @@ APART = 0.38
 """Least seconds between two beats."""
 NOD = 2.3
 """Degrees of the nod on the strongest beat."""
+NOTICED, TURN = 0.12, 0.35
+"""Seconds after which a listener turns to another speaker, and for how long."""
 BROW = 0.30
 """How far brows rise on it."""
 
@@ -136,7 +139,29 @@ def _breath(time: Float64[Array, " f"], spoken: tuple[tuple[float, float], ...])
     return np.clip(breath, 0.0, 1.0)
 
 
-def listening(spoken: tuple[tuple[float, float], ...], fps: float, frames: int, seed: int, towards: float) -> Gestures:
+def attention(
+    speakers: Sequence[tuple[float, tuple[tuple[float, float], ...]]], fps: float, frames: int
+) -> Float64[Array, " f"]:
+    """Where a listener looks at each frame: towards whoever began to speak last.
+
+    ``speakers`` are each one's direction (degrees) and phrases (start, end in seconds). Before anybody speaks it is the
+    first one's direction; the eyes leave :data:`NOTICED` seconds after another one begins and need :data:`TURN` seconds.
+    """
+    time = np.arange(frames) / fps
+    begun = sorted((start, towards) for towards, spoken in speakers for start, _ in spoken)
+    looks = np.full(frames, begun[0][1] if begun else 0.0)
+    for start, towards in begun[1:]:
+        looks += rise(time, start + NOTICED, TURN) * (towards - looks)
+    return looks
+
+
+def listening(
+    spoken: tuple[tuple[float, float], ...],
+    fps: float,
+    frames: int,
+    seed: int,
+    towards: float | Float64[Array, " f"],
+) -> Gestures:
     """A listener's: eyes and a little of the head ``towards`` (degrees) who speaks, nods and blinks where phrases end."""
     time = np.arange(frames) / fps
     draw = np.random.default_rng([seed, 202])
