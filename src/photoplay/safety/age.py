@@ -12,9 +12,10 @@ from math import isfinite
 from typing import Protocol, runtime_checkable
 
 import numpy as np
+from jaxtyping import UInt8
 
 from photoplay.errors import PhotoplayError, RefusedError
-from photoplay.types import Box, Face, Rgb
+from photoplay.types import Array, Box, Face, Rgb
 
 LEAST = 25.0
 """Years that an estimate must reach at its lower bound: estimators are a few years off, so young adults are refused too."""
@@ -85,7 +86,7 @@ def _asked(estimator: AgeEstimator, face: Rgb) -> float:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _crop(picture: Rgb, box: Box) -> Rgb:
+def _crop(picture: Rgb, box: Box) -> UInt8[Array, "i j 3"]:
     x0, y0, x1, y1 = box
     across, down = AROUND * (x1 - x0), AROUND * (y1 - y0)
     left, top = max(0, int(x0 - across)), max(0, int(y0 - down))

@@ -62,7 +62,7 @@ def somebody_elses_face(door: Door) -> object:
 
 @attack("consent_no_match")
 def a_lookalike(door: Door) -> object:
-    return _named(door, door.photo(1, embedding=between(1, 2, 0.5)), 1)
+    return _named(door, door.photo(1, embedding=between(1, 2, 0.65)), 1)
 
 
 @attack("consent_twice")
@@ -190,7 +190,7 @@ def a_service_is_not_told_whose_records(door: Door) -> object:
 @attack("consent_unnamed")
 def a_service_is_given_everybodys_records(door: Door) -> object:
     record = door.hosted().enrol(1)
-    return door.ask(door.photo(1), records=tuple(f"{n:032x}" for n in range(40)) + (record.id,))
+    return door.ask(door.photo(1), records=(*(f"{n:032x}" for n in range(40)), record.id))
 
 
 @attack("consent_unknown")
@@ -558,8 +558,6 @@ def a_filter_that_never_answers(door: Door) -> object:
     go_on = Event()
     door.guard = replace(door.guard, content=ContentGate(door.filter, patience=0.05))
     try:
-        return _filtered(
-            door, lambda count: np.zeros(count, np.float32) if go_on.wait(5) else np.zeros(count, np.float32)
-        )
+        return _filtered(door, lambda count: np.zeros(count * go_on.wait(5), np.float32))
     finally:
         go_on.set()

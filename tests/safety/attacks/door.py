@@ -1,12 +1,12 @@
 """A whole installation to break into: its records, filter, lists, log and ledger, and the line that makes films.
 
-Everything that decides is real: settling, admission, the filter's gate, encoding, the seal, the log. Only what costs time and
+Everything that decides is real: settling, admission, the filter, encoding, the seal, the log. Only what costs time and
 decides nothing is played: people are coloured dots that :class:`Eyes` recognise, nobody moves, and review is pleased.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -162,7 +162,7 @@ def _rest(eyes: Eyes) -> Callable[..., Rest]:
 
 
 @pytest.fixture
-def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
+def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Door:
     home, out = tmp_path / "installation", tmp_path / "out"
     out.mkdir()
     monkeypatch.setenv("PHOTOPLAY_TEMPLATES", str(tmp_path / "templates"))
@@ -180,7 +180,7 @@ def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
     monkeypatch.setattr(plan, "rest_scene", _rest(eyes))
     monkeypatch.setattr(plan, "_act", lambda *_: plan._Acted())
     monkeypatch.setattr(line, "_reviewer", lambda *_: Pleased())
-    yield Door(home, out, guard, eyes, answers)
+    return Door(home, out, guard, eyes, answers)
 
 
 def later(days: float) -> type[datetime]:

@@ -13,7 +13,7 @@ from tests.safety.attacks.door import Door
 def test_nobody_gets_a_film(door: Door, attack: Attack) -> None:
     with pytest.raises(PhotoplayError) as caught:
         attack.run(door)
-    assert caught.value.code in attack.codes
+    assert caught.value.code in attack.codes, repr(caught.value.__cause__)
     assert list(door.out.iterdir()) == []
     if attack.written:
         action, decision, reason = door.entries()[-1]
