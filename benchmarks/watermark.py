@@ -4,7 +4,7 @@
 
 Every clip is marked, made a film (x264, CRF 18), changed and saved again (x264, CRF 23, where nothing else is said); 24
 frames of 1280 x 720. The pictures are skimage's, and the photos and clips of ../shared/data where they are there; most are
-photos that are panned, zoomed, warped or made noisy. Groups are 1 to 4 unmarked frames of 854 x 480 made from the same
+photos that are panned, zoomed, warped or made noisy. Groups are 1 to 4 unmarked frames of 640 x 360 made from the same
 pictures by random cuts, mirroring, contrast and noise. Parts can run side by side or one after the other: each appends to
 its own file in the folder that is kept, and ``--write`` sums all of them up.
 """
@@ -31,7 +31,7 @@ from benchmarks.stages import RESULTS
 from skimage import data
 
 from photoplay.device import read_device
-from photoplay.media import load_photo, stream_video
+from photoplay.media import stream_video
 from photoplay.safety.watermark import Marker, detect
 from photoplay.safety.watermark_code import CHECK_BITS
 from photoplay.safety.watermark_search import REFINED
@@ -45,11 +45,10 @@ ATTEMPTS = 1 + 2 * REFINED
 def pictures() -> dict[str, np.ndarray]:
     """Photos by name."""
     found = {name: getattr(data, name)() for name in ("astronaut", "coffee", "chelsea", "rocket")}
-    motorcycle = cv2.imread(str(Path(data.__file__).parent / "motorcycle_left.png"))
-    if motorcycle is not None:
-        found["motorcycle"] = np.ascontiguousarray(motorcycle[..., ::-1])
-    for path in sorted((DATA / "photos").glob("*.[jp][pn]g")):
-        found[path.stem] = load_photo(path).pixels
+    others = [Path(data.__file__).parent / "motorcycle_left.png", *sorted((DATA / "photos").glob("*.[jp][pn]g"))]
+    for path in others:
+        if path.exists():
+            found[path.stem] = np.ascontiguousarray(cv2.imread(str(path))[..., ::-1])
     return found
 
 
@@ -211,13 +210,13 @@ def group(photos: list[np.ndarray], number: int) -> np.ndarray:
     chance = np.random.default_rng([number, 1])
     picture = photos[number % len(photos)]
     height, width = picture.shape[:2]
-    scale = max(480 / height, 854 / width) * chance.uniform(1, 2.5)
-    start = (np.array([height, width]) * scale - (480, 854)) * chance.uniform(0, 1, 2)
+    scale = max(360 / height, 640 / width) * chance.uniform(1, 2.5)
+    start = (np.array([height, width]) * scale - (360, 640)) * chance.uniform(0, 1, 2)
     drift, contrast, noise = chance.uniform(-3, 3, 2), chance.uniform(0.6, 1.2), chance.choice([0, 1, 3])
     mirror, frames = chance.random() < 0.5, []
     for time in range(int(chance.integers(1, 5))):
         where = np.array([[scale, 0, -start[1] + drift[1] * time], [0, scale, -start[0] + drift[0] * time]])
-        frame = cv2.warpAffine(picture, where, (854, 480), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+        frame = cv2.warpAffine(picture, where, (640, 360), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
         if noise:
             frame = frame + chance.normal(0, noise, frame.shape).astype(np.float32)
         frame = np.clip(frame * contrast, 0, 255).astype(np.uint8)

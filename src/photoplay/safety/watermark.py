@@ -43,7 +43,7 @@ class Marker:
         self._plane = layout(key)
 
     def mark(self, rgb: RgbStack) -> RgbStack:
-        """Marked copies of frames ``uint8 [f, h, w, 3]``; the PSNR of each is above 42 dB.
+        """Marked copies of frames ``uint8 [f, h, w, 3]``; the PSNR of each is above 41 dB.
 
         Raises ValueError where the frames are too narrow to hold a watermark.
         """

@@ -26,7 +26,7 @@ STRETCHED, STRETCHES = np.exp(np.linspace(0, 0.07, 8)), np.exp(np.array([-0.06, 
 """Sizes, and ratios of a cell's height to its width, that are tried after these: a cut picture that was stretched to fill
 its old frame has larger cells only."""
 PHASES = ((0.0, 0.0), (0.5, 0.5))
-CANDIDATES, REFINED = 8, 2
+CANDIDATES, REFINED = 12, 2
 """Places of a search that are read, and readings of these that are refined and decoded."""
 STEPS = (0.25, 0.12, 0.06)
 """Refinement moves the picture's edge, and its middle, by these shares of a cell."""
