@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import time
 from base64 import b64encode
@@ -13,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from photoplay.errors import RefusedError
-from photoplay.safety.disguises import LONGEST, readings
-from photoplay.safety.prompts import check_prompt, compile_policy
+from photoplay.safety import disguises, prompts
+from photoplay.safety.disguises import LONGEST, MOST, readings
+from photoplay.safety.prompts import asks_for_romance, check_negative_prompt, check_prompt, compile_policy
 
 CONSONANTS, VOWELS = "bdfgklmnprstvz", "aeiou"
 
@@ -145,7 +147,7 @@ def test_further_languages(prompt: str) -> None:
 @given(st.text(max_size=80))
 def test_the_plain_reading_comes_first_and_readings_are_few(text: str) -> None:
     said = readings(text)
-    assert 1 <= len(said) <= 400
+    assert 1 <= len(said) <= MOST
     assert len(set(said)) == len(said)
 
 
@@ -156,3 +158,42 @@ def test_a_long_prompt_is_refused_and_a_hard_one_is_fast() -> None:
     start = time.perf_counter()
     check_prompt(("4a3b %41 a.b c d 61626364 YWJj " * 200)[:LONGEST])
     assert time.perf_counter() - start < 10
+
+
+@pytest.mark.parametrize(
+    "hard", ["_" * 60 + "ab", "a_" * 900, "_a" * 900, "*" * 2000 + "a", "aa" * 2000, "0x" + "ab:" * 1200 + "g"]
+)
+def test_no_prompt_takes_long(hard: str) -> None:
+    start = time.process_time()
+    readings(hard)
+    with contextlib.suppress(RefusedError):
+        check_prompt(hard)
+    assert time.process_time() - start < 5
+
+
+def test_a_prompt_with_too_many_readings_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    noise = " ".join(b64encode(f"look {n} up".encode()).decode() for n in range(8))
+    check_prompt(noise)
+    for module in (disguises, prompts):
+        monkeypatch.setattr(module, "MOST", 20)
+    with pytest.raises(RefusedError):
+        check_prompt(noise)
+    assert asks_for_romance(noise)
+
+
+def test_long_harmless_prompts_pass() -> None:
+    check_prompt(" ".join(f"{who} {does}, {how}." for who, does, how in zip(WHO, DOES, HOW, strict=True)) * 2)
+
+
+@pytest.mark.parametrize(
+    "prompt", ["their lips meet", "her lips touch his lips", "she presses her mouth to his", "sits on his lap",
+               "he puts his arms around her", "en kyss", "pocałunek", "поцелуй", "キス"],
+)  # fmt: skip
+def test_contact_by_other_words_is_romance(prompt: str) -> None:
+    assert asks_for_romance(prompt)
+
+
+@pytest.mark.parametrize("prompt", ["Kleidung", "vêtements", "ropa, vestido", "cl0thes", "c l o t h e s"])
+def test_clothes_are_not_taken_away_in_any_words(prompt: str) -> None:
+    with pytest.raises(RefusedError):
+        check_negative_prompt(prompt)

@@ -12,7 +12,7 @@ from photoplay.errors import RequestError
 from photoplay.media import load_photo, read_video
 from photoplay.media import say as say_aloud
 from photoplay.motion.library import find
-from photoplay.pipeline.settle import SECONDS_RANGE
+from photoplay.pipeline.settle import SECONDS_RANGE, check_request
 from photoplay.pipeline.sound import Sound, read_sound
 from photoplay.safety.prompts import check_prompt
 from photoplay.types import Audio, Photo, Request, Video
@@ -23,6 +23,7 @@ Source: TypeAlias = str | Path | bytes | Photo
 
 def natural_length(request: Request) -> float:
     """Seconds of a film that nobody gave a length: those of its sound (to the last sample), of its clip, of what two do."""
+    check_request(request)
     if request.audio:
         longest = max(len(track.samples) / track.rate for track in request.audio)
         longest = ceil(longest * request.fps) / request.fps

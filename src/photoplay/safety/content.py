@@ -7,8 +7,9 @@ slow, broken or says something that is no probability means no.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as Late
 from dataclasses import dataclass
 from functools import cache
@@ -48,7 +49,8 @@ class Classifier(Protocol):
 
 @dataclass(frozen=True)
 class ContentGate:
-    """Lets pictures pass that ``classifier`` calls safe. There is no way to build one that lets everything pass."""
+    """Lets pictures pass that ``classifier`` calls safe. Its limit cannot be set so
+    that everything passes; who runs the installation answers for the classifier."""
 
     classifier: Classifier
     limit: float = LIMIT
@@ -106,22 +108,30 @@ class ContentGate:
 
 
 class _Worker:
-    """One thread beside the line that asks the classifier."""
+    """Asks the classifier beside the line, in threads that end with the process: one that hangs keeps nobody waiting."""
 
     def __init__(self, gate: ContentGate) -> None:
         self._gate = gate
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="content")
         self._count = 0
 
     def __enter__(self) -> _Worker:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        """Whatever is still asked is left to itself."""
 
     def ask(self, pictures: Pictures) -> Future[Float32[Array, n]]:
         self._count = len(pictures)
-        return self._pool.submit(self._gate.classifier.unsafe, pictures)
+        asked: Future[Float32[Array, n]] = Future()
+
+        def answer() -> None:
+            try:
+                asked.set_result(self._gate.classifier.unsafe(pictures))
+            except BaseException as error:
+                asked.set_exception(error)
+
+        threading.Thread(target=answer, name="content", daemon=True).start()
+        return asked
 
     def take(self, asked: Future[Float32[Array, n]]) -> None:
         """Waits for the answer and refuses what is unsafe."""

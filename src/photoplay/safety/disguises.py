@@ -16,8 +16,8 @@ from urllib.parse import unquote
 
 LONGEST = 4_000
 """Characters of a text that is read at all; longer ones are refused by whoever asks."""
-MOST = 400
-"""Readings of one text."""
+MOST = 2_000
+"""Readings of one text that are looked at. A text with more hides something: whoever asks refuses it."""
 
 _LOOKALIKES = str.maketrans(
     {
@@ -54,10 +54,11 @@ _LEET = {
 _LEETS = tuple(
     str.maketrans(_LEET | {"1": one, "!": one, "|": one, "6": six, "2": "z"}) for one, six in (("i", "g"), ("l", "b"))
 )
-_SPACED = re.compile(r"(?<!\w)\w(?:[\W_]{1,3}\w){2,}(?!\w)")
-_INSIDE = re.compile(r"(?<=\w)(?:[^\w\s]|_)+(?=\w)")
+_SPACED = re.compile(r"(?<![^\W_])[^\W_](?:[\W_]{1,3}+[^\W_]){2,}(?![^\W_])")
+_INSIDE = re.compile(r"(?<=[^\W_])(?:[^\w\s]|_)++(?=[^\W_])")
+LONGEST_WORD = 40
 MASKS = "*#•·×✱﹡"
-_MASKED = re.compile(rf"[^\W_]*[{MASKS}]+[^\W_]+[\w{MASKS}]*|[^\W_]+[{MASKS}]+")
+_MASKED = re.compile(rf"[\w{MASKS}]+")
 _LONG_RUN = re.compile(r"(\w)\1{2,}")
 _DOUBLED = re.compile(r"(?<!\w)(?:(\w)\1)(?:(\w)\2){2,}(?!\w)")
 _ENCODED = re.compile(r"[A-Za-z0-9+/_-]{4,}={0,2}")
@@ -152,6 +153,8 @@ def _joined(match: re.Match[str]) -> str:
 def unmasked(text: str, words: Iterable[str]) -> bool:
     """Whether a word of ``text`` in which stars stand for letters may be one of ``words``."""
     for token in _MASKED.findall(fold(text)):
+        if not any(mask in token for mask in MASKS) or len(token) > LONGEST_WORD:
+            continue
         shape = re.compile("".join("[^\\W_]" if c in MASKS else re.escape(c) for c in token))
         if sum(c not in MASKS for c in token) >= 2 and any(shape.fullmatch(word) for word in words):
             return True

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from photoplay.errors import RefusedError
-from photoplay.safety.disguises import LONGEST, fold, readings, spaced, unmasked
+from photoplay.safety.disguises import LONGEST, MOST, fold, readings, spaced, unmasked
 
 _SUFFIX = r"(?:s|es|'s)?"
 
@@ -33,8 +33,10 @@ class TermPolicy:
 
     def refuses(self, text: str) -> bool:
         """Whether any reading of ``text`` asks for what is refused."""
-        said = any(self.refused.search(self._without_harmless(reading)) for reading in readings(text))
-        return said or unmasked(text, self.words)
+        said = readings(text)
+        if len(said) >= MOST or unmasked(text, self.words):
+            return True
+        return any(self.refused.search(self._without_harmless(reading)) for reading in said)
 
     def _without_harmless(self, reading: str) -> str:
         """Without harmless phrases, also where the reading is backwards."""
@@ -88,12 +90,7 @@ def check_prompt(prompt: str, policy: TermPolicy | None = None) -> None:
         RefusedError: ``prompt_refused``; ``prompt_too_long``. The message does not repeat the prompt.
     """
     policy = policy or term_policy()
-    if len(prompt) > LONGEST:
-        raise RefusedError(
-            "prompt_too_long",
-            "The prompt is too long to be checked.",
-            f"Use {LONGEST} characters at most.",
-        )
+    _check_length(prompt)
     if policy.refuses(prompt):
         raise RefusedError(
             "prompt_refused",
@@ -106,10 +103,12 @@ def check_negative_prompt(prompt: str, policy: TermPolicy | None = None) -> None
     """Refuses a negative prompt that takes people's clothes away. Naming what shall not be seen ("nudity") is fine.
 
     Raises:
-        RefusedError: ``prompt_refused``.
+        RefusedError: ``prompt_refused`` or ``prompt_too_long``.
     """
     policy = policy or term_policy()
-    if policy.not_away.search(normalise(prompt)):
+    _check_length(prompt)
+    said = readings(prompt)
+    if len(said) >= MOST or any(policy.not_away.search(reading) for reading in said):
         raise RefusedError(
             "prompt_refused",
             "The negative prompt takes clothes away, which photoplay never does.",
@@ -120,7 +119,15 @@ def check_negative_prompt(prompt: str, policy: TermPolicy | None = None) -> None
 def asks_for_romance(prompt: str, policy: TermPolicy | None = None) -> bool:
     """Whether a prompt asks for romantic contact: kisses, embraces, lovers."""
     policy = policy or term_policy()
-    return any(policy.romantic.search(reading) for reading in readings(prompt[:LONGEST]))
+    said = readings(prompt[:LONGEST])
+    return len(said) >= MOST or any(policy.romantic.search(reading) for reading in said)
+
+
+def _check_length(prompt: str) -> None:
+    if len(prompt) > LONGEST:
+        raise RefusedError(
+            "prompt_too_long", "The prompt is too long to be checked.", f"Use {LONGEST} characters at most."
+        )
 
 
 def is_readable(prompt: str) -> bool:
