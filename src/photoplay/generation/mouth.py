@@ -23,6 +23,8 @@ _SAME, _OTHER = 0.02, 0.09
 """Change of an open mouth's shape, in its widths, up to which the photo stands and from which all is painted."""
 _ROUND_ENDS = 0.35
 """Share of the mouth's width over which an opening narrows towards each corner, as a quarter of an ellipse at least."""
+_TURNED = (0.36, 0.47)
+"""Sines of 21 and 28 degrees of yaw: from the first on a mouth's far end is seen more and more from the side."""
 _ARCH = 25.5
 """Radius of the dental arch in millimetres."""
 _LOWER_DOWN = [topology.ARKIT_INDEX["mouthLowerDownLeft"], topology.ARKIT_INDEX["mouthLowerDownRight"]]
@@ -129,7 +131,10 @@ class MouthLayer:
         middle = (upper + lower) / 2
         upper, lower = np.where(beyond, middle, upper), np.where(beyond, middle, lower)
         lower = np.maximum(lower, upper)
-        lower = lower - fresh * _blunt(grid / axes.length, lower - upper)
+        # Corners lie at a height of 0: each edge gives way by as much as it stands off from them.
+        excess = fresh * _blunt(grid / axes.length, lower - upper, float(abs(self.turn[2, 0])))
+        share = np.clip(-upper, 0, None) / np.maximum(np.clip(-upper, 0, None) + np.clip(lower, 0, None), 1e-6)
+        upper, lower = upper + excess * share, lower - excess * (1 - share)
         columns = np.empty((len(grid), 10), np.float32)
         columns[:, 0], columns[:, 1], columns[:, 8], columns[:, 9] = upper, lower, outer[0], outer[1]
         columns[:, 2:5], columns[:, 5:8] = parts[0], parts[1]
@@ -162,14 +167,16 @@ class MouthLayer:
         return np.array([max(low[0], 0), max(low[1], 0), min(high[0], width), min(high[1], height)])
 
 
-def _blunt(along: Float32[Array, c], gap: Float32[Array, c]) -> Float32[Array, c]:
+def _blunt(along: Float32[Array, c], gap: Float32[Array, c], turned: float) -> Float32[Array, c]:
     """By how much an opening's ``gap`` is wider than that of one with round ends; ``along`` is 0 and 1 at its corners.
 
-    A turned head shows its far corner from the side: the lips' edges run on behind it, and cut off there they would
-    leave a notch. Openings that are no blunter than an ellipse are left alone.
+    A turned head (``turned``: the sine of its yaw) shows its far corner from the side: the lips' edges run on behind it,
+    and cut off there they would leave a notch. Round is an ellipse, of a head that is turned far a parabola; openings that
+    are no blunter are left alone.
     """
+    power = 0.5 + 0.5 * float(np.clip((turned - _TURNED[0]) / (_TURNED[1] - _TURNED[0]), 0.0, 1.0))
     inward = np.clip(np.minimum(along, 1.0 - along) / _ROUND_ENDS, 0.0, 1.0)
-    most = float(gap.max(initial=0.0)) * np.sqrt(1.0 - (1.0 - inward) ** 2)
+    most = float(gap.max(initial=0.0)) * (1.0 - (1.0 - inward) ** 2) ** power
     excess: Array = np.where(gap > most + 1e-4, gap - most, 0.0)
     return excess.astype(np.float32)
 

@@ -254,8 +254,10 @@ def _lip_row(
         lips[k, 5] = up_y
         if not (up <= y < top or bottom < y <= low):
             continue
-        # Above the lower lip's edge an open photo shows teeth: the lip goes on there as its own mirror image.
-        rx, ry = (up_x, up_y + y - up) if y < top else (low_x, low_y + (low - y if scale.open else y - low))
+        # Between the lips an open photo shows teeth: a lip goes on there as its own mirror image.
+        beyond = y - up if y < top else y - low
+        beyond = -beyond if scale.open else beyond
+        rx, ry = (up_x, up_y + beyond) if y < top else (low_x, low_y + beyond)
         fx, fy = rest[0] + rx * rest[2] - ry * rest[3], rest[1] + rx * rest[3] + ry * rest[2]
         r, g, b = sample(
             photo, (fx + 0.5) * scale.factor - 0.5 - scale.left, (fy + 0.5) * scale.factor - 0.5 - scale.top, 0

@@ -60,9 +60,9 @@ class MouthPicture:
         self.share = float(self.teeth[middle].mean()) if middle.any() else 0.0
         self.shows_teeth = self.gap > max(1.5, 0.04 * axes.length) and self.share > 0.12
         dark = luma(self.photo)[middle]
-        hollow = bool(dark.size) and float(np.median(dark)) < 0.5 * float(luma(self.lip))
+        self.hollow = bool(dark.size) and float(np.median(dark)) < 0.5 * float(luma(self.lip))
         parted = self.gap > max(2.0, _PARTED * axes.length)
-        self.open = self.shows_teeth or parted or (self.gap > max(2.0, 0.06 * axes.length) and hollow)
+        self.open = self.shows_teeth or parted or (self.gap > max(2.0, 0.06 * axes.length) and self.hollow)
         self.contact = self._contact()
 
     def _line(self, edge: list[int]) -> Float32[Array, 11]:
@@ -131,7 +131,7 @@ class MouthPicture:
             )
             return edge, max(below, edge)
         if self.open:
-            return upper + 0.5 * self.scale, lower - 0.3 * self.scale
+            return upper + (0.5 if self.hollow else 2.2) * self.scale, lower - 0.3 * self.scale
         line = upper + float(self.contact[0][5])
         return line + 3.0 * self.scale, line + 0.4 * self.scale
 

@@ -60,7 +60,7 @@ class FaceRig:
             canonical=canonical,
             basis=basis,
             jaw=Jaw.fit(canonical),
-            lips=Lips.fit(canonical),
+            lips=Lips.fit(canonical, face.head_pose.yaw),
             eyes=(EyeRig.fit(canonical, left=True), EyeRig.fit(canonical, left=False)),
             relaxation=Relaxation.fit(canonical, basis, held),
         )

@@ -19,6 +19,8 @@ JAW_ANGLE = 18.0
 """Degrees at jawOpen = 1: the teeth part by about 45 mm."""
 MEETING = 0.86
 """Where closing lips meet, from the lower (0) to the upper lip (1)."""
+TURNED = 18.0
+"""Degrees of yaw from which on a mouth's far end is seen from the side."""
 SHUT = 0.025
 """Lip gap of a mouth that counts as shut: the detector's noise."""
 CORNER_SHARE = 0.36
@@ -92,21 +94,25 @@ class Jaw:
 class Lips:
     """Which skin follows the two inner lip borders, [478, 11] each; rows sum to at most 1.
 
-    ``corners`` is the skin that closing lips hold back from following the jaw; ``gap`` the lips' distance at rest.
+    ``corners`` is the skin that closing lips hold back from following the jaw; ``gap`` the lips' distance at rest,
+    ``meeting`` where they meet (as :data:`MEETING`).
     """
 
     upper: Float64[Array, "478 11"]
     lower: Float64[Array, "478 11"]
     corners: Weights
     gap: Float64[Array, 11]
+    meeting: Float64[Array, 11]
 
     @classmethod
-    def fit(cls, canonical: CanonicalFace) -> Lips:
+    def fit(cls, canonical: CanonicalFace, yaw: float = 0.0) -> Lips:
+        """Fits the lips of a face whose head is turned by ``yaw`` degrees in the photo."""
         points = canonical.even
         rest = canonical.points
         inner = rest[list(UPPER_LIP_ROWS[0]), 1] - rest[list(LOWER_LIP_ROWS[0]), 1]
         corners = cosine_falloff(distance_to(points, CORNERS), 0.06, 0.42) * (1.0 - 0.5 * lower_share(points))
-        return cls(_followers(points, upper=True), _followers(points, upper=False), corners, inner)
+        meeting = _meeting(rest, inner, yaw)
+        return cls(_followers(points, upper=True), _followers(points, upper=False), corners, inner, meeting)
 
     def close(
         self, places: Float64[Array, "f 478 3"], closing: Float64[Array, " f"], sealing: Float64[Array, " f"]
@@ -120,13 +126,29 @@ class Lips:
         between = upper - lower
         sealed = sealing[:, None] * np.maximum(self.gap - SHUT, 0.0) / np.maximum(between[..., 1], 1e-3)
         share = np.clip(closing[:, None] + sealed, 0.0, 1.0)
-        down = -(1.0 - MEETING) * share[..., None] * between
-        up = MEETING * share[..., None] * between
+        down = -(1.0 - self.meeting)[:, None] * share[..., None] * between
+        up = self.meeting[:, None] * share[..., None] * between
         left = between[..., 1] * (1.0 - share)
         passed = np.minimum(left - np.minimum(self.gap, 0.0), 0.0)
         down[..., 1] -= 0.5 * passed
         up[..., 1] += 0.5 * passed
         places += self.upper @ down + self.lower @ up
+
+
+def _meeting(rest: Points, gap: Float64[Array, 11], yaw: float) -> Float64[Array, 11]:
+    """Where lips meet: at :data:`MEETING`, but on a turned head that shows them apart on a smooth line to the corners.
+
+    The far end of such a mouth is blunt: its upper edge runs high up to the corner and then drops.
+    """
+    turned = float(np.clip((abs(yaw) - TURNED) / 10.0, 0.0, 1.0) * np.clip((gap.max() - SHUT) / 0.05, 0.0, 1.0))
+    upper, lower = rest[list(UPPER_LIP_ROWS[0]), 1], rest[list(LOWER_LIP_ROWS[0]), 1]
+    line = MEETING * upper + (1.0 - MEETING) * lower
+    along = np.linspace(-1.0, 1.0, 11)
+    ends = np.where(along < 0.0, line[0], line[-1])
+    smooth = line[5] + (ends - line[5]) * np.abs(along) ** 1.6
+    wanted = np.clip((smooth - lower) / np.maximum(gap, 1e-3), 0.15, MEETING)
+    met: Array = MEETING + turned * np.where(gap > SHUT, wanted - MEETING, 0.0)
+    return met
 
 
 def _followers(points: Points, upper: bool) -> Float64[Array, "478 11"]:
