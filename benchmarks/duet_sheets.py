@@ -7,7 +7,8 @@ For developers, on the test photos of ../shared/data alone. It composes and move
 pipeline does (sides by ``pipeline.scenes.facing``, order by ``motion.duet_order``), but nothing is admitted or sealed: in
 the product, films in which people touch need consent records, and these pictures are not for publication.
 
-For each film one sheet of eight frames, three of them at the contact, is laid into ``--sheets``. Columns:
+For each film one sheet of eight frames, three of them at the contact, is laid into ``--sheets``. What the product would
+refuse (an arm or the eyes are not seen) is left out, and named. Columns:
 
 - visible: the least share of each face (first role / second role) that is seen while a contact between faces is at its
   full strength: pixels of its outline, inside the picture, that ``Anchor.identity`` gives to that person
@@ -50,7 +51,7 @@ from photoplay.perception.faces import FaceReader
 from photoplay.perception.light import estimate_light
 from photoplay.perception.scene import perceive
 from photoplay.pipeline.scenes import ROOM, facing
-from photoplay.types import Box, Frames, RenderPlan, Report, RgbStack, Scene, Staging, Subject
+from photoplay.types import Box, Frames, RenderPlan, Report, RgbStack, Scene, Staging, Subject, silent
 
 SHARED = Path(__file__).parents[2] / "shared" / "data" / "photos"
 PAIRS = (
@@ -131,22 +132,21 @@ def staged(
 
 
 def film(
-    cast: Cast, template: DuetTemplate, height: int, seconds: float | None, fps: float, backend: str
-) -> tuple[Film, dict[str, float]]:
+    name: str, scene: Scene, pair: tuple[int, int], frame: Box | None, template: DuetTemplate, asked: argparse.Namespace
+) -> Film:
     """The film as the pipeline makes it, without admission and seal."""
-    scene, pair, frame, told = staged(cast, template, height)
-    seconds = template.duration if seconds is None else seconds
-    tracks, duet = make_duet(scene, pair, template, seconds=seconds, fps=fps, seed=1, frame=frame)
+    seconds = template.duration if asked.seconds is None else asked.seconds
+    tracks, duet = make_duet(scene, pair, template, seconds=seconds, fps=asked.fps, seed=1, frame=frame)
     left, top, right, bottom = frame or (0.0, 0.0, float(scene.photo.width), float(scene.photo.height))
     _, _, crop = plan_size(round(right - left), round(bottom - top), "480p", None)
     crop = (crop[0] + left, crop[1] + top, crop[2] + left, crop[3] + top)
-    width = round((crop[2] - crop[0]) * height / (crop[3] - crop[1]) / 2) * 2
-    plan = RenderPlan(width, height, crop, fps, tracks[0].num_frames, duet=duet, window=12)
+    width = round((crop[2] - crop[0]) * asked.size / (crop[3] - crop[1]) / 2) * 2
+    plan = RenderPlan(width, asked.size, crop, asked.fps, tracks[0].num_frames, duet=duet, window=12)
     windows, start = [], 0
-    for made in get_backend(backend).generate(scene, tracks, plan, lambda _: None):
-        windows.append(Frames(made.rgb, fps, start, made.anchor))
+    for made in get_backend(asked.backend).generate(scene, tracks, plan, silent):
+        windows.append(Frames(made.rgb, asked.fps, start, made.anchor))
         start += len(made.rgb)
-    return Film(f"{cast.name}: {template.name}", scene, tracks, plan, tuple(windows)), told
+    return Film(name, scene, tracks, plan, tuple(windows))
 
 
 def looks(made: Film) -> Looks:
@@ -184,10 +184,12 @@ def at_contact(made: Film) -> list[int]:
 
 
 def sheet(made: Film, rgb: RgbStack, title: str, path: Path) -> None:
-    """Eight frames in two rows: the first and last, three at the contact, and those between."""
+    """Eight frames in two rows: three at the contact, the first and last and those between; all evenly without contact."""
     together, last = at_contact(made), made.plan.num_frames - 1
     first, end = together[0], together[-1]
     frames = [0, first // 3, 2 * first // 3, first, (first + end) // 2, end, (end + last) // 2, last]
+    if len(together) > last:
+        frames = [round(k * last / 7) for k in range(8)]
     high, wide = rgb.shape[1:3]
     size = (WIDE // 4, round(high * WIDE / 4 / wide))
     tiles = [cv2.resize(rgb[k], size, interpolation=cv2.INTER_AREA) for k in frames]
@@ -242,30 +244,36 @@ def main() -> None:
     asked = parser.parse_args()
     reader = FaceReader()
     lines = head(asked.review)
+    said: list[str] = []
     print("\n".join(lines), flush=True)
     for cast in casts(asked.pairs, reader):
         for template in (find(name, people=2) for name in asked.templates):
             assert isinstance(template, DuetTemplate)
             began = time.time()
-            made, told = film(cast, template, asked.size, asked.seconds, asked.fps, asked.backend)
-            blocked = [
-                n for n in check_needs(template, made.scene, made.plan.duet.subjects) if n.severity == "blocking"
-            ]  # type: ignore[union-attr]
+            scene, pair, frame, told = staged(cast, template, asked.size)
+            needs = check_needs(template, scene, pair)
+            if refused := [n.code for n in (*scene.notices, *needs) if n.severity == "blocking"]:
+                print(f"{cast.name}: {template.name} is refused: {', '.join(refused)}", flush=True)
+                continue
+            made = film(f"{cast.name}: {template.name}", scene, pair, frame, template, asked)
             report = judged(made, made.windows, reader)[0] if asked.review else None
             looked = looks(made)
             lines.append(row(made, looked, told, report))
-            print(lines[-1], f"{time.time() - began:.0f} s", *(n.code for n in blocked), flush=True)
+            print(lines[-1], f"{time.time() - began:.0f} s", flush=True)
+            if report is not None and not report.passed:
+                said.append(f"- {made.name}: {report.sentence}")
             name = made.name.replace(" + ", "-").replace(": ", "-")
             if asked.sheets:
                 sheet(made, made.rgb, lines[-1], asked.sheets / f"{name}.png")
             if asked.melted and report is not None:
                 rgb, worse = spoiled(made, reader)
                 lines.append(row(replace(made, name=f"{made.name}, melted"), looked, told, worse))
+                said.append(f"- {made.name}, melted: {worse.sentence}")
                 print(lines[-1], flush=True)
                 if asked.sheets:
                     sheet(made, rgb, lines[-1], asked.sheets / f"{name}-melted.png")
     if asked.write:
-        asked.write.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        asked.write.write_text("\n".join([*lines, "", *said]) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

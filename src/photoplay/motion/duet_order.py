@@ -9,7 +9,7 @@ from photoplay.motion.duet_points import Spot
 from photoplay.motion.duet_template import DuetTemplate
 from photoplay.types import Mask, Subject
 
-MUCH = 0.12
+MUCH = 0.04
 """By how much nearer (inter-ocular distances) they must come with the second in front for the second to stand there."""
 
 
