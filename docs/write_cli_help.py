@@ -12,7 +12,8 @@ PAGE = Path(__file__).with_name("cli.md")
 MARK = "## Every option\n"
 COMMANDS = (
     "animate", "demo", "inspect", "capture", "templates list", "templates show", "templates preview", "verify", "replay",
-    "backends",
+    "consent create", "consent challenge", "consent list", "consent show", "consent verify", "consent add", "consent revoke",
+    "consent key", "consent trust", "audit verify", "audit head", "takedown", "erase", "backends",
     "models list", "models pull", "models add", "models verify", "models rm", "doctor",
 )  # fmt: skip
 

@@ -41,6 +41,7 @@ def test_a_photo_becomes_a_signed_film(portrait_file: Path, tmp_path: Path) -> N
         "generate",
         "smooth",
         "review",
+        "mark",
         "screen",
         "encode",
         "seal",

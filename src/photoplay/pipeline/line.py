@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, TypedDict, Unpack
+from typing import Any, Literal, TypedDict, Unpack
 
 from photoplay.errors import RefusedError, ReviewError
 from photoplay.evaluation.free import FreeReviewer
@@ -33,6 +33,7 @@ from photoplay.pipeline.plan import Prepared, Take, once, played, prepare
 from photoplay.pipeline.scenes import Rest
 from photoplay.pipeline.sound import Sound
 from photoplay.safety.guard import Guard
+from photoplay.safety.ledger import work_id
 from photoplay.safety.provenance import seal, with_timings
 from photoplay.safety.recipe import make_recipe
 from photoplay.types import (
@@ -83,9 +84,10 @@ class FilmOptions(TypedDict, total=False):
 
 
 def _film(
-    prepared: Prepared, backend: Backend, folder: Path, job: _Job, admitted: Admitted
+    prepared: Prepared, backend: Backend, folder: Path, job: _Job, admitted: Admitted, number: str
 ) -> tuple[Report, tuple[Screened, ...]]:
-    """Generates, smooths, reviews, screens and encodes in one stream of windows; the *unsealed* files go to ``folder``."""
+    """Generates, smooths, reviews, marks with ``number``, screens and encodes in one stream of windows; the *unsealed* files
+    go to ``folder``."""
     scene, tracks, plan, clock = prepared.scene, prepared.tracks, prepared.plan, job.clock
     with clock.stage("review"):
         reviewer = _reviewer(prepared, backend)
@@ -102,7 +104,8 @@ def _film(
             yield frames
 
     receipt: list[Screened] = []
-    screened = clock.stream("screen", job.guard.content.screen(mark(reviewed(), job.request), receipt, admitted))
+    marked = clock.stream("mark", mark(reviewed(), job.request, number))
+    screened = clock.stream("screen", job.guard.content.screen(marked, receipt, admitted))
     kept = keep_stills(screened, folder / "stills") if job.stills else screened
     with clock.stage("encode"), closing(windows):  # whatever happens, a generator's own thread ends here
         write_film(kept, folder / job.out.name, job.request.codec, plan.footage.audio)
@@ -206,11 +209,12 @@ def _made(job: _Job, backend: Backend, admitted: Admitted) -> Clip:
             prepared = prepare(admitted, progress, job.clock, take, rest)
             prepared = replace(prepared, plan=replace(prepared.plan, resume=resume))
             rest = prepared.rest
-            report, receipt = _film(prepared, backend, Path(folder), job, admitted)
+            recipe = make_recipe(admitted, played(prepared.template), prepared.plan, backend.name, made_by)
+            report, receipt = _film(prepared, backend, Path(folder), job, admitted, work_id(recipe))
             if report.passed:
-                silent_part = check_sound(prepared.plan.footage.audio, job.out, request.seconds)
+                silent_part = check_sound(prepared.plan.footage.audio, job.out, job.request.seconds)
                 report = replace(report, notices=once((*prepared.notices, *silent_part, *report.notices)))
-                clip = _seal(Path(folder), _Release(job, admitted, prepared, report, receipt[0], made_by))
+                clip = _seal(Path(folder), _Release(job, admitted, prepared, report, receipt[0], recipe))
                 _forget(job.resume)
                 return with_timings(clip, job.clock.seconds)
         if not prepared.tracks or _is_free(prepared, backend):
@@ -232,45 +236,46 @@ def _forget(folder: Path | None) -> None:
 
 @dataclass(frozen=True)
 class _Release:
-    """A film that passed review, and all that its seal asks for. ``made_by`` is the backend's version."""
+    """A film that passed review, and all that its seal asks for."""
 
     job: _Job
     admitted: Admitted
     prepared: Prepared
     report: Report
     screened: Screened
-    made_by: str
+    recipe: dict[str, Any]
 
 
 def _seal(folder: Path, film: _Release) -> Clip:
     job, prepared, backend = film.job, film.prepared, get_backend(film.job.request.backend)
-    recipe = make_recipe(film.admitted, played(prepared.template), prepared.plan, backend.name, film.made_by)
 
-    def sealed(unsealed: Path, out: Path) -> Clip:
+    def sealed(unsealed: Path, out: Path, watermark: int | None) -> Clip:
         return seal(
             unsealed,
             out,
             admitted=film.admitted,
-            recipe=recipe,
+            recipe=film.recipe,
             report=film.report,
             source_type=backend.capabilities.source_type,
             screened=film.screened,
             guard=job.guard,
+            watermark=watermark,
         )
 
+    number = int(work_id(film.recipe), 16)
     with job.clock.stage("seal"):
         files = sorted((folder / "stills").iterdir()) if job.stills else []
         job.progress(StageEvent("seal", 0, 1 + len(files)))
         with _all_or_none(job) as made:
             for done, still in enumerate(files, 1):
-                made.append(sealed(still, (job.stills or folder) / still.name).path)
+                made.append(sealed(still, (job.stills or folder) / still.name, number).path)
                 job.progress(StageEvent("seal", done, 1 + len(files)))
             if job.sheet:
                 title = "" if prepared.template is None else f"{prepared.template.title}, "
                 picture = film_sheet(folder / job.out.name, title=f"{title}made with photoplay")
                 save_image(picture, folder / "sheet.png")
-                made.append(sealed(folder / "sheet.png", job.sheet).path)
-            clip = sealed(folder / job.out.name, job.out)
+                made.append(sealed(folder / "sheet.png", job.sheet, None).path)
+            clip = sealed(folder / job.out.name, job.out, number)
         job.progress(StageEvent("seal", 1 + len(files), 1 + len(files)))
     return clip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from photoplay.errors import RequestError
@@ -11,6 +12,7 @@ from photoplay.finishing.preview import encode_preview
 from photoplay.media import save_image
 from photoplay.pipeline.settle import SECONDS_RANGE
 from photoplay.safety.label import label
+from photoplay.safety.watermark import Marker
 from photoplay.types import Audio, Frames, Notice, Request
 
 KINDS = (".mp4", ".gif", ".webp")
@@ -43,9 +45,12 @@ def check_out(out: Path, stills: Path | None = None, sheet: Path | None = None) 
         raise RequestError("stills_not_empty", "The folder for the single frames is not empty.", "Name a new folder.")
 
 
-def mark(windows: Iterator[Frames], request: Request) -> Iterator[Frames]:
-    """Writes the request's label on reviewed frames, before they are screened."""
-    return windows if request.label is None else label(windows, request.label)
+def mark(windows: Iterator[Frames], request: Request, number: str) -> Iterator[Frames]:
+    """Writes the request's label on reviewed frames, and the work's ``number`` (16 hex digits) as an invisible watermark,
+    before they are screened."""
+    marker = Marker(int(number, 16))
+    for window in windows if request.label is None else label(windows, request.label):
+        yield replace(window, rgb=marker.mark(window.rgb))
 
 
 def check_sound(sound: Audio | None, out: Path, seconds: float) -> tuple[Notice, ...]:
