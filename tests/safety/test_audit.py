@@ -102,7 +102,85 @@ def test_a_forged_chain_without_the_key_is_found(tmp_path: Path) -> None:
     assert not AuditLog(tmp_path / "real").verify().intact
 
 
-@pytest.mark.parametrize("garbage", [b"null\n", b"{}\n", b"\xff\xfe\n", b"[1]\n"])
+@pytest.mark.parametrize("left", range(6))
+def test_a_cut_log_without_its_head_is_found(tmp_path: Path, left: int) -> None:
+    log = _filled(tmp_path)
+    (tmp_path / "audit.head").unlink()
+    (tmp_path / "audit.jsonl").write_bytes(b"".join(_lines(tmp_path)[:left]))
+    assert not log.verify().intact
+    for ask in (log.head, lambda: log.append("admit", "allowed")):
+        with pytest.raises(RefusedError) as refused:
+            ask()
+        assert refused.value.code == "audit_failed"
+    assert len(_lines(tmp_path)) == left
+
+
+@pytest.mark.parametrize("gone", [["jsonl", "head"], ["jsonl"], ["key"], ["jsonl", "key"], ["head", "key"]])
+def test_a_log_of_which_a_file_is_gone_is_broken(tmp_path: Path, gone: list[str]) -> None:
+    log = _filled(tmp_path)
+    for name in gone:
+        (tmp_path / f"audit.{name}").unlink()
+    for _ in range(2):
+        assert not log.verify().intact
+        with pytest.raises(RefusedError):
+            log.append("admit", "allowed")
+
+
+def test_an_older_head_is_found(tmp_path: Path) -> None:
+    log = _filled(tmp_path, 2)
+    older = (tmp_path / "audit.head").read_bytes()
+    log.append("seal", "done")
+    (tmp_path / "audit.head").write_bytes(older)
+    assert log.verify().intact  # as a killed process may leave it
+    log.append("seal", "done")
+    (tmp_path / "audit.head").write_bytes(older)
+    assert not log.verify().intact
+
+
+@pytest.mark.parametrize("key", [b"", b"short", bytes(33)])
+def test_a_key_of_another_length_is_none(tmp_path: Path, key: bytes) -> None:
+    (tmp_path / "audit.key").write_bytes(key)
+    with pytest.raises(RefusedError) as refused:
+        AuditLog(tmp_path).append("admit", "allowed")
+    assert refused.value.code == "audit_failed"
+    assert not AuditLog(tmp_path).verify().intact
+
+
+@pytest.mark.parametrize("at", range(5))
+def test_a_log_that_was_begun_and_killed_can_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
+    """Killed at each rename of the first entry's way, and before the first."""
+    renames = 0
+    replace = Path.replace
+
+    def killed(self: Path, target: Path) -> Path:
+        nonlocal renames
+        renames += 1
+        if renames > at:
+            raise OSError("killed")
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", killed)
+    log = AuditLog(tmp_path)
+    if at < 3:
+        with pytest.raises(RefusedError):
+            log.append("admit", "allowed")
+    monkeypatch.undo()
+    assert log.verify().intact
+    log.append("seal", "done")
+    assert log.verify().intact
+    assert [entry["action"] for entry in log.entries()][-1] == "seal"
+
+
+def test_what_killed_processes_leave_is_swept(tmp_path: Path) -> None:
+    log = _filled(tmp_path)
+    (tmp_path / "audit.0123abcd").write_text("half")
+    (tmp_path / "audit.backup").write_text("mine")
+    log.append("seal", "done")
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"audit.jsonl", "audit.head", "audit.key", "audit.backup"}
+
+
+@pytest.mark.parametrize("garbage", [b"null\n", b"{}\n", b"\xff\xfe\n", b"[1]\n", b"[" * 3900 + b"\n", b"[" * 9000])
 def test_garbage_is_found(tmp_path: Path, garbage: bytes) -> None:
     _filled(tmp_path)
     with (tmp_path / "audit.jsonl").open("ab") as file:

@@ -2,8 +2,9 @@
 
 An entry names an action, a decision and a reason by their codes, and what it was about by digests and ids: no names, faces
 or prompts. An edited, deleted or reordered entry breaks the chain; a cut end is found by the head, a small file beside the
-log that says how long it was. Who holds the key and both files can roll both back to an earlier state: a copy of the head
-kept elsewhere (:meth:`AuditLog.head`) finds that too.
+log that says how long it was. The head is there before the first entry and before the key, so a key or an entry without
+a head is a log that somebody cut. Who holds the key and both files can roll both back to an earlier state, and who deletes
+all three leaves nothing to find: a copy of the head kept elsewhere (:meth:`AuditLog.head`) finds that too.
 """
 
 from __future__ import annotations
@@ -30,8 +31,12 @@ Decision: TypeAlias = Literal["allowed", "refused", "failed", "done"]
 START = "0" * 64
 """What the first entry is chained to."""
 MAX_LINE = 4_000
+KEY_BYTES = 32
 _CODE = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
 _REFERENCE = re.compile(r"[A-Za-z0-9_.:+=-]{0,200}")
+_DRAFT = re.compile(r"audit\.[0-9a-f]{8}")
+_FAULTS = (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError)
+"""What reading files raises that somebody else wrote."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +90,7 @@ class AuditLog:
                 head = Head(last.count + 1, self._hash(entry))
                 self._keep(head)
                 return head
-        except (OSError, ValueError, TypeError, KeyError) as error:
+        except _FAULTS as error:
             raise RefusedError(
                 "audit_failed",
                 "The audit log cannot be written, and nothing is made that is not written down.",
@@ -93,15 +98,19 @@ class AuditLog:
             ) from error
 
     def head(self) -> Head:
-        """How long the log is, and its last hash: keep a copy elsewhere to find a log that was rolled back."""
+        """How long the log is, and its last hash: keep a copy elsewhere to find a log that was rolled back.
+
+        Raises:
+            RefusedError: ``audit_failed``: the head is gone or was changed.
+        """
         try:
-            plain = json.loads(self._head.read_bytes())
-            head = Head(int(plain["n"]), str(plain["hash"]))
-            if not hmac.compare_digest(str(plain["proof"]), self._proof(head)):
-                raise ValueError("a head that was changed")
-        except FileNotFoundError:
-            return Head(0, START)
-        return head
+            return self._known_head()
+        except _FAULTS as error:
+            raise RefusedError(
+                "audit_failed",
+                "The audit log's head is gone or was changed, so nobody knows how long the log was.",
+                "Run `photoplay audit verify`.",
+            ) from error
 
     def verify(self, known: Head | None = None) -> Verdict:
         """Reads the whole log against its chain and head, and against a head that was ``known`` before.
@@ -110,8 +119,8 @@ class AuditLog:
         """
         last, count = Head(0, START), 0
         try:
-            kept = self.head()
-            for count, entry in enumerate(self.entries(), 1):
+            kept, size = self._state()
+            for count, entry in enumerate(self._entries(size), 1):
                 wrong = entry["n"] != count or entry["before"] != last.sha256
                 if wrong or not hmac.compare_digest(entry["hash"], self._hash(_unhashed(entry))):
                     return Verdict(False, count, f"Entry {count} was changed, moved, or follows a deleted one.", count)
@@ -119,19 +128,30 @@ class AuditLog:
                 for mark in (kept, known):
                     if mark is not None and mark.count == count and mark.sha256 != last.sha256:
                         return Verdict(False, count, f"Entry {count} is another one than it was.", count)
-        except (OSError, ValueError, TypeError, KeyError):
+        except _FAULTS:
             return Verdict(False, count, f"The log cannot be read after entry {count}.", count + 1)
         longest = max(kept.count, known.count if known else 0)
         if count < longest:
             return Verdict(False, count, f"The log ends after {count} of {longest} entries: its end was cut off.")
+        if count > kept.count + 1:  # one more is what a process leaves that is killed between the two
+            return Verdict(False, count, f"The log's head knows {kept.count} of {count} entries: it is an older one.")
         return Verdict(True, count, f"The log is whole: {count} entries.")
 
     def entries(self) -> Iterator[dict[str, Any]]:
         """Every whole entry, the oldest first. Raises ValueError where a line is none."""
-        if not self._log.exists():
+        try:
+            yield from self._entries(self._log.stat().st_size if self._log.exists() else 0)
+        except RecursionError as error:
+            raise ValueError("a line that is no entry") from error
+
+    def _entries(self, size: int) -> Iterator[dict[str, Any]]:
+        """The whole entries in the log's first ``size`` bytes."""
+        if not size:
             return
         with self._log.open("rb") as file:
-            for line in file:
+            while line := file.readline(min(MAX_LINE + 1, size - file.tell())):
+                if len(line) > MAX_LINE:
+                    raise ValueError("a line that is too long")
                 if not line.endswith(b"\n"):
                     return  # what a killed process left
                 entry = json.loads(line)
@@ -139,18 +159,47 @@ class AuditLog:
                     raise ValueError("a line that is no entry")
                 yield entry
 
+    def _state(self) -> tuple[Head, int]:
+        """The head and the log's size at one moment."""
+        try:
+            file = self._log.open("rb")
+        except FileNotFoundError:
+            return self._known_head(), 0
+        with file:
+            fcntl.flock(file, fcntl.LOCK_SH)
+            return self._known_head(), file.seek(0, os.SEEK_END)
+
+    def _known_head(self) -> Head:
+        """What the head's file says.
+
+        Raises:
+            ValueError: it was changed, or it is gone while there is a key or an entry; the key is gone.
+        """
+        filled = self._log.exists() and self._log.stat().st_size > 0
+        if not self._head.exists():
+            if self._key.exists() or filled:
+                raise ValueError("a head that is gone")
+            return Head(0, START)
+        plain = json.loads(self._head.read_bytes())
+        head = Head(int(plain["n"]), str(plain["hash"]))
+        if not self._key.exists() and head == Head(0, START) and not filled:
+            return head  # a process was killed as it began the log
+        if not hmac.compare_digest(str(plain["proof"]), _proof(self._secret(), head)):
+            raise ValueError("a head that was changed")
+        return head
+
     def _recover(self, file: BinaryIO) -> Head:
         """The last whole entry. A half line after it, which a killed process left, is taken away.
 
         Raises:
             ValueError: the log is shorter than its head says, or its last entry is not genuine.
         """
-        head = self.head()
+        head = self._known_head()
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - 3 * MAX_LINE))
         lines = file.read().split(b"\n")
-        if lines[-1]:
-            file.truncate(size - len(lines[-1]))
+        if len(lines[-1]) > MAX_LINE:
+            raise ValueError("a half line that is too long")
         whole = [line for line in lines[:-1] if line]
         if not whole:
             last = Head(0, START)
@@ -163,19 +212,30 @@ class AuditLog:
             self._keep(last)  # a process was killed between the two; were it not mended now, a second one could follow
         elif last != head:
             raise ValueError("a log that does not fit its head")
+        if lines[-1]:
+            file.truncate(size - len(lines[-1]))
         return last
 
     def _keep(self, head: Head) -> None:
-        plain = {"n": head.count, "hash": head.sha256, "proof": self._proof(head)}
-        fresh = self._head.with_suffix(f".{secrets.token_hex(4)}")
-        try:
-            with fresh.open("x") as file:
-                file.write(canonical(plain))
-                file.flush()
-                os.fsync(file.fileno())
-            fresh.replace(self._head)
-        finally:
-            fresh.unlink(missing_ok=True)
+        self._draft(_head_file(self._secret(), head)).replace(self._head)
+
+    def _begin(self) -> None:
+        """A new key, after the head that says that there is no entry yet."""
+        if self._known_head() != Head(0, START):
+            raise ValueError("a log whose key is gone")
+        key = secrets.token_bytes(KEY_BYTES)
+        fresh = self._draft(key)
+        self._draft(_head_file(key, Head(0, START))).replace(self._head)
+        fresh.replace(self._key)
+
+    def _draft(self, data: bytes) -> Path:
+        """A new private file that holds ``data`` for good: what is then given its name appears whole or not at all."""
+        path = self._log.with_suffix(f".{secrets.token_hex(4)}")
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        return path
 
     @contextmanager
     def _locked(self) -> Iterator[BinaryIO]:
@@ -183,29 +243,36 @@ class AuditLog:
         descriptor = os.open(self._log, os.O_RDWR | os.O_CREAT, 0o600)
         with os.fdopen(descriptor, "r+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
+            for name in filter(_DRAFT.fullmatch, os.listdir(self._log.parent)):
+                (self._log.parent / name).unlink()  # a killed process left it: whoever makes one holds the lock
             if not self._key.exists():
-                if file.seek(0, os.SEEK_END):
-                    raise ValueError("a log whose key is gone")
-                _write_key(self._key)
+                self._begin()
             yield file
 
-    def _hash(self, entry: Mapping[str, Any]) -> str:
-        return hmac.new(self._key.read_bytes(), canonical(dict(entry)).encode(), hashlib.sha256).hexdigest()
+    def _secret(self) -> bytes:
+        key = self._key.read_bytes()
+        if len(key) != KEY_BYTES:
+            raise ValueError("a key that is none")
+        return key
 
-    def _proof(self, head: Head) -> str:
-        return self._hash({"head": head.count, "hash": head.sha256})
+    def _hash(self, entry: Mapping[str, Any]) -> str:
+        return _keyed(self._secret(), entry)
+
+
+def _keyed(key: bytes, entry: Mapping[str, Any]) -> str:
+    return hmac.new(key, canonical(dict(entry)).encode(), hashlib.sha256).hexdigest()
+
+
+def _proof(key: bytes, head: Head) -> str:
+    return _keyed(key, {"head": head.count, "hash": head.sha256})
+
+
+def _head_file(key: bytes, head: Head) -> bytes:
+    return canonical({"n": head.count, "hash": head.sha256, "proof": _proof(key, head)}).encode()
 
 
 def _unhashed(entry: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in entry.items() if name != "hash"}
-
-
-def _write_key(path: Path) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(secrets.token_bytes(32))
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _checked(action: str, decision: str, reason: str, about: Mapping[str, str]) -> dict[str, Any]:
