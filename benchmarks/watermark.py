@@ -232,6 +232,7 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, help="a folder for what was measured; a temporary one where none is given")
     parser.add_argument("--write", action="store_true", help="write benchmarks/results/DATE-watermark.md")
     asked = parser.parse_args()
+    cv2.setNumThreads(1)  # everything is told as time of one core
     with tempfile.TemporaryDirectory() as folder:
         keep = asked.keep or Path(folder)
         keep.mkdir(parents=True, exist_ok=True)
