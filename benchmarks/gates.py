@@ -191,7 +191,9 @@ def main() -> None:
             folder.mkdir()
             film = measure(given.seconds, given.size, given.backend, folder)
             films += [film] if run else []
-    what = f"{given.seconds:g} s, {given.size}, {given.backend}, {given.runs} runs. {describe()}"
+    machine = describe()
+    on = f"{machine['processor']}, {machine['cores']} cores"
+    what = f"{given.seconds:g} s, {given.size}, {given.backend}, {given.runs} runs; {on}."
     text = report(films, f"`python -m benchmarks.gates`: {what}")
     print(text)
     if given.write:
