@@ -60,3 +60,13 @@ def test_silence_has_no_level() -> None:
     level = sound_level(short, FPS, 48)
     assert level[6] == pytest.approx(1.0, abs=0.01)
     assert level[20:].max() == 0.0
+
+
+def test_a_smile_that_was_open_and_a_mouth_that_still_closes_are_no_fault() -> None:
+    level = np.zeros(48, np.float32)
+    smiling = np.full(48, 0.1, np.float32)
+    assert lip_report(smiling, level, FPS).shut == 0.0
+    assert lip_report(smiling, level, FPS, resting=0.15).shut == 1.0
+    closing = np.where(np.arange(48) < 12, 0.2, 0.0).astype(np.float32)
+    assert lip_report(closing, level, FPS).shut == 0.75
+    assert lip_report(closing, level, FPS, settled=0.5).shut == 1.0

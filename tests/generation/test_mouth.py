@@ -9,7 +9,7 @@ from photoplay import topology
 from photoplay.generation.buffers import FrameBuffers, Source
 from photoplay.generation.contours import skull_motion
 from photoplay.generation.face_layers import FaceLayers
-from photoplay.generation.mouth import MouthLayer
+from photoplay.generation.mouth import MouthLayer, _blunt
 from photoplay.generation.photo_look import read_look
 from photoplay.types import Array, Label
 from tests.generation.faces_at_rest import (
@@ -235,3 +235,34 @@ def test_a_photo_that_shows_two_rows_keeps_each_on_its_own_bone() -> None:
     assert further.rgb[bottom - 4, columns].mean() < 100
     top = slice(int(rest[13, 1]) + 3, int(rest[14, 1]) - 4)
     assert np.corrcoef(rgb[top, columns].ravel(), further.rgb[top, columns].ravel())[0, 1] > 0.9
+
+
+def test_lips_that_are_apart_shut_whatever_shows_between_them() -> None:
+    """The astronaut's mouth filled with the colour of lips: no teeth are found, and still it is open."""
+    source, rest = face()
+    rgb = source.rgb.copy()
+    for x in range(rgb.shape[1]):
+        u = (x + 0.5) / 2 - 0.5
+        if rest[78, 0] < u < rest[308, 0]:
+            top, bottom = (
+                int(2 * np.interp(u, rest[list(edge), 0], rest[list(edge), 1]) + 0.5)
+                for edge in (topology.LIPS_INNER_UPPER, topology.LIPS_INNER_LOWER)
+            )
+            rgb[top - 1 : bottom + 2, x] = (250, 120, 110)
+    photo = Source(rgb, 2, source.matte, source.plan)
+    built = FaceLayers.build(photo, rest, NEUTRAL)
+    assert built.mouth.textures.scale.open
+    assert not built.mouth.textures.scale.has_upper
+    assert not built.mouth.contact.any()
+
+
+def test_only_blunt_ends_of_an_opening_are_rounded() -> None:
+    along = np.linspace(0.0, 1.0, 101).astype(np.float32)
+    for round_one in (2.0 * np.sqrt(along * (1 - along)), 4.0 * along * (1 - along)):
+        assert not _blunt(along, (20 * round_one).astype(np.float32), 0.0).any()
+    square = np.full(101, 20.0, np.float32)
+    frontal, aside = _blunt(along, square, 0.0), _blunt(along, square, 0.5)
+    assert not frontal[40:61].any()
+    assert frontal[[0, -1]] == pytest.approx(20.0)
+    assert (np.diff(frontal[:36]) <= 0).all()
+    assert aside[5] > frontal[5] + 3.0

@@ -5,10 +5,10 @@ import pytest
 
 from photoplay.motion.canonical import LOWER_LIP_ROWS, UPPER_LIP_ROWS, CanonicalFace
 from photoplay.motion.expressions import FaceRig
-from photoplay.motion.mouth import JAW_ANGLE
+from photoplay.motion.mouth import JAW_ANGLE, MEETING, _meeting
 from photoplay.topology import ARKIT_INDEX, CHIN, FOREHEAD
-from photoplay.types import Face
-from tests.motion.rig_subjects import NAMES, face
+from photoplay.types import Face, HeadPose
+from tests.motion.rig_subjects import NAMES, face, turned
 
 UPPER, LOWER = list(UPPER_LIP_ROWS[0]), list(LOWER_LIP_ROWS[0])
 
@@ -74,3 +74,22 @@ def test_lips_never_pass_through_each_other() -> None:
     rows[:, mouth] = stream.uniform(0.0, 1.0, (200, len(mouth))) ** 2
     floor = np.minimum(lip_gap(of, rig.rest[None])[0], 0.0)
     assert (lip_gap(of, rig.pose(rows, np.zeros((200, 2), np.float32))) > floor - 1e-4).all()
+
+
+def test_lips_of_a_turned_head_meet_on_an_even_line() -> None:
+    """Frontal faces and shut lips meet where they always do; the far end of an open mouth does not droop."""
+    smiling = face("astronaut")
+    side = turned(smiling, HeadPose(30.0, 0.0, 0.0))
+    for of in (smiling, face("hopper"), turned(face("hopper"), HeadPose(30.0, 0.0, 0.0))):
+        assert (FaceRig.build(of).lips.meeting == MEETING).all()
+    rig = FaceRig.build(side)
+    assert (rig.lips.meeting <= MEETING).all()
+    blunt = np.zeros((478, 3))
+    blunt[UPPER[1:-1], 1] = 0.1
+    met = _meeting(blunt, blunt[UPPER, 1], 30.0)
+    assert met[5] == pytest.approx(MEETING)
+    assert met[[1, 9]].max() < 0.5 * MEETING
+    assert (_meeting(blunt, blunt[UPPER, 1], 10.0) == MEETING).all()
+    row = np.zeros((1, 52), np.float32)
+    row[0, ARKIT_INDEX["mouthClose"]] = 1.0
+    assert np.abs(lip_gap(side, rig.pose(row, np.zeros((1, 2), np.float32)))).max() < 0.005

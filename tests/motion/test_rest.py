@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from photoplay.motion.expressions import FaceRig
-from photoplay.motion.rest import NEUTRAL_CORNER, OPPOSING, SIDES, smile_taken_back
+from photoplay.motion.rest import NEUTRAL_CORNER, OPPOSING, SIDES, open_smile, smile_taken_back
 from photoplay.topology import ARKIT_INDEX, inter_ocular
 from tests.motion.rig_subjects import face
 
@@ -78,3 +80,13 @@ def test_taking_back_is_smooth_and_one_sided() -> None:
 def test_every_opposing_shape_is_one() -> None:
     for name in OPPOSING:
         assert smile_taken_back(both(**{name: 1.0}).astype(np.float64)).min() > 0.3
+
+
+def test_open_smiles_are_told_from_shut_lips_and_from_an_open_jaw() -> None:
+    assert open_smile(face("astronaut")) == 1.0
+    assert open_smile(face("hopper")) == 0.0
+    row = np.zeros((1, 52), np.float32)
+    row[0, ARKIT_INDEX["jawOpen"]] = 0.4
+    still = face("hopper")
+    dropped = FaceRig.build(still).pose(row, np.zeros((1, 2), np.float32))[0]
+    assert open_smile(replace(still, landmarks=dropped, mouth_opening=0.3)) == 0.0

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from photoplay.errors import RequestError
-from photoplay.pipeline.outputs import check_out, keep_stills
+from photoplay.pipeline.outputs import check_out, check_sound, keep_stills
+from photoplay.types import Audio
 from tests.finishing.clips import moving, windows
 
 
@@ -38,3 +39,22 @@ def test_names_are_checked_before_any_work(
     with pytest.raises(RequestError) as caught:
         check_out(tmp_path / out, tmp_path / stills if stills else None, tmp_path / sheet if sheet else None)
     assert caught.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("name", "heard", "seconds", "codes"),
+    [
+        ("a.mp4", 2.0, 2.0, []),
+        ("a.mp4", 2.05, 2.0, []),
+        ("a.mp4", 2.5, 2.0, ["sound_cut"]),
+        ("a.mp4", 75.0, 60.0, ["sound_cut"]),
+        ("a.gif", 2.0, 2.0, ["sound_dropped"]),
+        ("a.WEBP", 75.0, 60.0, ["sound_dropped"]),
+    ],
+)
+def test_sound_that_is_lost_is_told(name: str, heard: float, seconds: float, codes: list[str]) -> None:
+    sound = Audio(np.zeros(round(heard * 8000), np.float32), 8000, "")
+    found = check_sound(sound, Path(name), seconds)
+    assert [notice.code for notice in found] == codes
+    assert all(notice.severity == "warning" and notice.hint for notice in found)
+    assert check_sound(None, Path(name), seconds) == ()

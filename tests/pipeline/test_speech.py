@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -126,3 +127,26 @@ def test_somebody_who_does_not_move_cannot_speak(scene: Scene) -> None:
     with pytest.raises(RequestError) as caught:
         converse(scene, request, {0: None}, {0: 0})
     assert caught.value.code == "turn_nobody"
+
+
+def test_among_three_the_listener_looks_at_who_speaks_now(scene: Scene) -> None:
+    left, right = scene.subjects
+    x0, y0, x1, y1 = left.face.box
+    middle = (right.face.box[0] - x0) / 2
+    between = replace(left, face=replace(left.face, box=(x0 + middle, y0, x1 + middle, y1)))
+    three = replace(scene, subjects=(left, between, right))
+    turns = (Turn(0.0, 1.5, 0), Turn(1.5, 3.0, 2))
+    request = Request((scene.photo,), ("self",), "", seconds=3.0, fps=FPS, audio=(vowel(3.0, (0.2, 2.8)),), turns=turns)
+    listener = converse(three, request, {0: None, 1: None, 2: None}, {0: 0, 1: 1, 2: 2})[1]
+    assert listener is not None
+    sideways = listener.gaze[:, 0] + listener.head[:, 0]
+    assert sideways[15] < -8.0
+    assert sideways[32] > 8.0
+
+
+def test_a_film_without_sound_says_so(portrait_file: Path, tmp_path: Path) -> None:
+    clip = photoplay.animate(
+        portrait_file, consent="self", audio=vowel(1.0, (0.2, 0.8)), out=tmp_path / "a.gif", fps=8.0, size="128x128",
+        backend="anchor",
+    )  # fmt: skip
+    assert "sound_dropped" in [notice.code for notice in clip.notices]

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from jaxtyping import Float64
 
 from photoplay.errors import RequestError
 from photoplay.pipeline.sound import check_turns, mixed, voices
 from photoplay.types import Array, Performance, Request, Scene
-
-if TYPE_CHECKING:
-    from photoplay.motion.speech.recogniser import Speech
 
 SIDEWAYS, MOST = 30.0, 16.0
 """Degrees of yaw at which a listener looks at somebody beside them, and by which eyes and head turn at most to get there."""
@@ -28,7 +24,9 @@ def converse(
         RequestError: a turn or a track belongs to nobody who can speak.
     """
     from photoplay.motion.rest import open_smile
+    from photoplay.motion.speech.articulation import segments
     from photoplay.motion.speech.perform import listen, speak
+    from photoplay.motion.speech.prosody import phrases
     from photoplay.motion.speech.recogniser import hear
 
     check_turns(request.turns, len(scene.subjects))
@@ -53,7 +51,8 @@ def converse(
         others = [other for other in said if other != subject]
         smile = open_smile(scene.subjects[subject].face)
         if (around := mixed([said[other] for other in others])) is not None:
-            towards = _looks(scene, subject, {other: heard[other] for other in others}, request)
+            when = {other: phrases(segments(heard[other])) for other in others}
+            towards = _looks(scene, subject, when, request)
             base = listen(
                 hear(around), fps=fps, seconds=seconds, seed=seed, towards=towards, base=base, open_smile=smile
             )
@@ -64,16 +63,15 @@ def converse(
 
 
 def _looks(
-    scene: Scene, subject: int, speakers: Mapping[int, Speech], request: Request
+    scene: Scene, subject: int, speakers: Mapping[int, tuple[tuple[float, float], ...]], request: Request
 ) -> float | Float64[Array, " f"]:
-    """Degrees to turn towards who speaks: a curve where there are several, for they take turns."""
-    from photoplay.motion.speech.articulation import segments
-    from photoplay.motion.speech.prosody import attention, phrases
+    """Degrees to turn towards who speaks; a curve where there are several. ``speakers`` holds each one's phrases."""
+    from photoplay.motion.speech.prosody import attention
 
     turns = {other: _turn(scene, subject, _middle(scene, other)) for other in speakers}
     if len(turns) == 1:
         return next(iter(turns.values()))
-    said = [(turns[other], phrases(segments(heard))) for other, heard in speakers.items()]
+    said = [(turns[other], spoken) for other, spoken in speakers.items()]
     return attention(said, request.fps, max(1, round(request.seconds * request.fps)))
 
 

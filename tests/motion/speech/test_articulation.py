@@ -161,3 +161,24 @@ def test_sides_are_alike() -> None:
         if name.startswith("mouth") and name.endswith("Left") and name != "mouthLeft":
             other = ARKIT_INDEX[name.removesuffix("Left") + "Right"]
             assert np.array_equal(weights[:, index], weights[:, other])
+
+
+@pytest.mark.parametrize("seconds", [0.035, 0.05, 0.065])
+def test_a_short_vowel_between_two_closures_is_seen(seconds: float) -> None:
+    """At whatever moment of a frame it comes; both closures stay."""
+    for offset in np.linspace(0.0, 1.0 / FPS, 7):
+        start = 0.5 + float(offset)
+        times = np.cumsum([start, 0.06, seconds, 0.06])
+        spoken = (
+            Segment("E", 0.0, start, 1.0),
+            *(
+                Segment(viseme, float(times[k]), float(times[k + 1]), 0.9)
+                for k, viseme in enumerate(("PP", "aa", "PP"))
+            ),
+            Segment("E", float(times[-1]), 1.2, 1.0),
+        )
+        weights = articulate(spoken, fps=FPS, frames=30)
+        apart = curve(weights, "jawOpen") - curve(weights, "mouthClose")
+        shut = np.flatnonzero(apart[12:20] <= 0.0) + 12
+        assert len(shut) >= 2
+        assert apart[shut[0] : shut[-1] + 1].max() > 0.07

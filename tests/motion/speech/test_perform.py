@@ -13,12 +13,13 @@ from photoplay.evaluation.lips import SHUT, lip_report, mouth_opening
 from photoplay.motion.curves import perform
 from photoplay.motion.library import find
 from photoplay.motion.priors import add_priors
+from photoplay.motion.rest import open_smile
 from photoplay.motion.retarget import make_track
 from photoplay.motion.speech.articulation import Segment, both_sides, segments
 from photoplay.motion.speech.perform import listen, speak
 from photoplay.motion.speech.recogniser import Speech
 from photoplay.topology import ARKIT_INDEX
-from photoplay.types import Array, MotionTrack
+from photoplay.types import Array, Face, MotionTrack
 from tests.motion.rig_subjects import face, scene
 from tests.motion.speech.spoken import said, sentence, silence
 
@@ -96,14 +97,50 @@ def test_a_shut_mouth_stays_shut_until_the_sound_starts() -> None:
     assert opening[round(1.2 * FPS)] > 0.15
 
 
-def test_a_mouth_open_in_the_photo_closes_for_a_p() -> None:
+@cache
+def jaw_dropped() -> Face:
     """The hopper's photo, as if her jaw had been a quarter open in it."""
     still = face("hopper")
     jaw = said([("sil", 0.1), ("aa", 1.5)])
     opened = make_track(scene(still), 0, speak(jaw, fps=FPS, seconds=1.5, seed=0)).landmarks[20]
     gap = float(mouth_opening(opened[None])[0])
     assert gap > 0.15
-    open_face = replace(still, landmarks=opened, mouth_opening=gap)
+    return replace(still, landmarks=opened, mouth_opening=gap)
+
+
+@pytest.mark.parametrize("who", ["astronaut", "hopper"])
+def test_a_mouth_open_in_the_photo_goes_over_into_speech_without_a_jump(who: str) -> None:
+    """A smile with bared teeth, and a jaw that stands open."""
+    of = face(who) if who == "astronaut" else jaw_dropped()
+    performance = speak(said([("sil", 2.0), ("aa", 0.5)]), fps=FPS, seconds=2.5, seed=0)
+    opening = mouth_opening(make_track(scene(of, who), 0, performance).landmarks)
+    assert opening[3] > 0.8 * opening[0]
+    assert opening[6] > 0.6 * opening[0]
+    assert opening[15:40].max() < SHUT
+    assert np.abs(np.diff(opening[:15])).max() < 0.5 * opening[0]
+
+
+def test_an_open_smile_stays_open_in_pauses_but_not_in_a_p() -> None:
+    smile = open_smile(face("astronaut"))
+    assert smile == 1.0
+    sounds = [("sil", 0.8), ("aa", 0.3), ("PP", 0.08), ("aa", 0.3), ("sil", 2.5), ("aa", 0.3)]
+    speech = said(sounds)
+    performance = speak(speech, fps=FPS, seconds=speech.seconds, seed=0, open_smile=smile)
+    opening = mouth_opening(make_track(scene(face("astronaut"), "astronaut"), 0, performance).landmarks)
+    assert opening[6:12].min() > 0.3 * opening[0]
+    assert opening[25:29].min() < SHUT
+    assert opening[60:84].min() > 0.4 * opening[0]
+    assert opening[60:84].max() < opening[0]
+
+
+def test_an_open_smile_stays_a_listener_s() -> None:
+    performance = listen(sentence(0), fps=FPS, seconds=3.0, seed=1, open_smile=1.0)
+    opening = mouth_opening(make_track(scene(face("astronaut"), "astronaut"), 0, performance).landmarks)
+    assert opening.min() > 0.4 * opening[0]
+
+
+def test_a_mouth_open_in_the_photo_closes_for_a_p() -> None:
+    open_face = jaw_dropped()
     speech = said([("sil", 0.6), ("aa", 0.3), ("PP", 0.08), ("aa", 0.3), ("sil", 0.5)])
     opening = mouth_opening(make_track(scene(open_face), 0, speak(speech, fps=FPS, seconds=1.7, seed=0)).landmarks)
     closure = round(0.92 * FPS)

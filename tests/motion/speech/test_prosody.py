@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from photoplay.motion.speech.articulation import segments
-from photoplay.motion.speech.prosody import beats, bump, listening, phrases, rise, speaking
+from photoplay.motion.speech.prosody import attention, beats, bump, listening, phrases, rise, speaking
 from photoplay.motion.speech.recogniser import Speech
 from tests.motion.speech.spoken import said, sentence, silence
 
@@ -109,3 +109,11 @@ def test_a_bump_is_one_at_its_top_and_zero_outside() -> None:
     assert curve[:71].max() < 1e-9
     assert curve[150:].max() < 1e-9
     assert rise(time, 0.5, 1.0)[100] == pytest.approx(0.5)
+
+
+def test_a_listener_s_eyes_go_to_who_speaks_now() -> None:
+    looks = attention([(-15.0, ((0.2, 1.0), (3.0, 4.0))), (12.0, ((1.5, 2.5),))], FPS, 120)
+    for second, towards in ((0.0, -15.0), (1.4, -15.0), (2.2, 12.0), (2.9, 12.0), (3.6, -15.0), (4.9, -15.0)):
+        assert looks[round(second * FPS)] == pytest.approx(towards, abs=0.1)
+    assert np.abs(np.diff(looks)).max() < 27.0 / 4
+    assert not attention([(9.0, ())], FPS, 24).any()

@@ -257,12 +257,12 @@ def _blended(part: Articulator, spoken: tuple[Segment, ...], times: Float64[Arra
 def _seen(spoken: tuple[Segment, ...], least: float) -> tuple[Segment, ...]:
     """The segments as the lips form them, ahead of the sound; p b m f v last for one frame (``least`` seconds) at least.
 
-    So does what is spoken between two of them: the longer ones grow to their other side.
+    What is spoken between two of them lasts a quarter longer still, so that the lips can part: they give way.
     """
     led = [replace(segment, start=segment.start - LEAD, end=segment.end - LEAD) for segment in spoken]
     between = {index for index in range(1, len(led) - 1) if _between_closures(led, index)}
     for index in sorted(between):
-        more = max(least - (led[index].end - led[index].start), 0.0) / 2
+        more = max(1.25 * least - (led[index].end - led[index].start), 0.0) / 2
         start, end = led[index].start - more, led[index].end + more
         led[index - 1 : index + 2] = (
             replace(led[index - 1], end=start),
