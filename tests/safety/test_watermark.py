@@ -187,7 +187,7 @@ def test_a_wall_does_not_move_when_something_else_does() -> None:
     frames[:, :, 400:] = np.random.default_rng(0).integers(0, 256, (2, HEIGHT, 240, 1))
     marked = Marker(PAYLOAD).mark(frames)
     wall = marked[:, :, :380].astype(int)
-    assert np.mean(wall[0] != wall[1]) < 1e-3
+    assert np.mean(wall[0] != wall[1]) < 5e-3
     assert 0.2 < np.abs(wall - 140).mean() < 0.6
     assert np.abs(wall - 140).max() == 1
     assert np.abs(marked[0, :, 420:].astype(int) - frames[0, :, 420:]).mean() > 1
