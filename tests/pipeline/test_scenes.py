@@ -12,9 +12,11 @@ from PIL import Image
 from photoplay.errors import RequestError, SceneError
 from photoplay.generation.backends import get_backend
 from photoplay.media import load_photo
+from photoplay.motion.library import built_in_duets
+from photoplay.motion.template import Key
 from photoplay.pipeline.plan import prepare
 from photoplay.pipeline.scenes import facing, rest_scene
-from photoplay.pipeline.settle import settle
+from photoplay.pipeline.settle import kind_of, settle
 from photoplay.safety.admission import admit
 from photoplay.types import HeadPose, Photo, Request, Staging, silent
 
@@ -137,3 +139,14 @@ def test_sizes_out_of_reach(two: tuple[Photo, Photo], together: Any) -> None:
         prepare(admit(ask(two, staging=Staging(size_ratio=9.0))), rest=together)
     assert refused.value.code == "size_ratio_out_of_range"
     assert np.isfinite(list(together.metrics.values())).all()
+
+
+def test_people_who_walk_into_each_other_touch_whatever_their_template_says() -> None:
+    kiss = next(template for template in built_in_duets() if template.name == "kiss")
+    far = kiss.model_copy(update={"contacts": (), "category": "duet", "name": "mine"})
+    assert kind_of(far) == "duet"
+    walks = kiss.first.model_copy(update={"channels": {"place.x": (Key(0.0, 0.0), Key(1.0, 0.4))}})
+    assert kind_of(far.model_copy(update={"first": walks})) == "contact"
+    half = kiss.first.model_copy(update={"channels": {"place.x": (Key(0.0, 0.0), Key(1.0, 0.2))}})
+    assert kind_of(far.model_copy(update={"first": half, "second": half})) == "contact"
+    assert kind_of(far.model_copy(update={"first": half, "second": kiss.first, "mirrored": True})) == "contact"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from typing import Annotated
 
@@ -80,6 +81,9 @@ def exit_code(error: PhotoplayError) -> int:
 def main() -> None:
     """Entry point of ``photoplay``: errors become two lines for a person (or JSON) and an exit status."""
     os.environ.setdefault("GLOG_minloglevel", "2")
+    signal.signal(
+        signal.SIGTERM, lambda *_: sys.exit(143)
+    )  # as an exception, so that nothing unfinished is left behind
     try:
         app()
     except PhotoplayError as error:

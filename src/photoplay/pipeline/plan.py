@@ -17,7 +17,7 @@ from photoplay.motion.template import Template
 from photoplay.pipeline.clock import StageClock
 from photoplay.pipeline.footage import film_footage
 from photoplay.pipeline.scenes import Rest, duet_subjects, face_height, rest_scene
-from photoplay.pipeline.settle import DRIVEN, check_request, kind_of, template_of
+from photoplay.pipeline.settle import DRIVEN, check_request, is_driven, kind_of, template_of
 from photoplay.pipeline.speech import converse
 from photoplay.safety.admission import check_cast, check_readable, check_romance, check_words
 from photoplay.safety.proof import check_untouched
@@ -118,7 +118,7 @@ def _check_kind(template: AnyTemplate | None, request: Request) -> None:
     Raises:
         RefusedError: ``template_changed``.
     """
-    if template is None or template.name == DRIVEN or kind_of(template) == request.category:
+    if template is None or is_driven(request) or kind_of(template) == request.category:
         return
     raise RefusedError(
         "template_changed",

@@ -9,7 +9,7 @@ from photoplay.generation.backends import get_backend, list_backends
 from photoplay.generation.backends.protocol import Backend
 from photoplay.motion.capture import capture
 from photoplay.motion.duet_template import FACE_POINTS, AnyTemplate, DuetTemplate
-from photoplay.motion.library import find, list_templates
+from photoplay.motion.library import built_in_duets, find, list_templates
 from photoplay.motion.prompts import match_prompt
 from photoplay.perception.faces import FaceReader
 from photoplay.types import Capabilities, Mode, Request, Sampling, Staging
@@ -29,6 +29,9 @@ INTIMATE = frozenset(
     for pair in (("lips", "lips"), ("nose", "nose"), ("lips", "nose"), ("lips", "chin"), ("lips", "chest"))
 )
 """Places that meet in romance alone."""
+APART, HEAD = 0.35, 0.4
+"""Shoulder widths by which two people of a template of the user's may go towards each other before they count as touching,
+and the width of an inter-ocular distance in shoulder widths."""
 DRIVEN = "driving_video"
 """The name of a motion that was read from the request's own clip: no template is called so."""
 
@@ -78,7 +81,7 @@ def settle(request: Request, backend: Backend) -> Request:
         )
     _check_use(request, mode, backend)
     settled = replace(request, mode=mode)
-    if _is_driven(settled):
+    if is_driven(settled):
         return replace(settled, category="body")  # the clip's own motion, which is read from it later
     template = template_of(settled, capabilities)
     if template is not None and template.people == 2:
@@ -94,12 +97,23 @@ def kind_of(template: AnyTemplate) -> str:
     if not isinstance(template, DuetTemplate):
         return template.category
     met = {frozenset((touch.first, touch.second)) for touch in template.contacts}
-    at_least = "duet"
+    at_least = "contact" if template not in built_in_duets() and _approach(template) > APART else "duet"
     if any(touch.faces or {touch.first, touch.second} & CLOSE for touch in template.contacts):
         at_least = "contact"
     if met & INTIMATE:
         at_least = "romantic"
     return max(at_least, template.category, key=NEARNESS.index)
+
+
+def _approach(template: DuetTemplate) -> float:
+    """How far the two go towards each other at most, together, in shoulder widths: who goes so far meets, contact or not."""
+    ways = (("place.x", 1.0), ("torso.x", 1.0), ("head.x", HEAD))
+    roles = (template.first, template.first if template.mirrored else template.second)
+    keys = [role.channels.get(name, ()) for role in roles for name, _ in ways]
+    return sum(
+        share * max((key.value for key in curve), default=0.0)
+        for curve, share in zip(keys, [share for _ in roles for _, share in ways], strict=True)
+    )
 
 
 def _check_use(request: Request, mode: Mode, backend: Backend) -> None:
@@ -170,7 +184,7 @@ def _mode_of(request: Request, capabilities: Capabilities) -> Mode:
     return "pose-guided" if only_poses else "image-to-video"
 
 
-def _is_driven(request: Request) -> bool:
+def is_driven(request: Request) -> bool:
     """Whether the motion is that of the request's clip."""
     drives = request.mode in ("video-to-video", "pose-guided")
     return drives and request.video is not None and not request.template
@@ -179,7 +193,7 @@ def _is_driven(request: Request) -> bool:
 def template_of(request: Request, capabilities: Capabilities) -> AnyTemplate | None:
     """The motion that is played; None where the model reads the prompt and no template is named."""
     worded = capabilities.reads_prompt and bool(request.prompt.strip())
-    if request.video is not None and _is_driven(request):
+    if request.video is not None and is_driven(request):
         try:
             return capture(request.video.frames, FaceReader(), name=DRIVEN)
         except TemplateError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from photoplay.errors import ConsentError
+from photoplay.errors import ConsentError, RefusedError
 from photoplay.safety.age import AgeEstimator
 from photoplay.safety.audit import AuditLog
 from photoplay.safety.blocklist import Blocklist
@@ -77,8 +77,15 @@ class Guard:
 
         Raises:
             ConsentError: a record was revoked, erased or ran out, or cannot be read.
-            RefusedError: ``admission_changed``: this is not what was admitted.
+            RefusedError: ``admission_changed``: this is not what was admitted; ``photo_blocked``: a picture was taken down.
         """
         check_untouched(admitted)
+        lists = self.blocklist.lists()
+        if any(lists.holds(digest) for digest in admitted.request.pictured()):
+            raise RefusedError(
+                "photo_blocked",
+                "A picture of this film was taken down while it was being made.",
+                "Use another photo. If this is a mistake, ask the operator of this installation.",
+            )
         now = datetime.now(UTC)
         self.records.still_valid([self.records.get(one["id"], now) for one in admitted.statements["records"]], now)
