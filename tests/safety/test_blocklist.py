@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
@@ -81,3 +83,89 @@ def test_plain_and_annotated_lists_say_the_same(tmp_path: Path) -> None:
     plain, noted = (Blocklist(tmp_path / name).lists().pictures for name in ("plain", "noted"))
     assert (plain == hashes).all()
     assert (noted == hashes).all()
+
+
+@pytest.mark.parametrize("how", ["gone", "gone for another", "dangling", "loop", "file", "fifo", "parent"])
+def test_lists_that_are_out_of_reach_block_everything(tmp_path: Path, photo: Photo, how: str) -> None:
+    folder = tmp_path / "mounted" / "blocklist"
+    folder.mkdir(parents=True)
+    blocklist = Blocklist(folder)
+    if how.startswith("gone"):
+        blocklist.check(photo)
+        folder.rmdir()
+        blocklist = Blocklist(folder) if "another" in how else blocklist
+    elif how == "fifo":
+        os.mkfifo(folder / "a.pdq")
+    else:
+        folder.rmdir()
+        if how == "parent":
+            folder.parent.rmdir()
+        place = folder.parent if how == "parent" else folder
+        {"file": place.touch}.get(how, lambda: place.symlink_to(place if how == "loop" else tmp_path / "nowhere"))()
+    with pytest.raises(RefusedError) as refused:
+        blocklist.check(photo)
+    assert refused.value.code == "blocklist_unreadable"
+    with suppress(OSError, ValueError):
+        blocklist.add({photo.sha256}, ())
+    with pytest.raises(RefusedError):
+        blocklist.check(photo)
+
+
+def test_a_change_of_the_same_size_and_time_is_seen(tmp_path: Path, photo: Photo) -> None:
+    path, other = tmp_path / "a.sha256", tmp_path / "other"
+    path.write_text("f" * 64 + "\n")
+    os.utime(path, ns=(10**18, 10**18))
+    blocklist = Blocklist(tmp_path)
+    blocklist.check(photo)
+    time.sleep(0.15)
+    blocklist.check(photo)
+    other.write_text(photo.sha256 + "\n")
+    os.utime(other, ns=(10**18, 10**18))
+    other.replace(path)
+    with pytest.raises(RefusedError):
+        blocklist.check(photo)
+    path.write_text("f" * 64 + "\n")
+    blocklist.check(photo)
+    path.write_text(photo.sha256 + "\n")  # within one tick of the file system's clock
+    os.utime(path, ns=(10**18, 10**18))
+    with pytest.raises(RefusedError):
+        blocklist.check(photo)
+
+
+def test_the_case_of_a_suffix_does_not_matter(tmp_path: Path, photo: Photo) -> None:
+    _write(tmp_path / "FILES.SHA256", photo.sha256.upper())
+    with pytest.raises(RefusedError):
+        Blocklist(tmp_path).check(photo)
+
+
+@pytest.mark.parametrize("fill", [" ", "\t", "\r"])
+def test_blanks_are_no_digits(tmp_path: Path, photo: Photo, fill: str) -> None:
+    _write(tmp_path / "a.pdq", ("ab" * 24 + fill * 16 + "\n") * 4)
+    with pytest.raises(RefusedError) as refused:
+        Blocklist(tmp_path).check(photo)
+    assert refused.value.code == "blocklist_unreadable"
+
+
+def test_lines_are_added_to_what_was_written_by_hand(tmp_path: Path, photo: Photo) -> None:
+    _write(tmp_path / "takedown.sha256", "# von Hand hinzugefügt\n" + "E" * 64)
+    blocklist = Blocklist(tmp_path)
+    assert blocklist.add({photo.sha256, "e" * 64}, {"0" * 64}) == 2
+    assert blocklist.add({photo.sha256}, {"0" * 64}) == 0
+    assert blocklist.lists().holds("e" * 64)
+    assert blocklist.lists().holds(photo.sha256)
+
+
+@pytest.mark.parametrize("contrast", [0.5, 0.1, 0.03])
+def test_a_pale_copy_is_blocked(tmp_path: Path, photo: Photo, contrast: float) -> None:
+    _write(tmp_path / "a.pdq", pdq(photo.pixels).hex)
+    pale = (120 + contrast * (photo.pixels.astype(np.float32) - 128)).astype(np.uint8)
+    with pytest.raises(RefusedError):
+        Blocklist(tmp_path).check(Photo(pale, "0" * 64))
+
+
+def test_a_blank_picture_is_on_no_list(tmp_path: Path) -> None:
+    rng = np.random.default_rng(4)
+    walls = [np.full((300, 200, 3), 90, np.uint8), rng.integers(88, 93, (300, 200, 3), dtype=np.uint8)]
+    _write(tmp_path / "a.pdq", "\n".join(["0" * 64, "f" * 64, *(pdq(wall).hex for wall in walls)]))
+    for wall in walls:
+        Blocklist(tmp_path).check(Photo(wall, "0" * 64))

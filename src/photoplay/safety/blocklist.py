@@ -2,26 +2,40 @@
 
 A folder holds text files with one hash a line: ``*.sha256`` (the very file) and ``*.pdq`` (the picture, near copies, mirror
 images and rotations as well). What follows a hash after a blank or comma, empty lines and lines with ``#`` do not count.
+No folder means no lists only where none ever was: that there was one is written beside it, as ``.<folder>.seen``.
 """
 
 from __future__ import annotations
 
+import fcntl
+import os
 import re
+import stat
 import threading
+import time
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import UInt64
 
 from photoplay.errors import RefusedError
-from photoplay.safety.pdq import LEAST_QUALITY, NEAR, pdq
+from photoplay.safety.pdq import NEAR, pdq
 from photoplay.types import Array, Photo, Rgb
 
 DIGITS = 64
 """Hex digits of a SHA-256 digest and of a PDQ hash."""
 MAX_BYTES = 2_000_000_000
+KINDS = (".sha256", ".pdq")
+OWN = "takedown"
+"""Name of the lists that this installation writes itself."""
+SETTLED = 0.1
+"""Seconds after which a file that changes again shows another time: file systems count in ticks of some milliseconds."""
 _LINE = re.compile(rb"^[ \t]*([0-9A-Fa-f]{64})(?:[ \t,;][^\r\n]*)?\r?$|^[ \t]*(?:#[^\r\n]*)?\r?$", re.MULTILINE)
+_Stamp: TypeAlias = tuple[str, int, int, int, int, int]
 
 
 @dataclass(frozen=True)
@@ -45,7 +59,9 @@ class Blocklist:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._lock = threading.Lock()
-        self._seen: tuple[tuple[str, int, int], ...] | None = None
+        self._mark = folder.with_name(f".{folder.name}.seen")
+        self._known = False
+        self._seen: tuple[_Stamp, ...] | None = None
         self._lists = HashLists()
 
     @property
@@ -61,16 +77,19 @@ class Blocklist:
         """
         with self._lock:
             try:
+                began = time.time_ns() - int(SETTLED * 1e9)
                 now = self._stamp()
                 if now != self._seen:
-                    self._lists = _read([self._folder / name for name, _, _ in now])
-                    self._seen = now
+                    self._lists = _read([self._folder / stamp[0] for stamp in now])
+                    settled = all(max(changed, written) < began for _, changed, written, *_ in now)
+                    self._seen = now if settled else None
             except (OSError, ValueError) as error:
                 self._seen = None
                 raise RefusedError(
                     "blocklist_unreadable",
                     "A blocklist cannot be read, and what cannot be checked is not made.",
-                    "Each line of a .sha256 or .pdq file holds one hash of 64 hex digits.",
+                    "Each line of a .sha256 or .pdq file holds one hash of 64 hex digits. If the lists' folder is gone, "
+                    "restore it; an empty one means that nothing is blocked.",
                 ) from error
             return self._lists
 
@@ -85,7 +104,7 @@ class Blocklist:
         from photoplay.safety.pdq_kernels import nearest
 
         hashed = pdq(picture)
-        return hashed.quality >= LEAST_QUALITY and nearest(lists.pictures, hashed.turned) <= NEAR
+        return not hashed.blank and nearest(lists.pictures, hashed.turned) <= NEAR
 
     def check(self, photo: Photo) -> None:
         """Refuses a photo that is on a list.
@@ -100,22 +119,71 @@ class Blocklist:
                 "Use another photo. If this is a mistake, ask the operator of this installation.",
             )
 
-    def _stamp(self) -> tuple[tuple[str, int, int], ...]:
-        """Names, times and sizes of the folder's lists."""
-        if not self._folder.is_dir():
+    def add(self, digests: Iterable[str], pictures: Iterable[str]) -> int:
+        """Adds SHA-256 digests and PDQ hashes, as hex, to the installation's own lists; returns how many are new.
+
+        Raises:
+            OSError, ValueError: they cannot be written, or the folder of the lists is gone.
+        """
+        with self._lock:
+            self._exists()
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._exists()
+            wanted = zip(KINDS, (digests, pictures), strict=True)
+            return sum(_append(self._folder / f"{OWN}{kind}", set(lines)) for kind, lines in wanted)
+
+    def _exists(self) -> bool:
+        """Whether the folder is there. Raises OSError or ValueError where it was and is no more, or may be and is not
+        within reach: a link that leads nowhere, a folder above it that is not there for now."""
+        try:
+            self._folder.lstat()
+        except FileNotFoundError:
+            above = next(folder for folder in self._folder.absolute().parents if os.path.lexists(folder))
+            if self._known or os.path.lexists(self._mark) or not above.is_dir():
+                raise ValueError("a folder of lists that is gone") from None
+            return False
+        if not stat.S_ISDIR(self._folder.stat().st_mode):
+            raise ValueError("lists that are no folder")
+        if not self._known:
+            with suppress(OSError):  # a folder that may not be marked is remembered here alone
+                self._mark.touch(0o600, exist_ok=False)
+            self._known = True
+        return True
+
+    def _stamp(self) -> tuple[_Stamp, ...]:
+        """Name, times, size and place of each of the folder's lists."""
+        if not self._exists():
             return ()
-        files = sorted(path for path in self._folder.iterdir() if path.suffix in (".sha256", ".pdq"))
-        stamps = ((path.name, path.stat()) for path in files)
-        return tuple((name, stamp.st_mtime_ns, stamp.st_size) for name, stamp in stamps)
+        stamps = []
+        for path in sorted(path for path in self._folder.iterdir() if path.suffix.lower() in KINDS):
+            now = path.stat()
+            if not stat.S_ISREG(now.st_mode):
+                raise ValueError("a list that is no file")
+            stamps.append((path.name, now.st_ctime_ns, now.st_mtime_ns, now.st_size, now.st_ino, now.st_dev))
+        return tuple(stamps)
+
+
+def _append(path: Path, wanted: set[str]) -> int:
+    """Adds those lines to a list that it does not hold yet; returns how many."""
+    with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        text = file.read()
+        new = sorted({line.lower().encode("ascii") for line in wanted} - set(text.lower().split()))
+        if new:
+            file.write(b"" if text.endswith(b"\n") or not text else b"\n")
+            file.write(b"\n".join([*new, b""]))
+            file.flush()
+            os.fsync(file.fileno())
+    return len(new)
 
 
 def _read(files: list[Path]) -> HashLists:
-    words: dict[str, list[Array]] = {".sha256": [], ".pdq": []}
+    words: dict[str, list[Array]] = {kind: [] for kind in KINDS}
     for path in files:
         if path.stat().st_size > MAX_BYTES:
             raise ValueError("a list that is too large")
         found = np.frombuffer(_packed(path.read_bytes()), ">u8").reshape(-1, 4).astype(np.uint64)
-        words[path.suffix].append(found)
+        words[path.suffix.lower()].append(found)
     none = np.empty((0, 4), np.uint64)
     digests = np.concatenate([none, *words[".sha256"]])
     pictures = np.concatenate([none, *words[".pdq"]])
@@ -138,6 +206,9 @@ def _packed(text: bytes) -> bytes:
 def _plain(text: bytes) -> bytes | None:
     """The fast way for a list of bare hashes, each on its line; None where it is not quite that."""
     lines = np.frombuffer(text if text.endswith(b"\n") else text + b"\n", np.uint8)
-    if len(lines) % (DIGITS + 1) or (lines.reshape(-1, DIGITS + 1)[:, -1] != ord("\n")).any():
+    if len(lines) % (DIGITS + 1):
+        return None
+    rows = lines.reshape(-1, DIGITS + 1)
+    if (rows[:, -1] != ord("\n")).any() or (rows[:, :-1] <= ord(" ")).any():  # blanks would be left out as well
         return None
     return bytes.fromhex(text.decode("ascii"))  # which leaves out the line ends itself

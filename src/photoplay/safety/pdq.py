@@ -23,7 +23,10 @@ BITS = 256
 NEAR = 31
 """Hamming distance up to which two hashes count as the same picture: what the authors recommend."""
 LEAST_QUALITY = 50
-"""Quality 0..100 under which a hash says nothing (a blank wall): the authors' recommendation."""
+"""Quality 0..100 under which a hash is not put on a list (a blank wall): the authors' recommendation."""
+LEAST_SPAN = 4.0
+"""Levels of luma 0..255 that a picture's brightest part lies above its darkest, under which it is blank. Quality would not
+do for a picture that is compared with a list: it falls with the contrast, while the hash stays as it is."""
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 Hash = UInt64[Array, "4"]
@@ -32,22 +35,34 @@ Hash = UInt64[Array, "4"]
 
 @dataclass(frozen=True)
 class PdqHash:
-    """The hashes of a picture and of its seven mirror images and rotations [8, 4], and its ``quality`` 0..100."""
+    """The hashes of a picture and of its seven mirror images and rotations [8, 4], its ``quality`` 0..100, and how many
+    levels of luma its smoothed picture spans."""
 
     turned: UInt64[Array, "8 4"]
     quality: int
+    span: float
 
     @property
     def hex(self) -> str:
         """The upright picture's hash as 64 hex digits, the highest bits first, as hash lists write it."""
         return to_hex(self.turned[0])
 
+    @property
+    def blank(self) -> bool:
+        """Whether the picture shows nothing, so that its bits are noise."""
+        return self.span < LEAST_SPAN
+
+    @property
+    def listable(self) -> bool:
+        """Whether enough happens in the picture for its hash to be put on a list."""
+        return self.quality >= LEAST_QUALITY
+
 
 def pdq(rgb: Rgb) -> PdqHash:
     """Hashes a picture [h, w, 3] and its mirror images and rotations."""
     grid = _grid(rgb)
     turns = [np.rot90(side, quarter) for side in (grid, grid[:, ::-1]) for quarter in range(4)]
-    return PdqHash(np.stack([_bits(turn) for turn in turns]), _quality(grid))
+    return PdqHash(np.stack([_bits(turn) for turn in turns]), _quality(grid), float(np.ptp(grid)))
 
 
 def to_hex(words: Hash) -> str:
