@@ -194,7 +194,9 @@ def given(portrait_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Give
     seconds = np.arange(48_000) / 48_000
     voice = np.sin(2 * np.pi * 140 * seconds) * (0.5 + 0.4 * np.sin(2 * np.pi * 4 * seconds))
     clip = folder / "tilt.mp4"
-    return Given((one, load_photo(other)), clip, inputs.read_clip(clip), Audio(voice.astype(np.float32), 48_000, "a" * 64))
+    return Given(
+        (one, load_photo(other)), clip, inputs.read_clip(clip), Audio(voice.astype(np.float32), 48_000, "a" * 64)
+    )
 
 
 @pytest.fixture(scope="module")
