@@ -33,10 +33,11 @@ from photoplay.safety.consent.binding import Binding
 from photoplay.safety.consent.challenge import Challenge, new_challenge
 from photoplay.safety.consent.files import disk_faults, make_folders, put_new, put_over, read_small, store_fault
 from photoplay.safety.consent.record import ConsentRecord, Role, Terms, TrustedKey, binding_secret, issue, read, verify
-from photoplay.safety.consent.tokens import MAX_TOKEN, thumbprint
+from photoplay.safety.consent.tokens import MAX_TOKEN, parts, thumbprint
 from photoplay.types import Array
 
 _ID = re.compile(r"[0-9a-f]{32}")
+_SUBJECT = re.compile(r"[A-Za-z0-9_-]{22,43}")
 _FOLDERS = ("records", "revoked", "challenges", "trusted", "trusted/issuers", "trusted/people")
 _TRUSTED: dict[str, Role] = {"issuers": "issuer", "people": "person"}
 _KEY_FILE = "issuer.pem"
@@ -179,7 +180,7 @@ class RecordStore:
             try:
                 record = self._read_record(id_, trusted)
             except ConsentError as error:
-                found.append(Entry(id_, "broken", reason=error.message))
+                found.append(Entry(id_, "broken", reason=error.message, subject=self._claimed(id_)))
                 continue
             found.append(Entry(id_, _state(record, now), record, subject=record.subject))
         return tuple(found)
@@ -191,12 +192,9 @@ class RecordStore:
             ConsentError: ``consent_unknown`` where that cannot be a record's id.
         """
         _check_id(id_)
-        subject = ""
-        with suppress(ConsentError):
-            subject = self._read_record(id_).subject
         at = now.astimezone(UTC).isoformat(timespec="seconds")
         with suppress(FileExistsError):
-            put_new(self._mark_file(id_), _mark(at, reason[:200], subject))
+            put_new(self._mark_file(id_), _mark(at, reason[:200], self._claimed(id_)))
         self._destroy(id_)
 
     def check_revoked(self, id_: str) -> None:
@@ -205,8 +203,10 @@ class RecordStore:
             raise _withdrawn()
 
     def records_of(self, subject: str) -> tuple[str, ...]:
-        """The ids of a person's records, also of those that ran out or are revoked."""
-        kept = {record.id for record in self.records() if record.subject == subject}
+        """The ids of a person's records, whoever issued them and whatever became of them; none for no person's id."""
+        if not _SUBJECT.fullmatch(subject):
+            return ()
+        kept = {id_ for id_ in self._ids("records", ".jws") if self._claimed(id_) == subject}
         return tuple(sorted(kept | {id_ for id_ in self._revoked() if self._entry(id_).subject == subject}))
 
     def erase(self, subject: str, now: datetime) -> tuple[str, ...]:
@@ -305,6 +305,14 @@ class RecordStore:
         if record.id != id_:
             raise _gone()
         return record
+
+    def _claimed(self, id_: str) -> str:
+        """Whom a record names, trusted or not (empty: nobody): to take things away, never to let them in."""
+        with suppress(OSError, ConsentError):
+            token = read_small(self._ready() / "records" / f"{id_}.jws", MAX_TOKEN).decode("ascii", "replace")
+            _, payload = parts(token.strip())
+            return str(payload.get("sub", "")) if payload.get("jti") == id_ else ""
+        return ""
 
     def _ids(self, folder: str, suffix: str) -> Iterator[str]:
         self._ready()
