@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,17 +11,20 @@ from typing import Any
 import numpy as np
 import pytest
 from skimage import data
+from typer.testing import CliRunner
 
+from photoplay.cli.app import app
 from photoplay.errors import ConsentError, RefusedError, SealError
 from photoplay.safety.admission import admit
 from photoplay.safety.consent.record import Terms
+from photoplay.safety.consent.store import public_pem
 from photoplay.safety.erase import erase
 from photoplay.safety.guard import Guard
 from photoplay.safety.ledger import Ledger, Work, work_id
 from photoplay.safety.provenance import seal
 from photoplay.safety.recipe import make_recipe
 from photoplay.safety.takedown import read_receipt, take_down
-from photoplay.types import Admitted, Clip, Face, Photo, Request
+from photoplay.types import Admitted, Clip, Face, Frames, Photo, Request, Video
 from tests.safety.conftest import FINE, PLAN, TEMPLATE
 from tests.safety.consent.people import face as face_of
 from tests.safety.consent.people import person
@@ -40,9 +44,11 @@ def make(guard: Guard, unsigned: Path, tmp_path: Path) -> Callable[..., tuple[Ad
 
     def run(name: str = "film.mp4", picture: Any = None, digit: str = "a", **fields: Any) -> tuple[Admitted, Clip]:
         photo = Photo(data.astronaut() if picture is None else picture, digit * 64)
+        photos = (photo, *fields.pop("more", ()))
+        consent = fields.pop("consent", ("self",) * len(photos))
         reader = fields.pop("reader", None)
         asked = replace(guard, hosted=True) if "records" in fields else guard
-        admitted = admit(Request((photo,), ("self",), "smile", **fields), guard=asked, reader=reader)
+        admitted = admit(Request(photos, consent, "smile", **fields), guard=asked, reader=reader)
         clip = seal(
             unsigned / f"film{Path(name).suffix}",
             tmp_path / name,
@@ -86,7 +92,60 @@ def test_no_film_leaves_that_cannot_be_written_down(guard: Guard, make: Callable
     assert not list(tmp_path.glob("*.mp4"))
 
 
-@pytest.mark.parametrize("damage", [b"", b"{}\n", b'{"recipe": {}, "sources": []}\n', b"\xff\n"])
+@pytest.mark.parametrize("left", [0, 1, 40, -1])
+def test_a_torn_line_stops_nothing(guard: Guard, make: Callable[..., Any], tmp_path: Path, left: int) -> None:
+    """A killed process leaves the beginning of a line: of the first, when the work is new, or of a later one."""
+    _, clip = make()
+    make("other.mp4", picture=data.coffee(), digit="c")
+    file = tmp_path / "home" / "works" / f"{work_id(clip.recipe)}.jsonl"
+    file.write_bytes(file.read_bytes()[:left])
+    assert take_down(guard, sha256="c" * 64).blocked
+    _, again = make("again.mp4")
+    work = guard.ledger.find(work_id(clip.recipe))
+    assert work is not None
+    assert [release.sha256 for release in work.releases] == [again.sha256]
+    assert len(list(guard.ledger.works())) == 2
+
+
+def test_damage_names_its_work_and_the_rest_is_found(guard: Guard, make: Callable[..., Any], tmp_path: Path) -> None:
+    _, clip = make()
+    _, other = make("other.mp4", picture=data.coffee(), digit="c")
+    damaged, whole = work_id(clip.recipe), work_id(other.recipe)
+    (tmp_path / "home" / "works" / f"{damaged}.jsonl").write_bytes(b"[" * 9000 + b"\n")
+    with pytest.raises(RefusedError, match=damaged) as failed:
+        take_down(guard, sha256="c" * 64)
+    assert failed.value.code == "takedown_failed"
+    assert guard.blocklist.lists().holds(other.sha256)
+    assert take_down(guard, id_=whole).works == (whole,)
+    with pytest.raises(RefusedError, match=damaged):
+        erase(guard, "s" * 22)
+
+
+def test_another_recipe_of_that_number_is_not_mixed_in(
+    guard: Guard, make: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("photoplay.safety.ledger.work_id", lambda _: "0" * 16)
+    make()
+    make("same.mp4")
+    with pytest.raises(SealError) as taken:
+        make("other.mp4", seed=7)
+    assert taken.value.code == "ledger_taken"
+
+
+def test_everything_that_came_in_is_a_source(guard: Guard, make: Callable[..., Any]) -> None:
+    clip = Video(Frames(np.stack([np.roll(data.coffee(), 20 * n, axis=1) for n in range(24)]), 24.0), "d" * 64)
+    fields = {"last": Photo(data.astronaut(), "e" * 64), "backdrop": Photo(data.coffee(), "f" * 64), "video": clip}
+    make(consent=("self",) * 3, **fields)
+    (work,) = guard.ledger.works()
+    assert work.source_digests == {digit * 64 for digit in "adef"}
+    assert work.pictured == {digit * 64 for digit in "ade"}
+    assert len({source.pdq for source in work.sources if source.sha256 == "d" * 64}) >= 6
+    take_down(guard, sha256="d" * 64)
+    with pytest.raises(RefusedError):
+        make("again.mp4", picture=clip.frames.rgb[10], digit="b")
+
+
+@pytest.mark.parametrize("damage", [b"{}\n", b'{"recipe": {}, "sources": []}\n', b"\xff\n"])
 def test_a_damaged_work_is_not_skipped(guard: Guard, make: Callable[..., Any], tmp_path: Path, damage: bytes) -> None:
     _, clip = make()
     (tmp_path / "home" / "works" / f"{work_id(clip.recipe)}.jsonl").write_bytes(damage)
@@ -110,14 +169,66 @@ def test_taking_down_a_photo_blocks_it_its_films_and_near_copies(guard: Guard, m
     assert take_down(guard, sha256="a" * 64).blocked == 0
 
 
-@pytest.mark.parametrize("how", ["id_", "sha256", "pictures"])
+FILM = [data.astronaut(), np.roll(data.astronaut(), 170, axis=1)]
+"""Frames of a film of the astronaut: one that looks like the photo, and one that does not."""
+
+
+@pytest.mark.parametrize("how", ["id_", "sha256", "pictures", "file"])
 def test_a_film_leads_to_its_photo(guard: Guard, make: Callable[..., Any], how: str) -> None:
     _, clip = make()
-    asked = {"id_": work_id(clip.recipe), "sha256": clip.sha256, "pictures": [data.astronaut()]}
-    take_down(guard, **{how: asked[how]})
-    with pytest.raises(RefusedError) as blocked:
-        make(digit="d")
-    assert blocked.value.code == "photo_blocked"
+    asked = {
+        "id_": {"id_": work_id(clip.recipe)},
+        "sha256": {"sha256": clip.sha256},
+        "pictures": {"pictures": FILM},
+        "file": {"sha256": clip.sha256, "pictures": FILM},
+    }[how]
+    told = take_down(guard, **asked)
+    assert told.sources == ("a" * 64,)
+    assert told.works == (work_id(clip.recipe),)
+    assert guard.blocklist.lists().holds(clip.sha256)
+    make("again.mp4", seed=5)
+    assert take_down(guard, **asked, sources=True).sources == ()
+    for digit, picture in (("a", data.coffee()), ("d", None)):
+        with pytest.raises(RefusedError) as blocked:
+            make(picture=picture, digit=digit)
+        assert blocked.value.code == "photo_blocked"
+
+
+def test_the_command_blocks_sources_only_where_asked(guard: Guard, make: Callable[..., Any], tmp_path: Path) -> None:
+    _, clip = make()
+    asked = ["takedown", work_id(clip.recipe), "--receipt", str(tmp_path / "receipt")]
+    told = CliRunner().invoke(app, asked)
+    assert told.exit_code == 0
+    assert f"not blocked: {'a' * 64}" in told.output
+    assert not guard.blocklist.lists().holds("a" * 64)
+    told = CliRunner().invoke(app, [*asked, "--sources"])
+    assert "not blocked" not in told.output
+    assert guard.blocklist.lists().holds("a" * 64)
+
+
+@pytest.mark.parametrize("how", ["sha256", "pictures"])
+def test_taking_down_one_of_two_photos_leaves_the_other(guard: Guard, make: Callable[..., Any], how: str) -> None:
+    _, both = make("both.mp4", more=(Photo(data.coffee(), "c" * 64),))
+    asked = (
+        {"sha256": "a" * 64} if how == "sha256" else {"pictures": [np.ascontiguousarray(data.astronaut()[::2, ::2])]}
+    )
+    receipt = take_down(guard, **asked)
+    assert (receipt.works, receipt.sources) == ((work_id(both.recipe),), ("c" * 64,))
+    said = read_receipt(receipt.token, guard.records.issuer().public_key())
+    assert said["not_blocked"] == ["c" * 64]
+    assert guard.blocklist.lists().holds(both.sha256)
+    make("hers.mp4", picture=data.coffee(), digit="c")
+    with pytest.raises(RefusedError):
+        make("his.mp4")
+
+
+def test_a_film_of_a_film_belongs_to_it(guard: Guard, make: Callable[..., Any]) -> None:
+    _, first = make()
+    clip = Video(Frames(np.stack([data.coffee()] * 12), 24.0), first.sha256)
+    _, second = make("second.mp4", picture=data.coffee(), digit="c", video=clip, consent=("self", "self"))
+    receipt = take_down(guard, sha256="a" * 64)
+    assert set(receipt.works) == {work_id(first.recipe), work_id(second.recipe)}
+    assert receipt.sources == ("c" * 64,)
 
 
 def test_the_receipt_is_signed_and_no_consent(guard: Guard, make: Callable[..., Any], tmp_path: Path) -> None:
@@ -169,6 +280,74 @@ def test_erasing_a_person_leaves_nothing(guard: Guard, make: Callable[..., Any],
     with pytest.raises(RefusedError) as unknown:
         erase(guard, record.subject)
     assert unknown.value.code == "erase_unknown"
+
+
+class TwoPeople:
+    """Finds in each picture the one face that its first pixel names."""
+
+    def __init__(self, faces: dict[int, Face]) -> None:
+        self.faces = faces
+
+    def read(self, rgb: Any, near: Any = None, identity: bool = False) -> tuple[Face, ...]:
+        return (self.faces[int(rgb[0, 0, 0])],)
+
+
+def _photo(value: int, picture: Any, digest: str) -> Photo:
+    marked = picture.copy()
+    marked[0, 0, 0] = value
+    return Photo(marked, digest)
+
+
+def test_erasing_one_of_two_leaves_the_others_photo(guard: Guard, make: Callable[..., Any], tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for name in ("hers", "his"):
+        (photos / name).write_text(name)
+    hers, his = (hashlib.sha256(name.encode()).hexdigest() for name in ("hers", "his"))
+    faces = {1: face_of(person(1)), 2: face_of(person(2))}
+    now, terms = datetime.now(UTC), Terms(("face", "duet"), 30)
+    records = [guard.records.enrol(face.embedding, terms, now)[0] for face in faces.values()]
+    ids, reader = tuple(record.id for record in records), TwoPeople(faces)
+    pair = [_photo(1, data.astronaut(), hers), _photo(2, data.coffee(), his)]
+
+    def film(name: str, *shown: Photo) -> None:
+        admitted = admit(
+            Request(shown, ("granted",) * len(shown), "smile", records=ids),
+            guard=replace(guard, hosted=True),
+            reader=reader,
+        )
+        guard.ledger.add(admitted, make_recipe(admitted, TEMPLATE, PLAN, "anchor"), name * 64, tmp_path / name)
+
+    film("1", *pair)
+    film("2", pair[0])
+    done = erase(guard, records[0].subject, [photos])
+    assert (done.works, done.left, done.undecided) == (2, (), (photos / "his",))
+    assert {path.name for path in photos.iterdir()} == {"his"}
+
+
+def test_a_record_of_an_issuer_no_longer_trusted_can_be_erased(guard: Guard, tmp_path: Path) -> None:
+    other = type(guard.records)(tmp_path / "other")
+    record, token = other.enrol(person(3), Terms(("face",), 30), datetime.now(UTC), portable=True)
+    kid = guard.records.trust(public_pem(other.issuer().public_key()), "issuer")
+    guard.records.add(token, datetime.now(UTC))
+    (tmp_path / "home" / "consent" / "trusted" / "issuers" / f"{kid}.pem").unlink()
+    for subject in ("", "nobody", "../" * 8):
+        with pytest.raises(RefusedError) as unknown:
+            erase(guard, subject)
+        assert unknown.value.code == "erase_unknown"
+    assert erase(guard, record.subject).records == 1
+    assert not list((tmp_path / "home" / "consent" / "records").iterdir())
+
+
+def test_a_person_stays_known_whose_record_was_revoked_untrusted(guard: Guard, tmp_path: Path) -> None:
+    other = type(guard.records)(tmp_path / "other")
+    record, token = other.enrol(person(3), Terms(("face",), 30), datetime.now(UTC), portable=True)
+    (tmp_path / "home").mkdir(exist_ok=True)
+    guard.records.issuer()
+    (tmp_path / "home" / "consent" / "records" / f"{record.id}.jws").write_text(token)
+    guard.records.revoke(record.id, "asked", datetime.now(UTC))
+    assert guard.records.records_of("") == ()
+    assert guard.records.records_of(record.subject) == (record.id,)
 
 
 def test_the_scan_finds_what_is_left(guard: Guard, make: Callable[..., Any], tmp_path: Path) -> None:

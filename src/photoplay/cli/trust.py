@@ -59,8 +59,11 @@ def takedown(
     what: Annotated[str, typer.Argument(help="A photo, a film, or a film's number (`photoplay verify` tells it).")],
     receipt: Annotated[Path, typer.Option("--receipt", help="Where the signed receipt goes.")] = Path("takedown.jws"),
     delete: Annotated[bool, typer.Option("--delete", help="Also delete the films that were made of it here.")] = False,
+    sources: Annotated[
+        bool, typer.Option("--sources", help="Also block everything that the films were made of, whomever it shows.")
+    ] = False,
 ) -> None:
-    """Block a picture or film, what it was made of, all that came of that, and near copies."""
+    """Block a photo or film, all that came of it, and near copies."""
     from photoplay.finishing.atomic import replacing
     from photoplay.safety.guard import Guard
     from photoplay.safety.takedown import take_down
@@ -68,9 +71,9 @@ def takedown(
     guard = Guard.local()
     if Path(what).is_file():
         sha256, pictures = _shown(Path(what))
-        done = take_down(guard, sha256=sha256, pictures=pictures)
+        done = take_down(guard, sha256=sha256, pictures=pictures, sources=sources)
     elif re.fullmatch(r"[0-9a-f]{16}", what):
-        done = take_down(guard, id_=what)
+        done = take_down(guard, id_=what, sources=sources)
     else:
         raise RefusedError("takedown_unknown", "There is no such file or number.", "Give a file, or 16 hex digits.")
     with replacing(receipt) as fresh:
@@ -80,6 +83,8 @@ def takedown(
     typer.echo(f"{done.blocked} new lines on the blocklist; {len(done.works)} films and pictures were made of it here.")
     for path in done.files:
         typer.echo(f"  {path}{' (deleted)' if delete else ''}")
+    for digest in done.sources:
+        typer.echo(f"  made also of, and not blocked: {digest}")
     typer.echo(f"The receipt: {receipt}")
 
 
@@ -117,6 +122,8 @@ def erase(
     typer.echo(f"Erased: {done.records} records, {done.works} works, {done.files} files.")
     for path in done.left:
         typer.echo(f"  still holds something: {path}")
-    typer.echo("The scan found nothing more." if not done.left else "Delete these by hand.")
-    if done.left:
+    for path in done.undecided:
+        typer.echo(f"  may show them or somebody else, left to decide: {path}")
+    typer.echo("The scan found nothing more." if not (done.left or done.undecided) else "Look at these by hand.")
+    if done.left or done.undecided:
         raise typer.Exit(5)

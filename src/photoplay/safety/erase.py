@@ -11,7 +11,7 @@ from pathlib import Path
 
 from photoplay.errors import RefusedError
 from photoplay.safety.guard import Guard
-from photoplay.safety.ledger import Work
+from photoplay.safety.ledger import DamagedWorksError, Work
 
 KEPT = frozenset({"audit", "blocklist"})
 """Folders that hold nothing of a person but digests, which the law asks to keep."""
@@ -21,12 +21,14 @@ PIECE = 1 << 20
 @dataclass(frozen=True)
 class Erasure:
     """What was removed, and what the scan found afterwards (nothing, if all went well): files that still hold an id of the
-    person's records, or are one of their films or photos."""
+    person's records, or are one of their films or photos. ``undecided`` are photos that films of several people were made
+    of: whether they show this person or only somebody else is for somebody to see, so they were left."""
 
     records: int
     works: int
     files: int
     left: tuple[Path, ...]
+    undecided: tuple[Path, ...] = ()
 
 
 def erase(guard: Guard, subject: str, folders: Iterable[Path] = ()) -> Erasure:
@@ -38,12 +40,13 @@ def erase(guard: Guard, subject: str, folders: Iterable[Path] = ()) -> Erasure:
     Args:
         guard: the installation.
         subject: the person's random id.
-        folders: further folders to scan, and to delete the person's photos from: those with a digest that the ledger knows.
+        folders: further folders to scan, and to delete the person's films and photos from: a photo is theirs for sure where
+            the ledger knows a film of this person that was made of nothing else.
 
     Raises:
         RefusedError: ``erase_unknown``: nobody of that id; ``erase_failed``: it could not be done whole. Try again then.
     """
-    now = datetime.now(UTC)
+    now, folders = datetime.now(UTC), tuple(folders)
     try:
         ids = set(guard.records.records_of(subject))
         works = [work for work in guard.ledger.works() if ids & set(work.records)]
@@ -53,7 +56,7 @@ def erase(guard: Guard, subject: str, folders: Iterable[Path] = ()) -> Erasure:
                 "Nobody with that id is on record here.",
                 "`photoplay consent list` shows the ids of the people on record.",
             )
-        digests = {digest for work in works for digest in work.digests}
+        digests, unsure = _theirs(works)
         places = [Path(release.path) for work in works for release in work.releases]
         deleted = _delete(dict.fromkeys([*places, *_files(folders)]), digests)
         for work in works:
@@ -61,13 +64,28 @@ def erase(guard: Guard, subject: str, folders: Iterable[Path] = ()) -> Erasure:
         guard.records.erase(subject, now)
         guard.audit.append("erase", "done", about={"records": str(len(ids)), "works": str(len(works))})
         left = tuple(_scan(guard, works, ids, subject, digests, folders))
+        undecided = tuple(dict.fromkeys(path for path in _files(folders) if _is_one(path, unsure))) if unsure else ()
+    except DamagedWorksError as error:
+        raise RefusedError(
+            "erase_failed",
+            f"Nothing was erased: what is known of film {', '.join(error.ids)} cannot be read, and it may be theirs.",
+            "Restore that entry of the ledger from a backup, or remove it if there is none, then try again.",
+        ) from error
     except (OSError, ValueError) as error:
         raise RefusedError(
             "erase_failed",
             "Not everything could be erased.",
             "See whether photoplay's folder can be written and its ledger is whole, then try again.",
         ) from error
-    return Erasure(len(ids), len(works), deleted, left)
+    return Erasure(len(ids), len(works), deleted, left, undecided)
+
+
+def _theirs(works: Iterable[Work]) -> tuple[set[str], set[str]]:
+    """Digests of films of this person and photos that show them, and of photos that may show somebody else alone."""
+    films = {digest for work in works for digest in work.release_digests}
+    alone = {digest for work in works for digest in work.pictured if len(work.pictured) == 1}
+    pictured = {digest for work in works for digest in work.pictured}
+    return films | alone, pictured - films - alone
 
 
 def _files(folders: Iterable[Path]) -> Iterator[Path]:
@@ -80,10 +98,15 @@ def _delete(paths: Iterable[Path], digests: set[str]) -> int:
     """Deletes whichever of ``paths`` are files of these digests."""
     count = 0
     for path in paths:
-        if path.is_file() and not path.is_symlink() and _digest(path) in digests:
+        if _is_one(path, digests):
             path.unlink()
             count += 1
     return count
+
+
+def _is_one(path: Path, digests: set[str]) -> bool:
+    """Whether a path is a file of one of these digests, and no link to one."""
+    return path.is_file() and not path.is_symlink() and _digest(path) in digests
 
 
 def _digest(path: Path) -> str:

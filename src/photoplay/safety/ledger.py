@@ -7,26 +7,33 @@ recipes and perceptual hashes, no pictures.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager
+from dataclasses import asdict, astuple, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+
+import numpy as np
 
 from photoplay.errors import SealError
-from photoplay.safety.pdq import pdq
-from photoplay.safety.recipe import recipe_digest
-from photoplay.types import Admitted
+from photoplay.safety.pdq import from_hex, pdq
+from photoplay.safety.recipe import canonical, recipe_digest
+from photoplay.types import Admitted, Request, Video
 
+LOOKS_A_SECOND, LEAST_LOOKS = 2.0, 12
+"""How many frames of a clip are hashed: as many as admission compares with the blocklist."""
 _ID = re.compile(r"[0-9a-f]{16}")
 
 
 @dataclass(frozen=True)
 class SourceMark:
-    """A photo that something was made of: the digest of its file, its PDQ hash as hex and that hash's quality 0..100."""
+    """A picture that something was made of: the digest of its file, its PDQ hash as hex and that hash's quality 0..100. A
+    clip has one for each of its frames that were looked at."""
 
     sha256: str
     pdq: str
@@ -53,9 +60,28 @@ class Work:
     releases: tuple[Release, ...]
 
     @property
-    def digests(self) -> set[str]:
-        """Digests of its sources and of its sealed files."""
-        return {source.sha256 for source in self.sources} | {release.sha256 for release in self.releases}
+    def source_digests(self) -> set[str]:
+        """Digests of what it was made of."""
+        return {source.sha256 for source in self.sources}
+
+    @property
+    def release_digests(self) -> set[str]:
+        """Digests of its sealed files."""
+        return {release.sha256 for release in self.releases}
+
+    @property
+    def pictured(self) -> set[str]:
+        """Digests of those of its sources that show people: photos, last picture and clip, but no backdrop."""
+        others = (self.recipe.get("last"), self.recipe.get("video"))
+        return {*self.recipe.get("photos", ()), *(digest for digest in others if digest)}
+
+
+class DamagedWorksError(ValueError):
+    """Files of the ledger that cannot be read; ``ids`` name them."""
+
+    def __init__(self, ids: tuple[str, ...]) -> None:
+        super().__init__(f"damaged works: {', '.join(ids)}")
+        self.ids = ids
 
 
 def work_id(recipe: dict[str, Any]) -> str:
@@ -73,22 +99,34 @@ class Ledger:
         """Writes down that a file with this digest was sealed and is about to be put at ``path``.
 
         Raises:
-            SealError: ``ledger_failed``: a film that nobody could find again is not handed out.
+            SealError: ``ledger_failed``: a film that nobody could find again is not handed out; ``ledger_taken``: its number
+                is another film's.
         """
         id_ = work_id(recipe)
         try:
-            known = self._read(id_) if self._file(id_).exists() else None
-            lines: list[dict[str, Any]] = []
-            if known is None:
-                photos = [photo for photo in (*admitted.request.photos, admitted.request.last) if photo is not None]
-                hashed = [(photo.sha256, pdq(photo.pixels)) for photo in photos]
-                sources = [SourceMark(digest, found.hex, found.quality) for digest, found in hashed]
-                lines.append({"recipe": recipe, "sources": [asdict(source) for source in sources]})
-            now = datetime.now(UTC).isoformat(timespec="seconds")
-            release = Release(sha256, str(path.absolute()), now)
-            lines.append(asdict(release) | {"records": [one["id"] for one in admitted.statements["records"]]})
-            self._append(id_, lines)
-            return self._read(id_)
+            with self._locked(id_) as file:
+                data = file.read()
+                whole = data[: data.rfind(b"\n") + 1]
+                known = _parsed(id_, whole) if whole else None
+                if known is not None and canonical(known.recipe) != canonical(recipe):
+                    raise SealError(
+                        "ledger_taken",
+                        "Another film has the number that this one would have.",
+                        "Change the seed, and make it again.",
+                    )
+                lines: list[dict[str, Any]] = []
+                if known is None:
+                    lines.append({"recipe": recipe, "sources": [asdict(mark) for mark in _marks(admitted.request)]})
+                now = datetime.now(UTC).isoformat(timespec="seconds")
+                release = Release(sha256, str(path.absolute()), now)
+                lines.append(asdict(release) | {"records": [one["id"] for one in admitted.statements["records"]]})
+                text = "".join(json.dumps(line, sort_keys=True) + "\n" for line in lines).encode()
+                file.truncate(len(whole))  # what a killed process or a full disk left of a line
+                file.seek(0, os.SEEK_END)
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+                return _parsed(id_, whole + text)
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise SealError(
                 "ledger_failed",
@@ -97,44 +135,96 @@ class Ledger:
             ) from error
 
     def find(self, id_: str) -> Work | None:
-        """The work whose watermark holds this number; None where it was not made here. Raises ValueError where its file is
-        damaged."""
-        return self._read(id_) if _ID.fullmatch(id_) and self._file(id_).exists() else None
+        """The work whose watermark holds this number; None where it was not made here. Raises DamagedWorksError, also where
+        not one line is whole: whoever has the number has a film, which was handed out."""
+        if not _ID.fullmatch(id_) or not self._file(id_).exists():
+            return None
+        work = self._read(id_)
+        if work is None:
+            raise DamagedWorksError((id_,))
+        return work
+
+    def survey(self) -> tuple[tuple[Work, ...], tuple[str, ...]]:
+        """Every work, and the names of those whose files are damaged."""
+        works, damaged = [], []
+        for file in sorted(self._folder.glob("*.jsonl")) if self._folder.is_dir() else ():
+            try:
+                work = self._read(file.stem)
+            except (OSError, DamagedWorksError):
+                damaged.append(file.stem)
+            else:
+                works += [work] if work is not None else []
+        return tuple(works), tuple(damaged)
 
     def works(self) -> Iterator[Work]:
-        """Every work. Raises ValueError where a file is damaged: nobody shall believe that all was found."""
-        if not self._folder.is_dir():
-            return
-        for file in sorted(self._folder.glob("*.jsonl")):
-            yield self._read(file.stem)
+        """Every work. Raises DamagedWorksError after the last: nobody shall believe that all was found."""
+        works, damaged = self.survey()
+        yield from works
+        if damaged:
+            raise DamagedWorksError(damaged)
 
     def forget(self, id_: str) -> None:
         """Removes a work's file."""
-        if _ID.fullmatch(id_):
-            self._file(id_).unlink(missing_ok=True)
+        if _ID.fullmatch(id_) and self._file(id_).exists():
+            with self._locked(id_):
+                self._file(id_).unlink()
 
     def _file(self, id_: str) -> Path:
         return self._folder / f"{id_}.jsonl"
 
-    def _append(self, id_: str, lines: list[dict[str, Any]]) -> None:
+    @contextmanager
+    def _locked(self, id_: str) -> Iterator[BinaryIO]:
+        """The work's file, made where there is none, for one process at a time."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        text = "".join(json.dumps(line, sort_keys=True) + "\n" for line in lines)
-        descriptor = os.open(self._file(id_), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        with os.fdopen(descriptor, "ab") as file:
-            file.write(text.encode())
-            file.flush()
-            os.fsync(file.fileno())
+        while True:
+            with os.fdopen(os.open(self._file(id_), os.O_RDWR | os.O_CREAT, 0o600), "r+b") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                if os.fstat(file.fileno()).st_nlink:  # nobody forgot it meanwhile
+                    yield file
+                    return
 
-    def _read(self, id_: str) -> Work:
+    def _read(self, id_: str) -> Work | None:
+        """A work as far as its lines are whole; None where none is, so that nothing of it was ever handed out."""
         try:
-            lines = [json.loads(line) for line in self._file(id_).read_bytes().splitlines(keepends=True)]
-            first = next(line for line in lines if "recipe" in line)
-            sources = tuple(SourceMark(**source) for source in first["sources"])
-            made = [line for line in lines if "sha256" in line]
-            records = dict.fromkeys(record for line in made for record in line["records"])
-            releases = tuple(Release(line["sha256"], line["path"], line["created"]) for line in made)
-            if work_id(first["recipe"]) != id_:
-                raise ValueError("another recipe's file")
-        except (json.JSONDecodeError, KeyError, TypeError, StopIteration, UnicodeDecodeError) as error:
-            raise ValueError("a damaged work") from error
-        return Work(id_, first["recipe"], sources, tuple(records), releases)
+            data = self._file(id_).read_bytes()
+        except FileNotFoundError:
+            return None
+        whole = data[: data.rfind(b"\n") + 1]
+        return _parsed(id_, whole) if whole else None
+
+
+def _parsed(id_: str, whole: bytes) -> Work:
+    """A work of the lines of its file. Raises DamagedWorksError."""
+    try:
+        lines = [json.loads(line) for line in whole.splitlines()]
+        first, *made = lines
+        if work_id(first["recipe"]) != id_:
+            raise ValueError("another recipe's file")
+        sources = tuple(SourceMark(**source) for source in first["sources"])
+        releases = tuple(Release(line["sha256"], line["path"], line["created"]) for line in made if "sha256" in line)
+        records = tuple(dict.fromkeys(record for line in made if "sha256" in line for record in line["records"]))
+        texts = [*(text for one in releases for text in astuple(one)), *(source.sha256 for source in sources), *records]
+        if not all(isinstance(text, str) for text in texts):
+            raise TypeError("no text")
+        for source in sources:
+            from_hex(source.pdq)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise DamagedWorksError((id_,)) from error
+    return Work(id_, first["recipe"], sources, records, releases)
+
+
+def _marks(request: Request) -> list[SourceMark]:
+    """What a film is made of: its photos, the last picture, the backdrop, and frames all over its clip."""
+    photos = [photo for photo in (*request.photos, request.last, request.backdrop) if photo is not None]
+    pictures = [(photo.sha256, photo.pixels) for photo in photos]
+    if request.video is not None:
+        pictures += [(request.video.sha256, request.video.frames.rgb[at]) for at in _looks(request.video)]
+    hashed = [(digest, pdq(np.ascontiguousarray(picture))) for digest, picture in pictures]
+    return [SourceMark(digest, found.hex, found.quality) for digest, found in hashed]
+
+
+def _looks(video: Video) -> list[int]:
+    """Numbers of frames all over a clip."""
+    last = len(video.frames.rgb) - 1
+    count = max(LEAST_LOOKS, round(LOOKS_A_SECOND * (last + 1) / video.frames.fps))
+    return sorted({round(at) for at in np.linspace(0, last, count)})
