@@ -185,10 +185,11 @@ class Reviewer:
         """Of two who are close, one may hide the other: then only faces too many are counted."""
         if self._faces_in_photo is None:
             self._faces_in_photo = len(self._reader.read(self._shrunk(self._photo)))
-        missing, extra = tells.count_difference(self._faces_in_photo, len(self._reader.read(self._shrunk(picture))))
+        found = len(self._reader.read(self._shrunk(picture)))
         if not close:
-            self._missing.append(missing)
-        self._extra.append(extra)
+            self._missing.append(tells.count_difference(self._faces_in_photo, found)[0])
+        # A face that looks up may be missed in the small photo, but whoever moves is there.
+        self._extra.append(tells.count_difference(max(self._faces_in_photo, len(self._subjects)), found)[1])
 
     def _shrunk(self, picture: Rgb) -> UInt8[Array, "_ _ 3"]:
         height, width = picture.shape[:2]

@@ -73,7 +73,8 @@ class MotionTrack:
 class Contact:
     """A place where two people meet, for each frame of a film.
 
-    ``where`` [f, 2] is the middle of the two points that meet, in photo space, ``gap`` [f] their distance in photo pixels,
+    ``where`` [f, 2] is the middle of the two points that meet, in photo space, ``gap`` [f] how far they are from where they
+    shall meet (beside each other where one face would hide the other), in photo pixels,
     ``strength`` [f] how far they shall meet (0: free, 1: they touch). ``radius`` is the size of the region around it that
     the contact changes, in photo pixels. ``faces`` says whether faces meet, not only hands or bodies.
     """
