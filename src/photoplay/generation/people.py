@@ -100,14 +100,15 @@ def cut_texture(
     """
     alpha = framing.sample(matte, framing.factor)
     if walks:
-        alpha = _without_mirrored(framing, alpha, matte.shape[::-1])
+        alpha = _without_mirrored(framing, alpha, (matte.shape[1], matte.shape[0]))
     large = cv2.resize(behind, alpha.shape[::-1], interpolation=cv2.INTER_LINEAR)
     return premultiplied(framing.texture, alpha, large)
 
 
 def own_texture(framing: Framing, matte: Mask) -> UInt8[Array, "th tw 4"]:
     """A person whose own colours are known everywhere (:attr:`photoplay.types.Subject.pixels`), premultiplied."""
-    alpha = _without_mirrored(framing, framing.sample(matte, framing.factor), matte.shape[::-1])
+    alpha = framing.sample(matte, framing.factor)
+    alpha = _without_mirrored(framing, alpha, (matte.shape[1], matte.shape[0]))
     cut = framing.texture.astype(np.float32) * (alpha.astype(np.float32) / 255)[..., None]
     return np.dstack([np.rint(cut).astype(np.uint8), alpha])
 

@@ -111,16 +111,19 @@ def _decoded_once(text: str) -> Iterator[str]:
     if "%" in text and (plain := unquote(text)) != text:
         yield plain
     for match in _ENCODED.finditer(text):
-        with_padding = match[0].rstrip("=").replace("+", "-").replace("/", "_")
-        yield from _text(lambda code=with_padding: urlsafe_b64decode(code + "=" * (-len(code) % 4)))
+        yield from _text(match[0].rstrip("=").replace("+", "-").replace("/", "_"), _base64)
     for match in _HEX.finditer(text):
-        yield from _text(lambda code=match[1]: bytes.fromhex(code.replace(":", " ")))
+        yield from _text(match[1].replace(":", " "), bytes.fromhex)
 
 
-def _text(decode: Callable[[], bytes]) -> Iterator[str]:
-    """The text that ``decode`` gives, where it is readable text at all."""
+def _base64(code: str) -> bytes:
+    return urlsafe_b64decode(code + "=" * (-len(code) % 4))
+
+
+def _text(code: str, decode: Callable[[str], bytes]) -> Iterator[str]:
+    """The text that ``decode`` makes of ``code``, where it is readable text at all."""
     try:
-        said = decode().decode("utf-8")
+        said = decode(code).decode("utf-8")
     except (ValueError, binascii.Error):
         return
     if len(said) >= 3 and all(c.isprintable() or c.isspace() for c in said):
