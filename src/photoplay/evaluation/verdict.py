@@ -42,7 +42,7 @@ LIMITS: tuple[Limit, ...] = (
     Limit("background_change", 0.5, 2.0, "the background is unquiet", "Lock the background."),
     Limit("background_drift", 2.0, 8.0, "the background changes over time", "Lock the background."),
     # 2 % of the eyes' distance is what two detections of one face differ by; at 6 % the expression is another one.
-    Limit("landmark_error", 0.02, 0.06, "the face does not follow its motion", CALMER),
+    Limit("landmark_error", 0.035, 0.06, "the face does not follow its motion", CALMER),
     Limit("face_found", 1.0, 0.8, "the face is lost in some frames", CALMER, least=True),
     Limit("faces_missing", 0.0, 0.5, "faces melt together", "Choose a photo with more room between the faces."),
     Limit("faces_extra", 0.0, 0.5, "there are faces that the photo does not have", CALMER),
