@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from photoplay.errors import SceneError
+from photoplay.errors import RefusedError, SceneError
 from photoplay.finishing.sheet import contact_sheet, evenly
 from photoplay.generation.backends import get_backend
 from photoplay.generation.backends.protocol import Backend
@@ -73,21 +73,22 @@ def write_gallery(
 ) -> Path:
     """Draws every template on every request's photo into ``folder`` and returns the page that shows them.
 
-    A template that a photo cannot carry is named on the page with the reason instead of a picture.
+    Templates for two are drawn on the first two photos together, then on the next two. A template that a photo cannot
+    carry, or that the people in it did not agree to, is named on the page with the reason instead of a picture.
     """
     folder.mkdir(parents=True, exist_ok=True)
     figures = []
     for done, template in enumerate(templates):
         progress(StageEvent("preview", done, len(templates), template.title))
         pictures = []
-        for index, request in enumerate(requests):
+        for index, request in enumerate(_cast(template, requests)):
             name = f"{template.name}-{index + 1}.png"
             seconds = min(6.0, max(2.0, template.duration))
             asked = replace(request, template=template.name, category=template.category, seconds=seconds)
             try:
                 draw_preview(asked, folder / name)
-            except SceneError as error:
-                pictures.append(f"<p>Photo {index + 1}: {html.escape(error.message)}</p>")
+            except (SceneError, RefusedError) as error:
+                pictures.append(f"<p>Picture {index + 1}: {html.escape(error.message)}</p>")
             else:
                 pictures.append(
                     f'<img loading="lazy" src="{name}" alt="Eight frames of {html.escape(template.title)}">'
@@ -104,3 +105,13 @@ def write_gallery(
     page.write_text(PAGE.format(figures="\n".join(figures)), encoding="utf-8")
     progress(StageEvent("preview", len(templates), len(templates)))
     return page
+
+
+def _cast(template: AnyTemplate, requests: Sequence[Request]) -> list[Request]:
+    """The requests, two and two as one where the template is for two people and there are so many."""
+    if template.people == 1 or len(requests) < 2:
+        return list(requests)
+    return [
+        replace(one, photos=one.photos + other.photos, consent=one.consent + other.consent)
+        for one, other in zip(requests[::2], requests[1::2], strict=False)
+    ]
