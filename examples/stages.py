@@ -11,22 +11,23 @@ import numpy as np
 
 from photoplay.generation.backends import get_backend
 from photoplay.media import load_photo
-from photoplay.pipeline import prepare
-from photoplay.safety.admission import admit
+from photoplay.pipeline import let_in, prepare
+from photoplay.safety.guard import Guard
 from photoplay.types import Request
 
 
 def main() -> None:
     photo, template = sys.argv[1:3]
     request = Request((load_photo(Path(photo)),), ("self",), template, seconds=1.0, size="256x256")
-    prepared = prepare(admit(request))
+    backend = get_backend("pocket")
+    prepared = prepare(let_in(request, backend, Guard.local()))
     for subject in prepared.scene.subjects:
         pose = subject.face.head_pose
         print(f"a face at {[round(edge) for edge in subject.face.box]}, yaw {pose.yaw:.0f}, pitch {pose.pitch:.0f}")
     for track in prepared.tracks:
         moved = np.abs(track.landmarks - track.rest_landmarks).max()
         print(f"{track.name}: {track.num_frames} frames, the farthest landmark moves {moved:.1f} px")
-    for window in get_backend("pocket").generate(prepared.scene, prepared.tracks, prepared.plan):
+    for window in backend.generate(prepared.scene, prepared.tracks, prepared.plan):
         sure = (window.anchor.confidence > 200).mean() if window.anchor else 1.0
         print(
             f"frames {window.start} to {window.start + len(window.rgb) - 1}: {100 * sure:.0f} % the photo's own pixels"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from photoplay.pipeline.door import let_in
 from photoplay.pipeline.line import FilmOptions, animate, produce
 from photoplay.pipeline.plan import Prepared, prepare
 from photoplay.pipeline.settle import choose_template
 
-__all__ = ["FilmOptions", "Prepared", "animate", "choose_template", "prepare", "produce"]
+__all__ = ["FilmOptions", "Prepared", "animate", "choose_template", "let_in", "prepare", "produce"]
