@@ -90,14 +90,12 @@ def takedown(
 
 def _shown(path: Path) -> tuple[str, list[Rgb]]:
     """Digest and pictures of a photo or of a film's frames."""
-    import hashlib
-
     import numpy as np
 
     from photoplay.media import load_photo, read_video
+    from photoplay.weights.hashing import hash_file
 
-    with path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    sha256 = hash_file(path)
     if path.suffix.lower() not in (".mp4", ".mov", ".mkv", ".webm"):
         return sha256, [load_photo(path).pixels]
     frames = read_video(path, max_seconds=60.0).rgb

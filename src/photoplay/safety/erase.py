@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 from photoplay.errors import RefusedError
 from photoplay.safety.guard import Guard
 from photoplay.safety.ledger import DamagedWorksError, Work
+from photoplay.weights.hashing import hash_file
 
 KEPT = frozenset({"audit", "blocklist"})
 """Folders that hold nothing of a person but digests, which the law asks to keep."""
@@ -106,12 +106,7 @@ def _delete(paths: Iterable[Path], digests: set[str]) -> int:
 
 def _is_one(path: Path, digests: set[str]) -> bool:
     """Whether a path is a file of one of these digests, and no link to one."""
-    return path.is_file() and not path.is_symlink() and _digest(path) in digests
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return path.is_file() and not path.is_symlink() and hash_file(path) in digests
 
 
 def _scan(
@@ -127,7 +122,7 @@ def _scan(
             continue
         if inside[:2] == ("consent", "revoked"):
             continue
-        if _digest(path) in digests or _holds(path, traces) or any(trace.decode() in path.name for trace in traces):
+        if hash_file(path) in digests or _holds(path, traces) or any(trace.decode() in path.name for trace in traces):
             yield path
 
 

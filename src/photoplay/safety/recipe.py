@@ -14,6 +14,7 @@ from photoplay.errors import PhotoplayError, RequestError
 from photoplay.types import Admitted, Audio, Lora, Photo, RenderPlan, Request, Sampling, Staging, Turn, Video
 from photoplay.version import __version__
 from photoplay.weights import store
+from photoplay.weights.hashing import hash_file
 
 RECIPE_VERSION = 1
 LANCZOS = "lanczos"
@@ -139,8 +140,7 @@ def _lora_digest(lora: Lora) -> str:
     """Hex SHA-256 of a LoRA's file, or of the store's model of that name; empty where there is neither."""
     path = Path(lora.file)
     if path.is_file():
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        return hash_file(path)
     try:
         return store.manifest_digest(lora.file)
     except PhotoplayError:

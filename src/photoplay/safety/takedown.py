@@ -23,6 +23,7 @@ from photoplay.safety.ledger import DamagedWorksError, SourceMark, Work
 from photoplay.safety.pdq import LEAST_QUALITY, NEAR, PdqHash, from_hex, pdq
 from photoplay.safety.recipe import canonical
 from photoplay.types import Rgb
+from photoplay.weights.hashing import hash_file
 
 TYPE = "photoplay-takedown+jwt"
 
@@ -154,10 +155,8 @@ def _remaining(work: Work) -> Iterable[Path]:
     """Files of a work that still lie where they were put, unchanged."""
     for release in work.releases:
         path = Path(release.path)
-        if path.is_file():
-            with path.open("rb") as file:
-                if hashlib.file_digest(file, "sha256").hexdigest() == release.sha256:
-                    yield path
+        if path.is_file() and hash_file(path) == release.sha256:
+            yield path
 
 
 def _statement(works: Sequence[Work], digests: set[str], marks: set[str], others: set[str]) -> dict[str, Any]:
