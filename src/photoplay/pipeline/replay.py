@@ -14,16 +14,17 @@ import numpy as np
 
 from photoplay.errors import PhotoplayError, RequestError, SealError
 from photoplay.generation.backends import get_backend
-from photoplay.media import load_photo, read_video, stream_video
+from photoplay.media import load_photo, stream_video
+from photoplay.pipeline.inputs import read_clip
 from photoplay.pipeline.line import produce
 from photoplay.pipeline.plan import played
-from photoplay.pipeline.settle import DRIVEN, SECONDS_RANGE, template_of
+from photoplay.pipeline.settle import is_driven, template_of
 from photoplay.pipeline.sound import read_sound
 from photoplay.safety.container import sniff, unsealed
 from photoplay.safety.guard import Guard
 from photoplay.safety.recipe import digest, request_from_recipe
 from photoplay.safety.verify import verify
-from photoplay.types import Clip, Lora, Progress, Request, Video, silent
+from photoplay.types import Clip, Lora, Progress, Request, silent
 
 Made = TypeVar("Made")
 MOTIONS = (".yaml", ".yml")
@@ -132,7 +133,7 @@ def _request(recipe: dict[str, Any], files: Sequence[Path]) -> Request:
         [photos[sha256] for sha256 in wanted["photos"]],
         str(motions[0]) if motions else "",
         one("last", load_photo),
-        one("video", _video),
+        one("video", read_clip),
         [read_sound(here[sha256]) for sha256 in wanted["audio"]],
         [Lora(str(here.get(lora["sha256"], lora["file"])), lora["weight"]) for lora in loras],
         one("backdrop", load_photo),
@@ -160,9 +161,9 @@ def _check_files(wanted: dict[str, list[str]], here: dict[str, Path], stored: se
 
 def _check_template(recipe: dict[str, Any], request: Request) -> None:
     """The motion is the very one, before a whole film is made of another."""
-    template = template_of(request, get_backend(request.backend).capabilities)
-    if template is not None and template.name == DRIVEN:
+    if is_driven(request):
         return  # it is read from the clip again
+    template = template_of(request, get_backend(request.backend).capabilities)
     if digest(played(template)) != recipe["template"]["sha256"]:
         raise RequestError(
             "replay_other_template",
@@ -184,10 +185,6 @@ def _digest(file: Path) -> str:
         raise RequestError(
             "replay_unreadable", "One of the files is not there or cannot be read.", "Check its name."
         ) from error
-
-
-def _video(path: Path) -> Video:
-    return Video(read_video(path, max_seconds=SECONDS_RANGE[1]), _digest(path))
 
 
 # --- from two films to a sentence -----------------------------------------------------------------------------------------
