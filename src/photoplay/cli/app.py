@@ -81,9 +81,8 @@ def exit_code(error: PhotoplayError) -> int:
 def main() -> None:
     """Entry point of ``photoplay``: errors become two lines for a person (or JSON) and an exit status."""
     os.environ.setdefault("GLOG_minloglevel", "2")
-    signal.signal(
-        signal.SIGTERM, lambda *_: sys.exit(143)
-    )  # as an exception, so that nothing unfinished is left behind
+    # as an exception, so that nothing unfinished is left behind
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         app()
     except PhotoplayError as error:

@@ -15,7 +15,7 @@ from photoplay.motion.library import find
 from photoplay.pipeline.settle import SECONDS_RANGE, check_request
 from photoplay.pipeline.sound import Sound, read_sound
 from photoplay.safety.prompts import check_prompt
-from photoplay.types import Audio, Photo, Request, Video
+from photoplay.types import Audio, Consent, Photo, Request, Video
 
 Source: TypeAlias = str | Path | bytes | Photo
 """A photo: a file, its bytes, or decoded already."""
@@ -39,6 +39,20 @@ def natural_length(request: Request) -> float:
 def read_photo(source: Source) -> Photo:
     """A photo, decoded where it is not yet."""
     return source if isinstance(source, Photo) else load_photo(source if isinstance(source, bytes) else Path(source))
+
+
+def read_photos(photo: Source | Sequence[Source] | None) -> tuple[Photo, ...]:
+    """One photo, several, or none."""
+    if photo is None:
+        return ()
+    if isinstance(photo, (str, Path, bytes, Photo)):
+        return (read_photo(photo),)
+    return tuple(read_photo(source) for source in photo)
+
+
+def stated(consent: Consent | Sequence[Consent], request: Request) -> tuple[Consent, ...]:
+    """A statement for each file that shows people; one that stands alone is for all."""
+    return (consent,) * len(request.pictured()) if isinstance(consent, str) else tuple(consent)
 
 
 def read_voices(audio: Sound | Sequence[Sound], words: str, voice: str) -> tuple[Audio, ...]:

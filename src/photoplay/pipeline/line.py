@@ -27,7 +27,7 @@ from photoplay.media import save_image
 from photoplay.perception.faces import FaceReader
 from photoplay.pipeline.clock import StageClock
 from photoplay.pipeline.door import accounted, let_in, watched
-from photoplay.pipeline.inputs import Source, natural_length, read_clip, read_photo, read_voices
+from photoplay.pipeline.inputs import Source, natural_length, read_clip, read_photo, read_photos, read_voices, stated
 from photoplay.pipeline.outputs import check_out, check_sound, keep_stills, mark, write_film
 from photoplay.pipeline.plan import Prepared, Take, once, played, prepare
 from photoplay.pipeline.scenes import Rest
@@ -43,7 +43,6 @@ from photoplay.types import (
     Corner,
     Frames,
     Mode,
-    Photo,
     Progress,
     Report,
     Request,
@@ -348,11 +347,10 @@ def animate(
     Returns:
         The sealed :class:`Clip` (path, digest, recipe, report, timings, notices).
     """
-    sources = () if photo is None else (photo,) if isinstance(photo, (str, Path, bytes, Photo)) else tuple(photo)
     if backdrop is not None and "staging" not in options:
         options["staging"] = Staging(backdrop="photo")
     request = Request(
-        tuple(read_photo(source) for source in sources),
+        read_photos(photo),
         (),
         template,
         prompt=prompt,
@@ -365,9 +363,8 @@ def animate(
     )
     if "seconds" not in options:
         request = replace(request, seconds=natural_length(request))
-    said = (consent,) * len(request.pictured()) if isinstance(consent, str) else tuple(consent)
     return produce(
-        replace(request, consent=said),
+        replace(request, consent=stated(consent, request)),
         Path(out),
         progress,
         stills=Path(stills) if stills else None,

@@ -14,7 +14,7 @@ from photoplay.motion.duet_order import stands_before
 from photoplay.motion.duet_template import AnyTemplate, DuetTemplate
 from photoplay.perception.faces import FaceReader
 from photoplay.perception.scene import perceive
-from photoplay.types import Box, Notice, Photo, Progress, Request, Scene, StageEvent
+from photoplay.types import Box, Notice, Photo, Progress, Request, Scene, StageEvent, Subject
 
 IMAGINED = (1280, 720)
 """Shape of a film that starts from no photo, where its size names none."""
@@ -95,7 +95,7 @@ def _together(request: Request, template: DuetTemplate | None, progress: Progres
 def _in_front(template: DuetTemplate, scenes: tuple[Scene, ...], first: int, left: int) -> Literal[0, 1]:
     """The role that stands before the other as the film begins."""
     cast = [scenes[first], scenes[1 - first]]
-    people = [max(scene.subjects, key=lambda person: person.face.box[3] - person.face.box[1]) for scene in cast]
+    people = [_main(scene) for scene in cast]
     mattes = [scene.matte if one.matte is None else one.matte for scene, one in zip(cast, people, strict=True)]
     way = 1.0 if first == left else -1.0
     return stands_before(template, (people[0], people[1]), (mattes[0], mattes[1]), (way, -way))
@@ -103,9 +103,13 @@ def _in_front(template: DuetTemplate, scenes: tuple[Scene, ...], first: int, lef
 
 def facing(one: Scene, other: Scene) -> Literal[0, 1]:
     """Who stands at the left: whoever makes both look inwards, where that is clear; else the first."""
-    yaws = [max(scene.subjects, key=lambda person: person.face.box[3] - person.face.box[1]) for scene in (one, other)]
-    inwards = yaws[0].face.head_pose.yaw - yaws[1].face.head_pose.yaw
+    inwards = _main(one).face.head_pose.yaw - _main(other).face.head_pose.yaw
     return 1 if inwards < -CLEARLY else 0
+
+
+def _main(scene: Scene) -> Subject:
+    """The person of a photo of one: the largest face."""
+    return scene.subjects[max(range(len(scene.subjects)), key=lambda index: face_height(scene, index))]
 
 
 def duet_subjects(rest: Rest, request: Request) -> tuple[int, int]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from jaxtyping import Float64
 
 from photoplay.errors import RequestError
+from photoplay.pipeline.scenes import face_height
 from photoplay.pipeline.sound import check_turns, mixed, voices
 from photoplay.types import Array, Performance, Request, Scene
 
@@ -36,7 +37,7 @@ def converse(
             "There are turns to speak and a sound track for each person.",
             "Give turns or tracks, not both.",
         )
-    main = max(bases, key=lambda subject: _height(scene, subject))
+    main = max(bases, key=lambda subject: face_height(scene, subject))
     said = voices(request.audio, request.turns, tuple(bases), main)
     if set(said) - set(bases):
         raise RequestError(
@@ -45,17 +46,16 @@ def converse(
             "Animate everybody (--who all), or give the turn to somebody else.",
         )
     heard = {subject: hear(track) for subject, track in said.items()}
+    spoken = {subject: phrases(segments(speech)) for subject, speech in heard.items()}
     acted: dict[int, Performance | None] = {}
     for subject, base in bases.items():
         fps, seconds, seed = request.fps, request.seconds, seeds[subject]
         others = [other for other in said if other != subject]
         smile = open_smile(scene.subjects[subject].face)
         if (around := mixed([said[other] for other in others])) is not None:
-            when = {other: phrases(segments(heard[other])) for other in others}
-            towards = _looks(scene, subject, when, request)
-            base = listen(
-                hear(around), fps=fps, seconds=seconds, seed=seed, towards=towards, base=base, open_smile=smile
-            )
+            sound = heard[others[0]] if len(others) == 1 else hear(around)
+            towards = _looks(scene, subject, {other: spoken[other] for other in others}, request)
+            base = listen(sound, fps=fps, seconds=seconds, seed=seed, towards=towards, base=base, open_smile=smile)
         if subject in said:
             base = speak(heard[subject], fps=fps, seconds=seconds, seed=seed, base=base, open_smile=smile)
         acted[subject] = base
@@ -85,8 +85,3 @@ def _turn(scene: Scene, subject: int, middle: float) -> float:
 def _middle(scene: Scene, subject: int) -> float:
     x0, _, x1, _ = scene.subjects[subject].face.box
     return (x0 + x1) / 2
-
-
-def _height(scene: Scene, subject: int) -> float:
-    _, y0, _, y1 = scene.subjects[subject].face.box
-    return y1 - y0
