@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numba
 import numpy as np
+from numpy.typing import NDArray
 
 
 @numba.njit(cache=True, nogil=True)
-def nearest(listed: np.ndarray, asked: np.ndarray) -> int:  # type: ignore[type-arg]
+def nearest(listed: NDArray[np.uint64], asked: NDArray[np.uint64]) -> int:
     """Least Hamming distance between any of ``asked`` [m, 4] and any of ``listed`` [n, 4]; 257 where one is empty."""
     best = 257
     for i in range(len(listed)):
