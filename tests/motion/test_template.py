@@ -9,7 +9,8 @@ import pytest
 
 from photoplay.errors import TemplateError
 from photoplay.motion.curves import perform
-from photoplay.motion.template import MAX_BYTES, dump_template, load_template, parse_template, save_template
+from photoplay.motion.duet_template import load_any
+from photoplay.motion.template import MAX_BYTES, dump_template, parse_template, save_template
 
 GOOD = """
 name: mine
@@ -111,8 +112,8 @@ def test_a_laugh_bomb_is_refused_before_it_grows() -> None:
 def test_files_round_trip(tmp_path: Path) -> None:
     template = parse_template(GOOD)
     save_template(template, tmp_path / "mine.yaml")
-    assert load_template(tmp_path / "mine.yaml") == template
+    assert load_any(tmp_path / "mine.yaml") == template
     with pytest.raises(TemplateError, match="not there"):
-        load_template(tmp_path / "other.yaml")
+        load_any(tmp_path / "other.yaml")
     with pytest.raises(TemplateError, match="could not be written"):
         save_template(template, tmp_path / "no" / "mine.yaml")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
@@ -50,7 +51,7 @@ def perform(template: Template, *, seconds: float, fps: float, speed: float = 1.
     return Performance(fps=float(fps), name=template.name, notices=tuple(notices), **arrays)
 
 
-def check_length(seconds: float, fps: float, speed: float) -> None:
+def check_length(seconds: float, fps: float, speed: float = 1.0) -> None:
     """Refuses films that have no length or too many frames.
 
     Raises:
@@ -147,9 +148,9 @@ def _looped(template: Template, frames: Float64[Array, f], seconds: float, tempo
     return times
 
 
-def _arrays(template: Template, times: Float64[Array, f], seed: int) -> dict[str, Array]:
-    count = len(times)
-    arrays: dict[str, Array] = {
+def still_arrays(count: int) -> dict[str, Any]:
+    """The arrays of a performance of ``count`` frames in which nothing moves."""
+    return {
         "blendshapes": np.zeros((count, len(ARKIT_NAMES)), np.float32),
         "head": np.zeros((count, 6), np.float32),
         "gaze": np.zeros((count, 2), np.float32),
@@ -157,6 +158,10 @@ def _arrays(template: Template, times: Float64[Array, f], seed: int) -> dict[str
         "arms": np.zeros((count, 2, 4), np.float32),
         "breath": np.zeros(count, np.float32),
     }
+
+
+def _arrays(template: Template, times: Float64[Array, f], seed: int) -> dict[str, Array]:
+    arrays = still_arrays(len(times))
     scales = _take(template, seed)
     for name, curve in template.curves():
         channel = CHANNELS[name]

@@ -14,11 +14,18 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 from photoplay.motion.channels import CHANNELS
-from photoplay.motion.curves import SUSTAIN_SHARE, TEMPO_STRETCH, check_length, cut_short, take_factors, tamed
+from photoplay.motion.curves import (
+    SUSTAIN_SHARE,
+    TEMPO_STRETCH,
+    check_length,
+    cut_short,
+    still_arrays,
+    take_factors,
+    tamed,
+)
 from photoplay.motion.duet_template import PLACE, TOWARDS, DuetTemplate, Sight
 from photoplay.motion.easing import Ease, interpolate
 from photoplay.motion.template import Curve, Key
-from photoplay.topology import ARKIT_NAMES
 from photoplay.types import Array, Notice, Performance
 
 SAME = 0.02
@@ -194,16 +201,8 @@ def _role(
     template: DuetTemplate, which: int, layout: Layout, time: Float64[Array, " f"], left_is_near: bool, seed: int
 ) -> tuple[dict[str, Any], Float64[Array, "f 3"]]:
     """The arrays of one role's performance, and where the whole person goes."""
-    count = len(time)
-    arrays: dict[str, Any] = {
-        "blendshapes": np.zeros((count, len(ARKIT_NAMES)), np.float32),
-        "head": np.zeros((count, 6), np.float32),
-        "gaze": np.zeros((count, 2), np.float32),
-        "torso": np.zeros((count, 6), np.float32),
-        "arms": np.zeros((count, 2, 4), np.float32),
-        "breath": np.zeros(count, np.float32),
-    }
-    place = np.zeros((count, 3))
+    arrays = still_arrays(len(time))
+    place = np.zeros((len(time), 3))
     curves = {own_name(name, left_is_near): (name, curve) for name, curve in template.role(which).curves()}
     scales = take_factors(curves, seed)
     lag = template.lag if which == 1 else 0.0

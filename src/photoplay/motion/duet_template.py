@@ -13,7 +13,6 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, model_validator
 
-from photoplay.errors import TemplateError
 from photoplay.motion.channels import CHANNELS, PAIRS, suggest
 from photoplay.motion.template import (
     MAX_KEYS,
@@ -36,6 +35,7 @@ from photoplay.motion.template import (
     read_file,
     shown_fields,
     validated,
+    write_file,
     write_yaml,
 )
 
@@ -315,9 +315,4 @@ def save_duet(template: DuetTemplate, path: Path) -> None:
     Raises:
         TemplateError: the folder is not there or may not be written.
     """
-    try:
-        path.write_text(dump_duet(template), encoding="utf-8")
-    except OSError:
-        raise TemplateError(
-            "template_not_written", "The template could not be written.", "Choose a folder that you may write to."
-        ) from None
+    write_file(dump_duet(template), path)

@@ -98,12 +98,13 @@ def find(name_or_path: str | Path, folder: Path | None = None, people: Literal[1
     if isinstance(name_or_path, Path) or text.endswith((".yaml", ".yml")) or "/" in text or os.sep in text:
         return load_any(Path(name_or_path))
     wanted = text.strip().lower().replace("-", "_").replace(" ", "_")
-    found = [template for template in list_templates(folder) if template.name == wanted]
+    known = list_templates(folder)
+    found = [template for template in known if template.name == wanted]
     if found:
         return next((template for template in found if template.people == people), found[0])
     raise TemplateError(
         "template_unknown",
-        f"There is no template {text[:40]!r}.{suggest(wanted, [template.name for template in list_templates(folder)])}",
+        f"There is no template {text[:40]!r}.{suggest(wanted, [template.name for template in known])}",
         "`photoplay templates list` names all of them.",
     )
 

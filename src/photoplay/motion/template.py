@@ -283,15 +283,6 @@ def _first_sentence(error: ValidationError, kind: type[Checked], parts: Mapping[
     return f"{where}: {what}."
 
 
-def load_template(path: Path) -> Template:
-    """The template in a file.
-
-    Raises:
-        TemplateError: the file is not there, cannot be read, or does not validate.
-    """
-    return parse_template(read_file(path))
-
-
 def read_file(path: Path) -> bytes:
     """A template file's bytes, a little more than :data:`MAX_BYTES` at most.
 
@@ -382,8 +373,17 @@ def save_template(template: Template, path: Path) -> None:
     Raises:
         TemplateError: the folder is not there or may not be written.
     """
+    write_file(dump_template(template), path)
+
+
+def write_file(text: str, path: Path) -> None:
+    """Writes a template's file, as :func:`read_file` reads it.
+
+    Raises:
+        TemplateError: the folder is not there or may not be written.
+    """
     try:
-        path.write_text(dump_template(template), encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
     except OSError:
         raise TemplateError(
             "template_not_written", "The template could not be written.", "Choose a folder that you may write to."

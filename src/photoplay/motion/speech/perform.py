@@ -7,9 +7,8 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from photoplay.errors import RequestError
 from photoplay.motion.channels import LEAST_WEIGHTS
-from photoplay.motion.curves import MAX_FRAMES
+from photoplay.motion.curves import check_length
 from photoplay.motion.speech.articulation import articulate, both_sides, segments
 from photoplay.motion.speech.prosody import Gestures, listening, phrases, rise, speaking
 from photoplay.motion.speech.recogniser import Speech
@@ -105,10 +104,7 @@ def _without_mouth(blendshapes: Float32[Array, "f 52"]) -> Float32[Array, "f 52"
 
 
 def _frames(fps: float, seconds: float) -> int:
-    if not (np.isfinite([fps, seconds]).all() and fps > 0 and seconds > 0):
-        raise RequestError("length_invalid", "The film's length is not a positive number.", "Ask for 1 s or more.")
-    if seconds * fps > MAX_FRAMES:
-        raise RequestError("film_too_long", "The film would have too many frames.", "Ask for a shorter film.")
+    check_length(seconds, fps)
     return max(1, round(seconds * fps))
 
 
