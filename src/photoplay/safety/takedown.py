@@ -17,7 +17,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from photoplay.errors import RefusedError
-from photoplay.safety.consent.tokens import ALGORITHM, thumbprint
+from photoplay.safety.consent.tokens import ALGORITHM, sign
 from photoplay.safety.guard import Guard
 from photoplay.safety.ledger import DamagedWorksError, SourceMark, Work
 from photoplay.safety.pdq import LEAST_QUALITY, NEAR, PdqHash, from_hex, pdq
@@ -26,6 +26,7 @@ from photoplay.types import Rgb
 from photoplay.weights.hashing import hash_file
 
 TYPE = "photoplay-takedown+jwt"
+"""A receipt's own type, so that it is never taken for a consent record."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,8 @@ def take_down(
             raise DamagedWorksError(damaged)
         others = {digest for work in found.works for digest in work.source_digests} - digests
         files = tuple(path for work in found.works for path in _remaining(work))
-        token = _signed(_statement(found.works, digests, marks, others), guard)
+        said = canonical(_statement(found.works, digests, marks, others))
+        token = sign(said.encode(), guard.records.issuer(), TYPE)
         guard.audit.append("takedown", "done", about={"receipt": hashlib.sha256(token.encode()).hexdigest()})
     except DamagedWorksError as error:
         raise RefusedError(
@@ -168,16 +170,6 @@ def _statement(works: Sequence[Work], digests: set[str], marks: set[str], others
         "pdq": sorted(marks),
         "not_blocked": sorted(others),
     }
-
-
-def _signed(said: dict[str, Any], guard: Guard) -> str:
-    """A compact JWS (RFC 7515) of its own type, so that a receipt is never taken for a consent record."""
-    from joserfc import jws
-    from joserfc.jwk import OKPKey
-
-    key = guard.records.issuer()
-    header = {"alg": ALGORITHM, "kid": thumbprint(key), "typ": TYPE}
-    return jws.serialize_compact(header, canonical(said).encode(), OKPKey.import_key(key), algorithms=[ALGORITHM])
 
 
 def read_receipt(token: str, key: Ed25519PublicKey) -> dict[str, Any]:

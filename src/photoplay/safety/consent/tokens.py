@@ -28,12 +28,12 @@ def thumbprint(key: Ed25519PublicKey | Ed25519PrivateKey) -> str:
     return OKPKey.import_key(public).thumbprint()
 
 
-def sign(payload: bytes, key: Ed25519PrivateKey) -> str:
-    """A compact JWS over ``payload`` with the header of a consent record."""
+def sign(payload: bytes, key: Ed25519PrivateKey, type_: str = TYPE) -> str:
+    """A compact JWS over ``payload`` whose header says of which type it is: by default a consent record."""
     from joserfc import jws
     from joserfc.jwk import OKPKey
 
-    header = {"alg": ALGORITHM, "kid": thumbprint(key), "typ": TYPE}
+    header = {"alg": ALGORITHM, "kid": thumbprint(key), "typ": type_}
     return jws.serialize_compact(header, payload, OKPKey.import_key(key), algorithms=[ALGORITHM])
 
 
