@@ -13,14 +13,13 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TypeAlias, TypeVar, get_args
 
-import numpy as np
-
 from photoplay.errors import ConsentError, PhotoplayError, RefusedError, RequestError
 from photoplay.safety.age import check_adults
 from photoplay.safety.bystanders import hide_all_but
 from photoplay.safety.consent.matching import Matched, match_people
 from photoplay.safety.consent.record import CATEGORIES, ConsentRecord
 from photoplay.safety.guard import Guard
+from photoplay.safety.looks import looks, stills
 from photoplay.safety.prompts import asks_for_romance, check_negative_prompt, check_prompt, is_readable
 from photoplay.safety.proof import make_proof
 from photoplay.types import Admitted, Consent, Face, FaceReader, Photo, Request, Rgb
@@ -35,8 +34,8 @@ ROMANTIC = frozenset({"romantic", "contact"})
 
 WHOLE = frozenset({"face", "head", "body"})
 """What a film may move whose motion no template bounds: everything."""
-CHUNK, LOOKS_A_SECOND, LEAST_LOOKS = 24, 2.0, 12
-"""Frames of a clip that the content filter is asked about at once, and in how many of them faces are looked for."""
+CHUNK = 24
+"""Frames of a clip that the content filter is asked about at once."""
 STRANGER = frozenset({"consent_no_match", "consent_face_unreadable"})
 """Codes that say of a face that it is nobody's on record."""
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -215,13 +214,13 @@ def check_pictures(request: Request, guard: Guard) -> None:
     Raises:
         RefusedError: ``photo_blocked``, ``content_refused``, or that a list or the filter does not work.
     """
-    stills = [photo for photo in (*request.photos, request.last, request.backdrop) if photo is not None]
-    for photo in stills:
+    photos = stills(request)
+    for photo in photos:
         guard.blocklist.check(photo)
-    guard.content.check([photo.pixels for photo in stills])
+    guard.content.check([photo.pixels for photo in photos])
     if request.video is not None:
         frames = request.video.frames.rgb
-        for look in _looks(request):
+        for look in looks(request):
             guard.blocklist.check(Photo(look, request.video.sha256))
         for start in range(0, len(frames), CHUNK):
             guard.content.check(list(frames[start : start + CHUNK]))
@@ -341,17 +340,7 @@ def _category(request: Request) -> str:
 
 def _people_pictures(request: Request) -> list[Rgb]:
     """Every picture that shows people: the photos, the last one, and frames all over the clip."""
-    return [*(photo.pixels for photo in (*request.photos, request.last) if photo is not None), *_looks(request)]
-
-
-def _looks(request: Request) -> list[Rgb]:
-    """Frames all over the clip, where there is one."""
-    if request.video is None:
-        return []
-    frames, fps = request.video.frames.rgb, request.video.frames.fps
-    count = max(LEAST_LOOKS, round(LOOKS_A_SECOND * len(frames) / fps))
-    spread = sorted({round(at) for at in np.linspace(0, len(frames) - 1, count)})
-    return [np.ascontiguousarray(frames[at]) for at in spread]
+    return [*(photo.pixels for photo in (*request.photos, request.last) if photo is not None), *looks(request)]
 
 
 def about(request: Request) -> dict[str, str]:

@@ -21,12 +21,11 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from photoplay.errors import SealError
+from photoplay.safety.looks import looks, stills
 from photoplay.safety.pdq import from_hex, pdq
 from photoplay.safety.recipe import canonical, recipe_digest
-from photoplay.types import Admitted, Request, Video
+from photoplay.types import Admitted, Request
 
-LOOKS_A_SECOND, LEAST_LOOKS = 2.0, 12
-"""How many frames of a clip are hashed: as many as admission compares with the blocklist."""
 _ID = re.compile(r"[0-9a-f]{16}")
 
 
@@ -214,17 +213,9 @@ def _parsed(id_: str, whole: bytes) -> Work:
 
 
 def _marks(request: Request) -> list[SourceMark]:
-    """What a film is made of: its photos, the last picture, the backdrop, and frames all over its clip."""
-    photos = [photo for photo in (*request.photos, request.last, request.backdrop) if photo is not None]
-    pictures = [(photo.sha256, photo.pixels) for photo in photos]
+    """What a film is made of: its stills, and those frames of its clip that admission compares with the blocklist."""
+    pictures = [(photo.sha256, photo.pixels) for photo in stills(request)]
     if request.video is not None:
-        pictures += [(request.video.sha256, request.video.frames.rgb[at]) for at in _looks(request.video)]
+        pictures += [(request.video.sha256, look) for look in looks(request)]
     hashed = [(digest, pdq(np.ascontiguousarray(picture))) for digest, picture in pictures]
     return [SourceMark(digest, found.hex, found.quality) for digest, found in hashed]
-
-
-def _looks(video: Video) -> list[int]:
-    """Numbers of frames all over a clip."""
-    last = len(video.frames.rgb) - 1
-    count = max(LEAST_LOOKS, round(LOOKS_A_SECOND * (last + 1) / video.frames.fps))
-    return sorted({round(at) for at in np.linspace(0, last, count)})
