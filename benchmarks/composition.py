@@ -27,8 +27,9 @@ from photoplay.composition.cutouts import Cutout
 from photoplay.composition.detail import grain_of
 from photoplay.composition.harmonise import look_of
 from photoplay.composition.relight import EVEN, LightDifference, light_difference, relight
-from photoplay.composition.tones import LUMA, to_linear, to_srgb
+from photoplay.composition.tones import to_linear, to_srgb
 from photoplay.device import describe
+from photoplay.light import LUMA
 from photoplay.media import load_photo
 from photoplay.perception.faces import FaceReader, mesh_box
 from photoplay.perception.head_pose import head_pose, openings, visibility

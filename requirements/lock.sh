@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 compile() {
   uv pip compile "$@" --generate-hashes --universal --python-version 3.11 --no-annotate --no-header --quiet
 }
-main="pyproject.toml requirements/extra.in --extra heic --extra demo --extra nudenet --override requirements/overrides.txt"
+main="pyproject.toml requirements/extra.in --extra heic --extra demo --extra nudenet --extra service --override requirements/overrides.txt"
 train="pyproject.toml --extra train --extra gpu --override requirements/overrides.txt"
 compile $main --output-file requirements/run.txt
 compile $main --extra train --extra gpu --group dev --constraint requirements/run.txt --override requirements/without-torch.txt \

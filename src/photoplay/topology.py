@@ -87,6 +87,20 @@ def face_triangles() -> Int32[Array, "852 3"]:
 
 
 @cache
+def skin_triangles() -> Int32[Array, "t 3"]:
+    """Those that show skin in most faces: none at the eyes, brows, lips, nostrils or along the oval."""
+    not_skin = {
+        *RIGHT_EYE_UPPER, *RIGHT_EYE_LOWER, *LEFT_EYE_UPPER, *LEFT_EYE_LOWER, *RIGHT_BROW, *LEFT_BROW,
+        *LIPS_OUTER_UPPER, *LIPS_OUTER_LOWER, *LIPS_INNER_UPPER, *LIPS_INNER_LOWER, *FACE_OVAL,
+        97, 98, 326, 327, 2, 64, 294, 240, 460,
+    }  # fmt: skip
+    table = face_triangles()
+    skin: Array = table[~np.isin(table, list(not_skin)).any(axis=1)]
+    skin.setflags(write=False)
+    return skin
+
+
+@cache
 def face_mirror() -> Int32[Array, 478]:
     """The landmark on the other side of the face, for each landmark."""
     return _table("face_mirror.csv")[:, 0]

@@ -6,7 +6,8 @@ import pytest
 
 from photoplay.composition import backdrops
 from photoplay.composition.cutouts import Placement
-from photoplay.composition.tones import LUMA, to_linear
+from photoplay.composition.tones import to_linear
+from photoplay.light import LUMA
 
 GREY = np.full(3, 0.2, np.float32)
 

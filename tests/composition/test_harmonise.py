@@ -8,7 +8,8 @@ import pytest
 
 from photoplay.composition.cutouts import Cutout
 from photoplay.composition.harmonise import Grade, Look, grades, look_of, meet_backdrop, skin_mask
-from photoplay.composition.tones import LUMA, from_oklab, to_linear, to_oklab, to_srgb
+from photoplay.composition.tones import from_oklab, to_linear, to_oklab, to_srgb
+from photoplay.light import LUMA
 from photoplay.types import Face, Rgb
 
 

@@ -8,12 +8,13 @@ import pytest
 
 from photoplay import topology
 from photoplay.composition.cutouts import Cutout
-from photoplay.composition.relight import EVEN, light_difference, relight, shade, shared_light, surface
+from photoplay.composition.relight import EVEN, light_difference, relight, shared_light, surface
 from photoplay.composition.tones import to_linear, to_srgb
+from photoplay.light import shade
 from photoplay.perception.faces import mesh_box
 from photoplay.perception.head_pose import vertex_normals
 from photoplay.perception.identity import distance, embed
-from photoplay.perception.light import estimate_light, vertex_shading
+from photoplay.perception.light import estimate_light
 from photoplay.types import Face, Light, Rgb
 
 LEFT = Light((-0.77, -0.35, -0.53), 0.3)
@@ -32,7 +33,7 @@ def _drawn(face: Face, light: Light) -> Cutout:
     """The mesh as matt skin under a light, with the light that perception sees in it."""
     picture = np.zeros((320, 320, 3), np.uint8)
     points, triangles = face.landmarks[:468], topology.face_triangles()
-    shading = vertex_shading(vertex_normals(face.landmarks), light)
+    shading = shade(vertex_normals(face.landmarks), light)
     for triangle in triangles[np.argsort(-points[triangles, 2].mean(1))]:
         colour = to_srgb((shading[triangle].mean(0) * SKIN)[None])[0]
         cv2.fillConvexPoly(picture, np.round(points[triangle, :2] * 16).astype(np.int32), colour.tolist(), shift=4)

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from photoplay.errors import CancelledError
-from photoplay.generation.anchors import build_source, render, subject_matte
+from photoplay.generation.anchors import build_source, render
+from photoplay.generation.people import subject_matte
 from photoplay.generation.source import frame_photo
 from photoplay.types import Anchor, HeadPose, Label, Photo, Scene, StageEvent
 from tests.generation.actors import REST, astronaut, matte, plan, subject, track

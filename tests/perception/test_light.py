@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from photoplay import topology
+from photoplay.light import shade, to_linear
 from photoplay.perception.faces import mesh_box
 from photoplay.perception.head_pose import vertex_normals
-from photoplay.perception.light import estimate_light, to_linear, vertex_shading
+from photoplay.perception.light import estimate_light
 from photoplay.types import Face, Light, Rgb
 
 
@@ -29,7 +30,7 @@ def _render(face: Face, light: Light) -> Rgb:
     """The mesh as skin under a light: triangles from far to near."""
     picture = np.full((600, 512, 3), 40, np.uint8)
     points, triangles = face.landmarks[:468], topology.face_triangles()
-    shading = vertex_shading(vertex_normals(face.landmarks), light)
+    shading = shade(vertex_normals(face.landmarks), light)
     for triangle in triangles[np.argsort(-points[triangles, 2].mean(1))]:
         colour = _to_srgb(shading[triangle].mean(0) * [0.7, 0.5, 0.4])
         corners = np.round(points[triangle, :2] * 16).astype(np.int32)

@@ -9,7 +9,8 @@ from PIL import Image
 
 from photoplay.composition.cutouts import Placement, put
 from photoplay.composition.filling import fill_texture
-from photoplay.composition.tones import LUMA, to_linear, to_srgb
+from photoplay.composition.tones import to_linear, to_srgb
+from photoplay.light import LUMA
 from photoplay.types import Array, Mask, Rgb
 
 GRAIN = 1.3

@@ -10,7 +10,8 @@ from jaxtyping import Bool, Float32, Float64
 
 from photoplay import topology
 from photoplay.composition.cutouts import Cutout
-from photoplay.composition.tones import LUMA, from_oklab, peak, to_linear, to_oklab, to_srgb
+from photoplay.composition.tones import from_oklab, peak, to_linear, to_oklab, to_srgb
+from photoplay.light import LUMA
 from photoplay.types import Array, Rgb
 
 _BALANCE_SHARE, _MAX_BALANCE = 0.65, 0.16

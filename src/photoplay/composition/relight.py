@@ -10,7 +10,8 @@ from jaxtyping import Float32
 
 from photoplay import topology
 from photoplay.composition.cutouts import Cutout
-from photoplay.composition.tones import LUMA, brighten, to_linear, to_srgb
+from photoplay.composition.tones import brighten, to_linear, to_srgb
+from photoplay.light import ball, picture_difference, shade
 from photoplay.types import Array, Light, Mask, Rgb
 
 EVEN = Light((0.0, 0.0, -1.0), 1.0)
@@ -38,9 +39,9 @@ class LightDifference:
     degrees   angle between the two directions, 0..180
     ambient   difference of the ambient shares, 0..1
     color     largest difference of a channel of the tints
-    shading   percent: root mean square of the difference of the two pictures that the lights make of a matt white ball,
-              each divided by its mean, over what the camera sees of it. One number for all of the above: the angle
-              counts as much as the lights are hard, and nothing where both are even.
+    shading   percent: :func:`photoplay.light.picture_difference` of the two pictures that the lights make of a matt white
+              ball. One number for all of the above: the angle counts as much as the lights are hard, and nothing where
+              both are even.
     """
 
     degrees: float
@@ -53,17 +54,11 @@ def light_difference(a: Light, b: Light) -> LightDifference:
     """How far two lights lie apart; all zero for equal lights. Symmetric."""
     cosine = float(np.clip(np.dot(a.direction, b.direction), -1, 1))
     tint = float(np.abs(np.subtract(a.color, b.color)).max())
-    ball, weight = _ball()
-    pictures = []
-    for light in (a, b):
-        shaded = shade(ball, light)
-        pictures.append(shaded / float((shaded @ LUMA * weight).sum()))
-    squared = ((pictures[0] - pictures[1]) ** 2).mean(1)
     return LightDifference(
         float(np.degrees(np.arccos(cosine))),
         abs(a.ambient - b.ambient),
         tint,
-        100 * float(np.sqrt((squared * weight).sum())),
+        picture_difference(shade(ball(), a), shade(ball(), b)),
     )
 
 
@@ -85,13 +80,6 @@ def shared_light(a: Light, b: Light, share: float = 0.5) -> Light:
     tint = weights @ np.array([a.color, b.color])
     red, green, blue = (tint / tint.mean()).tolist()
     return Light((x, y, z), float(np.clip(1 - strength, MIN_AMBIENT, 1)), (red, green, blue))
-
-
-def shade(normals: Float32[Array, "*n 3"], light: Light) -> Float32[Array, "*n 3"]:
-    """RGB factors ``ambient + (1 - ambient) color max(0, normal . direction)`` for unit normals in photo space."""
-    toward = np.maximum(normals @ np.array(light.direction, np.float32), 0)[..., None]
-    shaded: Array = light.ambient + (1 - light.ambient) * toward * np.array(light.color, np.float32)
-    return shaded.astype(np.float32)
 
 
 def relight(cutout: Cutout, target: Light, strength: float = 1.0) -> Rgb:
@@ -141,15 +129,6 @@ def surface(
     blended = face * spread / np.maximum(inside, 1e-6) + (1 - face) * cushion
     unit_normals: Array = blended / np.maximum(np.linalg.norm(blended, axis=-1, keepdims=True), 1e-6)
     return unit_normals.astype(np.float32), seen
-
-
-def _ball() -> tuple[Float32[Array, "n 3"], Float32[Array, n]]:
-    """Normals of the visible half of a ball on an even grid of its picture, and equal weights that add up to 1."""
-    y, x = np.mgrid[-0.975:1:0.05, -0.975:1:0.05]
-    flat = x**2 + y**2
-    seen = flat < 1
-    normals = np.stack([x[seen], y[seen], -np.sqrt(1 - flat[seen])], 1).astype(np.float32)
-    return normals, np.full(len(normals), 1 / len(normals), np.float32)
 
 
 def _cushion(matte: Mask, unit: float) -> Float32[Array, "h w 3"]:
@@ -212,6 +191,3 @@ def _reach(matte: Mask) -> tuple[int, int, int, int]:
         return 0, 0, 0, 0
     x0, y0 = max(x - 16, 0), max(y - 16, 0)
     return x0, y0, min(x + w + 16, matte.shape[1]) - x0, min(y + h + 16, matte.shape[0]) - y0
-
-
-__all__ = ["EVEN", "LightDifference", "light_difference", "relight", "shade", "shared_light", "surface"]

@@ -7,10 +7,8 @@ from functools import cache
 import numpy as np
 from jaxtyping import Float32, UInt8
 
+from photoplay import light
 from photoplay.types import Array
-
-LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
-"""Luminance of linear sRGB (IEC 61966-2-1)."""
 
 _TO_CONES = np.array(
     [[0.4122214708, 0.5363325363, 0.0514459929], [0.2119034982, 0.6806995451, 0.1073969566],
@@ -26,14 +24,13 @@ _FROM_CONES = np.linalg.inv(_TO_CONES.astype(np.float64)).astype(np.float32)
 
 @cache
 def _table() -> Float32[Array, 256]:
-    value = np.arange(256) / 255
-    table: Array = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4).astype(np.float32)
+    table: Array = light.to_linear(np.arange(256)).astype(np.float32)
     table.setflags(write=False)
     return table
 
 
 def to_linear(srgb: UInt8[Array, "*n"]) -> Float32[Array, "*n"]:
-    """sRGB 0..255 to linear light 0..1 (IEC 61966-2-1)."""
+    """sRGB 0..255 to linear light 0..1, as :func:`photoplay.light.to_linear`, from a table."""
     linear: Array = _table()[srgb]
     return linear
 

@@ -21,11 +21,11 @@ from photoplay.topology import (
 )
 from photoplay.types import Array, Landmarks, Rgb
 
-NOT_SKIN = {
+_NOT_SKIN = {
     *LEFT_EYE_UPPER, *LEFT_EYE_LOWER, *RIGHT_EYE_UPPER, *RIGHT_EYE_LOWER, *LEFT_BROW, *RIGHT_BROW,
     *LIPS_INNER_UPPER, *LIPS_INNER_LOWER, *LIPS_OUTER_UPPER, *LIPS_OUTER_LOWER,
 }  # fmt: skip
-SKIN_POINTS = tuple(index for index in STABLE if index not in NOT_SKIN)
+SKIN_POINTS = tuple(index for index in STABLE if index not in _NOT_SKIN)
 
 
 def skin_colour(picture: Rgb, landmarks: Landmarks) -> Float32[Array, 3]:

@@ -7,19 +7,14 @@ the skin's own colour drops out. Both fits paint a matt white ball.
 
 from __future__ import annotations
 
-from functools import cache
-
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, Int32
+from jaxtyping import Bool, Float64
 
-from photoplay.evaluation.light import NOT_SKIN
-from photoplay.topology import FACE_OVAL, face_triangles
+from photoplay.light import ball, picture_difference, to_linear
+from photoplay.topology import skin_triangles
 from photoplay.types import Array, Landmarks, Rgb
 
-LUMA = np.array([0.2126, 0.7152, 0.0722])
-"""Luminance of linear sRGB (IEC 61966-2-1)."""
-NOSTRILS = (97, 98, 326, 327, 2, 64, 294, 240, 460)
 FACING, FEW = -0.2, 60
 """z of a normal from which skin counts as seen; fewer triangles tell nothing."""
 RIDGE, ROUNDS = 0.02, 3
@@ -29,16 +24,9 @@ DARK = 0.002
 
 
 def shading_difference(a: Float64[Array, "4 3"], b: Float64[Array, "4 3"]) -> float:
-    """Percent: root mean square difference of the two balls' pictures, each divided by its mean, over what is seen of them.
-
-    0 for one light; 30 is a lamp from the left for the one and from the right for the other.
-    """
-    ball = _ball()
-    pictures = []
-    for light in (a, b):
-        shaded = np.maximum(ball @ light, 0)
-        pictures.append(shaded / max(float((shaded @ LUMA).mean()), 1e-6))
-    return 100 * float(np.sqrt(np.mean((pictures[0] - pictures[1]) ** 2)))
+    """Percent: :func:`photoplay.light.picture_difference` of the two balls."""
+    one, other = (np.maximum(light[0] + ball() @ light[1:], 0) for light in (a, b))
+    return picture_difference(one, other)
 
 
 def face_shading(picture: Rgb, landmarks: Landmarks) -> Float64[Array, "4 3"] | None:
@@ -78,27 +66,11 @@ def brightening(
     return np.asarray(np.log2(means[0] / means[1]), np.float64)
 
 
-@cache
-def _triangles() -> Int32[Array, "t 3"]:
-    """Triangles that show skin in most faces."""
-    table = face_triangles()
-    return np.asarray(table[~np.isin(table, [*NOT_SKIN, *FACE_OVAL, *NOSTRILS]).any(axis=1)], np.int32)
-
-
-@cache
-def _ball() -> Float64[Array, "n 4"]:
-    """1 and the normals of the visible half of a ball, on an even grid of its picture."""
-    y, x = np.mgrid[-0.975:1:0.05, -0.975:1:0.05]
-    flat = x**2 + y**2
-    seen = flat < 1
-    return np.stack([np.ones(int(seen.sum())), x[seen], y[seen], -np.sqrt(1 - flat[seen])], axis=1)
-
-
 def _skin(
     picture: Rgb, landmarks: Landmarks, shown: Bool[Array, "h w"] | None = None
 ) -> tuple[Float64[Array, "t 3"], Float64[Array, "t 3"], Bool[Array, t]]:
     """Unit normals and linear colours of the skin triangles, and which of them face the camera inside the picture."""
-    corners = landmarks[_triangles()].astype(np.float64)
+    corners = landmarks[skin_triangles()].astype(np.float64)
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     normals /= np.maximum(np.linalg.norm(normals, axis=1), 1e-9)[:, None]
     middles = corners.mean(axis=1)[:, :2].astype(np.float32)
@@ -116,10 +88,4 @@ def _skin(
     taken = cv2.remap(
         patch, middles[None, :, 0] - np.float32(x0), middles[None, :, 1] - np.float32(y0), cv2.INTER_LINEAR
     )
-    return normals, _linear(np.asarray(taken[0], np.float32)), np.asarray(seen, bool)
-
-
-def _linear(srgb: Float32[Array, "t 3"]) -> Float64[Array, "t 3"]:
-    """sRGB 0..255 to linear light 0..1 (IEC 61966-2-1)."""
-    value = srgb.astype(np.float64) / 255
-    return np.asarray(np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4), np.float64)
+    return normals, to_linear(taken[0]), np.asarray(seen, bool)

@@ -42,7 +42,7 @@ from photoplay.generation.source import (
 from photoplay.generation.stacking import PairPainter, Stacking
 from photoplay.types import Anchor, Array, Duet, Mask, MotionTrack, Progress, RenderPlan, Rgb, Scene, StageEvent, silent
 
-__all__ = ["Stage", "build_source", "render", "set_stage", "subject_matte"]
+__all__ = ["Stage", "build_source", "render", "set_stage"]
 
 WORKERS = 2
 UNSEEN = 90

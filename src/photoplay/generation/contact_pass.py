@@ -13,11 +13,13 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from math import ceil, sqrt
 from threading import Lock
+from typing import Any
 
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
+from photoplay.generation.backends.open_weights.native import PER_FRAME
 from photoplay.generation.backends.open_weights.parallel import world
 from photoplay.generation.backends.protocol import Backend
 from photoplay.generation.mesh import smoothstep
@@ -123,7 +125,7 @@ def passes(tracks: Sequence[MotionTrack], plan: RenderPlan) -> tuple[Pass, ...]:
     if duet is None or not duet.contacts:
         return ()
     frames = np.arange(plan.num_frames)
-    strength = np.stack([contact.strength[np.minimum(frames, len(contact.strength) - 1)] for contact in duet.contacts])
+    strength = _strengths(duet.contacts, frames)
     found = []
     for start, end in _spans(strength.max(0) > 0):
         active = [
@@ -163,7 +165,7 @@ def _pass(
     shift = (middle - way).astype(np.float32)
     x, y = (float(v) + 0.5 for v in middle)
     box = (x - side / 2, y - side / 2, x + side / 2, y + side / 2)
-    strength = np.max([contact.strength[np.minimum(rows, len(contact.strength) - 1)] for contact in contacts], axis=0)
+    strength = _strengths(contacts, rows).max(0)
     own = replace(
         plan,
         width=pixels,
@@ -178,11 +180,15 @@ def _pass(
     return Pass(span[0], span[1], moved, own, shift, smoothstep(0.0, FADE_IN, strength))
 
 
+def _strengths(contacts: Sequence[Contact], rows: Array) -> Float32[Array, "c f"]:
+    """How strong each contact is in the frames ``rows``; beyond its end its last one holds."""
+    return np.stack([contact.strength[np.minimum(rows, len(contact.strength) - 1)] for contact in contacts])
+
+
 def _way(contacts: Sequence[Contact], rows: Array) -> tuple[Float32[Array, "f 2"], float]:
     """Where the crop's middle goes, and half its side: the contacts' mean by their strength, smoothed over time."""
-    at = [np.minimum(rows, len(contact.where) - 1) for contact in contacts]
-    where = np.stack([contact.where[k] for contact, k in zip(contacts, at, strict=True)])
-    weight = np.stack([contact.strength[k] for contact, k in zip(contacts, at, strict=True)]) + np.float32(1e-3)
+    where = np.stack([contact.where[np.minimum(rows, len(contact.where) - 1)] for contact in contacts])
+    weight = _strengths(contacts, rows) + np.float32(1e-3)
     middle = (where * weight[..., None]).sum(0) / weight.sum(0)[:, None]
     reach = ceil(3 * CALM)
     taps = np.exp(-0.5 * (np.arange(-reach, reach + 1) / CALM) ** 2)
@@ -197,18 +203,11 @@ def _track_part(track: MotionTrack, rows: Array, shift: Float32[Array, "f 2"]) -
     """These frames of ``track``, everybody carried by ``shift``."""
     at = np.minimum(rows, track.num_frames - 1)
     step = np.pad(shift, ((0, 0), (0, 1)))
-    rigid = track.head_transform[at].copy()
-    rigid[:, :, 3] += step
-    return replace(
-        track,
-        landmarks=track.landmarks[at] + step[:, None],
-        head_transform=rigid,
-        head_pose=track.head_pose[at],
-        blendshapes=track.blendshapes[at],
-        gaze=track.gaze[at],
-        joints=track.joints[at] + step[:, None],
-        breath=track.breath[at],
-    )
+    part: dict[str, Any] = {name: getattr(track, name)[at] for name in PER_FRAME}
+    part["landmarks"] += step[:, None]
+    part["joints"] += step[:, None]
+    part["head_transform"][:, :, 3] += step
+    return replace(track, **part)
 
 
 def _duet_part(duet: Duet, rows: Array, shift: Float32[Array, "f 2"]) -> Duet:

@@ -203,6 +203,12 @@ def _cut_line(scene: Scene, track: MotionTrack) -> Mask:
     return firm if scale == 1 else np.asarray(cv2.resize(firm, full, interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
+def subject_picture(scene: Scene, subject: int) -> Rgb:
+    """The picture in the photo's size that shows one subject whole: its own where there is one, else the photo."""
+    own = scene.subjects[subject].pixels
+    return scene.photo.pixels if own is None else own
+
+
 def subject_matte(scene: Scene, subject: int) -> UInt8[Array, "ph pw"]:
     """The matte of one subject: its own, or the part of the scene's that is nearest to its face."""
     own = scene.subjects[subject].matte

@@ -63,12 +63,14 @@ def make_duet(
     if subjects[0] == subjects[1]:
         raise ValueError("a duet needs two people")
     first, second = (scene.subjects[index] for index in subjects)
-    near = (partner_at_right(first, second), not partner_at_right(first, second))
+    at_right = partner_at_right(first, second)
+    near, ways = (at_right, not at_right), ((1.0, -1.0) if at_right else (-1.0, 1.0))
     mattes = own_matte(scene, *subjects), own_matte(scene, *subjects[::-1])
-    before = stands_before(template, (first, second), mattes, (_way(near[0]), _way(near[1])))
+    before = stands_before(template, (first, second), mattes, ways)
+    heads = Head.of(first, mattes[0], ways[0]), Head.of(second, mattes[1], ways[1])
     played = perform_duet(template, seconds=seconds, fps=fps, left_is_near=near, speed=speed, seed=seed, before=before)
     alive = _in_step(*(_alive(played, seed) if priors else played.roles))
-    cast = _cast(scene, subjects, template, played, near, alive, intensity, frame)
+    cast = _cast(scene, subjects, heads, template, played, alive, intensity, frame)
     together = bring_together(cast, rounds=1)
     seeing = tuple(
         replace(
@@ -76,7 +78,7 @@ def make_duet(
         )
         for which in (0, 1)
     )
-    cast = _cast(scene, subjects, template, played, near, (seeing[0], seeing[1]), intensity, frame)
+    cast = _cast(scene, subjects, heads, template, played, (seeing[0], seeing[1]), intensity, frame)
     together = bring_together(cast)
     contacts = tuple(_contact(cast, together, number) for number in range(len(cast.touches)))
     found = (*played.notices, *notices_of(template, cast.bodies, together, contacts))
@@ -106,40 +108,32 @@ def _in_step(first: Performance, second: Performance) -> tuple[Performance, Perf
 def _cast(
     scene: Scene,
     subjects: tuple[int, int],
+    heads: tuple[Head, Head],
     template: DuetTemplate,
     played: DuetPerformance,
-    near: tuple[bool, bool],
     roles: tuple[Performance, Performance],
     intensity: float,
     frame: Box | None,
 ) -> Cast:
-    """Both roles put on their people, and those contacts for which the photos show the arms."""
+    """Both roles put on their people (``heads`` at rest), and those contacts for which the photos show the arms."""
     bodies = []
     for which, index in enumerate(subjects):
-        towards = _way(near[which])
+        towards = heads[which].towards
         widest = _widest(scene.subjects[index].face.head_pose, towards)
         track = make_track(scene, index, roles[which], intensity=intensity, widest=widest)
         body = Body.of(scene, track, towards, frame)
         bodies.append(body.stepped(played.places[which] * intensity))
     touches, spots, strengths = [], [], []
     for touch, strength in zip(template.contacts, played.strengths, strict=True):
-        pair = Spot.of(touch.first, near[0]), Spot.of(touch.second, near[1])
+        pair = Spot.of(touch.first, heads[0].towards > 0), Spot.of(touch.second, heads[1].towards > 0)
         if all(spot.arm is None or body.arm_is_seen(spot.arm) for spot, body in zip(pair, bodies, strict=True)):
             touches.append(touch)
             spots.append(pair)
             strengths.append(strength)
     shape = (len(touches), len(played.front))
     curves, both = np.array(strengths).reshape(shape), (bodies[0], bodies[1])
-    heads = [
-        Head.of(body.subject, own_matte(scene, *pair), body.towards)
-        for body, pair in zip(both, (subjects, subjects[::-1]), strict=True)
-    ]
-    keeps = kept_apart((heads[0], heads[1]), both, tuple(spots), curves, played.front, FACE_SEEN[template.category])
+    keeps = kept_apart(heads, both, tuple(spots), curves, played.front, FACE_SEEN[template.category])
     return Cast(both, tuple(touches), tuple(spots), curves, keeps)
-
-
-def _way(left_is_near: bool) -> float:
-    return 1.0 if left_is_near else -1.0
 
 
 def _widest(pose: HeadPose, towards: float) -> float:

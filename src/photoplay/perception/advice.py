@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 
 from photoplay import topology
+from photoplay.light import LUMA
 from photoplay.perception.crops import Crop
-from photoplay.perception.light import skin_samples, skin_triangles
+from photoplay.perception.light import skin_samples
 from photoplay.perception.mediapipe_models import Models
 from photoplay.types import Face, Mask, Notice, Rgb, Severity, Subject
 
@@ -165,7 +166,7 @@ def measure(rgb: Rgb, face: Face) -> FaceFigures:
         height=size,
         sharpness=float(fine.std() / max(float(medium.std()), 1e-3)),
         detail=float(fine.std() / max(float(grey.std()), 1e-3)),
-        luminance=float(np.median(colours @ np.array([0.2126, 0.7152, 0.0722]))) if len(colours) else 1.0,
+        luminance=float(np.median(colours @ LUMA)) if len(colours) else 1.0,
         strange_colour=colour,
         strange_light=light,
     )
@@ -173,7 +174,7 @@ def measure(rgb: Rgb, face: Face) -> FaceFigures:
 
 def _strangeness(rgb: Rgb, face: Face) -> tuple[float, float]:
     """Share of the visible skin triangles with a colour, and with a lightness, far from their median."""
-    triangles = topology.face_triangles()[skin_triangles()]
+    triangles = topology.skin_triangles()
     triangles = triangles[face.visibility[triangles].min(1) > 0.5]
     if len(triangles) < 20:
         return 0.0, 0.0

@@ -2,43 +2,23 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float32, Float64
+from jaxtyping import Float64
 
-from photoplay import topology
+from photoplay.light import LUMA, to_linear
 from photoplay.perception.crops import Crop
+from photoplay.topology import skin_triangles
 from photoplay.types import Array, Face, Light, Rgb
 
 _SIZE = 256
 _ITERATIONS = 25
 
 
-@cache
-def skin_triangles() -> Bool[Array, 852]:
-    """Triangles that show skin in most faces: none at the eyes, brows, lips, nostrils or along the oval."""
-    not_skin = {
-        *topology.RIGHT_EYE_UPPER, *topology.RIGHT_EYE_LOWER, *topology.LEFT_EYE_UPPER, *topology.LEFT_EYE_LOWER,
-        *topology.RIGHT_BROW, *topology.LEFT_BROW, *topology.LIPS_OUTER_UPPER, *topology.LIPS_OUTER_LOWER,
-        *topology.LIPS_INNER_UPPER, *topology.LIPS_INNER_LOWER, *topology.FACE_OVAL, 97, 98, 326, 327, 2, 64, 294, 240, 460,
-    }  # fmt: skip
-    skin: Array = ~np.isin(topology.face_triangles(), list(not_skin)).any(1)
-    return skin
-
-
-def to_linear(srgb: Array) -> Array:
-    """sRGB 0..255 to linear light 0..1 (IEC 61966-2-1)."""
-    value = np.asarray(srgb, np.float64) / 255
-    linear: Array = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
-    return linear
-
-
 def skin_samples(rgb: Rgb, face: Face) -> tuple[Float64[Array, "n 3"], Float64[Array, "n 3"]]:
     """Unit normals (photo space) and linear colours of the visible skin triangles."""
     points = face.landmarks[:468]
-    triangles = topology.face_triangles()[skin_triangles()]
+    triangles = skin_triangles()
     corners = points[triangles].astype(np.float64)
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     area = np.linalg.norm(normals, axis=1)
@@ -64,7 +44,7 @@ def estimate_light(rgb: Rgb, face: Face) -> Light:
     normals, colours = skin_samples(rgb, face)
     if len(normals) < 20:
         return Light((0.0, 0.0, -1.0), 1.0)
-    luminance = colours @ np.array([0.2126, 0.7152, 0.0722])
+    luminance = colours @ LUMA
     level = float(np.median(luminance))
     ambient, key = _fit(normals, luminance / max(level, 1e-6))
     strength = float(np.linalg.norm(key))
@@ -113,10 +93,3 @@ def _tint(
     tint = np.sqrt(np.clip(ratio / ratio.mean(), 0.5, 1.6))
     tint /= tint.mean()
     return float(tint[0]), float(tint[1]), float(tint[2])
-
-
-def vertex_shading(normals: Float32[Array, "n 3"], light: Light) -> Float32[Array, "n 3"]:
-    """RGB factors that this light gives to surfaces with these unit normals; 1 where they face it fully."""
-    toward = np.clip(normals @ np.array(light.direction, np.float32), 0, None)[:, None]
-    shaded: Array = light.ambient + (1 - light.ambient) * toward * np.array(light.color, np.float32)
-    return shaded.astype(np.float32)

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypeAlias
 
 from photoplay.errors import RefusedError
+from photoplay.safety.private import locked, sync, write_new
 from photoplay.safety.recipe import canonical
 
 Decision: TypeAlias = Literal["allowed", "refused", "failed", "done"]
@@ -85,8 +86,7 @@ class AuditLog:
                     raise ValueError("an entry that is too long")
                 file.seek(0, os.SEEK_END)
                 file.write(line)
-                file.flush()
-                os.fsync(file.fileno())
+                sync(file)
                 head = Head(last.count + 1, self._hash(entry))
                 self._keep(head)
                 return head
@@ -231,18 +231,13 @@ class AuditLog:
     def _draft(self, data: bytes) -> Path:
         """A new private file that holds ``data`` for good: what is then given its name appears whole or not at all."""
         path = self._log.with_suffix(f".{secrets.token_hex(4)}")
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        write_new(path, data)
         return path
 
     @contextmanager
     def _locked(self) -> Iterator[BinaryIO]:
         self._log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(self._log, os.O_RDWR | os.O_CREAT, 0o600)
-        with os.fdopen(descriptor, "r+b") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with locked(self._log) as file:
             for name in filter(_DRAFT.fullmatch, os.listdir(self._log.parent)):
                 (self._log.parent / name).unlink()  # a killed process left it: whoever makes one holds the lock
             if not self._key.exists():

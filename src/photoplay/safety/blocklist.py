@@ -7,7 +7,6 @@ No folder means no lists only where none ever was: that there was one is written
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import stat
@@ -24,6 +23,7 @@ from jaxtyping import UInt64
 
 from photoplay.errors import RefusedError
 from photoplay.safety.pdq import NEAR, pdq
+from photoplay.safety.private import locked, sync
 from photoplay.types import Array, Photo, Rgb
 
 DIGITS = 64
@@ -165,15 +165,13 @@ class Blocklist:
 
 def _append(path: Path, wanted: set[str]) -> int:
     """Adds those lines to a list that it does not hold yet; returns how many."""
-    with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with locked(path) as file:
         text = file.read()
         new = sorted({line.lower().encode("ascii") for line in wanted} - set(text.lower().split()))
         if new:
             file.write(b"" if text.endswith(b"\n") or not text else b"\n")
             file.write(b"\n".join([*new, b""]))
-            file.flush()
-            os.fsync(file.fileno())
+            sync(file)
     return len(new)
 
 

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from photoplay.errors import SealError
+from photoplay.safety.private import write_new
 
 Algorithm: TypeAlias = Literal["ES256", "ES384", "ES512", "PS256", "PS384", "PS512", "ED25519"]
 PrivateKey: TypeAlias = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
@@ -228,12 +229,7 @@ def _make_development_certificate(folder: Path) -> None:
     making.mkdir(mode=0o700)
     try:
         for name, text in (("root.pem", _pem(root)), ("chain.pem", _pem(leaf)), ("key.pem", private)):
-            with open(
-                os.open(making / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii"
-            ) as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
+            write_new(making / name, text.encode("ascii"))
         try:
             making.rename(folder)
         except OSError:

@@ -7,7 +7,6 @@ recipes and perceptual hashes, no pictures.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
@@ -23,6 +22,7 @@ import numpy as np
 from photoplay.errors import SealError
 from photoplay.safety.looks import looks, stills
 from photoplay.safety.pdq import from_hex, pdq
+from photoplay.safety.private import locked, sync
 from photoplay.safety.recipe import canonical, recipe_digest
 from photoplay.types import Admitted, Request
 
@@ -123,8 +123,7 @@ class Ledger:
                 file.truncate(len(whole))  # what a killed process or a full disk left of a line
                 file.seek(0, os.SEEK_END)
                 file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
+                sync(file)
                 return _parsed(id_, whole + text)
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise SealError(
@@ -176,8 +175,7 @@ class Ledger:
         """The work's file, made where there is none, for one process at a time."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         while True:
-            with os.fdopen(os.open(self._file(id_), os.O_RDWR | os.O_CREAT, 0o600), "r+b") as file:
-                fcntl.flock(file, fcntl.LOCK_EX)
+            with locked(self._file(id_)) as file:
                 if os.fstat(file.fileno()).st_nlink:  # nobody forgot it meanwhile
                     yield file
                     return

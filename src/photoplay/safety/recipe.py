@@ -172,44 +172,38 @@ def request_from_recipe(
     try:
         if recipe["recipe"] != RECIPE_VERSION:
             raise ValueError("a recipe of another version")
-        wanted, asked = recipe["photos"], recipe["request"]
-        consent = tuple(said["statement"] for said in recipe["consent"])
-        fields = {name: asked[name] for name in _REPLAYED if name in asked}
+        wanted = {"photos": recipe["photos"]} | {name: recipe.get(name) for name in (*_BESIDE, "audio")}
+        asked = recipe["request"]
         sampling, wanted_loras = _read_sampling(asked.get("sampling", {}), loras)
-        name = template or recipe["template"]["name"]
-        turns = tuple(Turn(*turn) for turn in asked.get("turns", ()))
-        staging = Staging(**asked.get("staging", {}))
-        given = [one.sha256 if one is not None else None for one in (last, video, backdrop)]
-        wanted_beside = [recipe.get(name) for name in _BESIDE]
-        wanted_sound = recipe.get("audio", [])
+        request = Request(
+            photos=tuple(photos),
+            consent=tuple(said["statement"] for said in recipe["consent"]),
+            template=template or recipe["template"]["name"],
+            sampling=sampling,
+            last=last,
+            video=video,
+            audio=tuple(audio),
+            turns=tuple(Turn(*turn) for turn in asked.get("turns", ())),
+            staging=Staging(**asked.get("staging", {})),
+            backdrop=backdrop,
+            **{name: asked[name] for name in _REPLAYED if name in asked},
+        )
     except (KeyError, TypeError, ValueError) as error:
         raise RequestError(
             "recipe_unreadable", "That recipe cannot be read.", "Use the recipe of a film that photoplay made."
         ) from error
-    sound = [track.sha256 for track in audio]
-    if [photo.sha256 for photo in photos] != wanted or given != wanted_beside or sound != wanted_sound:
+    found = given(request)
+    if {name: found[name] for name in wanted} != wanted:
         raise RequestError(
             "recipe_other_photo",
             "The recipe was made for another photo.",
             "Give the very file that the film was made from: an edited or re-saved copy does not count.",
         )
-    if wanted_loras != [_lora_digest(lora) for lora in sampling.loras]:
+    if [lora["sha256"] for lora in found["request"]["sampling"]["loras"]] != wanted_loras:
         raise RequestError(
             "recipe_other_lora", "The recipe was made with another LoRA.", "Say where its very file is now."
         )
-    return Request(
-        photos=tuple(photos),
-        consent=consent,
-        template=name,
-        sampling=sampling,
-        last=last,
-        video=video,
-        audio=tuple(audio),
-        turns=turns,
-        staging=staging,
-        backdrop=backdrop,
-        **fields,
-    )
+    return request
 
 
 def _version(package: str) -> str:

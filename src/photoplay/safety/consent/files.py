@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from photoplay.errors import ConsentError
+from photoplay.safety.private import write_new
 
 
 @contextmanager
@@ -49,10 +50,8 @@ def put_new(path: Path, data: bytes) -> None:
     """
     draft = path.with_name(f".{secrets.token_hex(8)}.part")
     try:
-        with disk_faults(), os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        with disk_faults():
+            write_new(draft, data)
         try:
             os.link(draft, path)
         except FileExistsError:

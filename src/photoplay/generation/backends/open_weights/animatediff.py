@@ -24,6 +24,7 @@ from photoplay.generation.backends.open_weights.motion_parts import STRIDE, WIND
 from photoplay.generation.backends.open_weights.native import ClipInputs, Grid
 from photoplay.generation.controls.matte import regions
 from photoplay.generation.controls.openpose import draw_openpose
+from photoplay.generation.people import subject_picture
 from photoplay.generation.routing import regions_of
 from photoplay.generation.source import frame_photo
 from photoplay.types import (
@@ -291,8 +292,7 @@ def faces_of(clip: ClipInputs) -> list[Rgb]:
     if clip.plan.mode == "text-to-video":
         return []
     if (duet := clip.plan.duet) is not None and clip.anchor is not None:
-        two = [scene.subjects[subject] for subject in duet.subjects]
-        return [head_of(scene.photo.pixels if one.pixels is None else one.pixels, one.face.box) for one in two]
+        return [head_of(subject_picture(scene, one), scene.subjects[one].face.box) for one in duet.subjects]
     if clip.plan.mode == "multi-image-to-video":
         return [reference_face(scene, photo.pixels, photo.sha256) for photo in clip.plan.footage.references]
     who = [track.subject for track in clip.tracks] or list(range(len(scene.subjects)))

@@ -39,6 +39,7 @@ from photoplay.generation.backends.open_weights.wan import (
     Recipe,
     WanBackend,
     check_grid,
+    denoiser_of,
     framed_photo,
 )
 from photoplay.generation.controls.whole_body import draw_whole_body
@@ -163,7 +164,7 @@ class WanVace(WanBackend):
             for name in DENOISERS:
                 if (model := getattr(pipe, name, None)) is not None:
                     take_routes(model)
-        part = pipe.transformer if pipe.transformer is not None else pipe.transformer_2
+        part = denoiser_of(pipe)
         scale = self.resolved(clip.film.sampling).conditioning_scale
         remade = clip.plan.mode == "video-to-video" and not strikes_poses(clip.tracks, clip.plan)
         fade = changes(clip.plan) if remade and told.shown.any() else 0.0
@@ -326,7 +327,7 @@ def route_of(pipe: Any, clip: ClipInputs, anchor: Anchor, duet: Duet, references
     The duet's two people are the first references. What is mostly one person's in the frames of a token is that person's;
     background, seams and the place where the two meet read both.
     """
-    part = pipe.transformer if pipe.transformer is not None else pipe.transformer_2
+    part = denoiser_of(pipe)
     side = pipe.vae_scale_factor_spatial * part.config.patch_size[-1]
     columns, rows = clip.plan.width // side, clip.plan.height // side
     regions = regions_of(anchor, duet, clip.plan, size=(FINER * columns, FINER * rows))

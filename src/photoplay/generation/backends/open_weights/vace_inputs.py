@@ -18,9 +18,9 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
-from photoplay.generation.anchors import subject_matte
 from photoplay.generation.backends.open_weights.composite import Compositor
 from photoplay.generation.controls.face_map import draw_face_map
+from photoplay.generation.people import subject_matte, subject_picture
 from photoplay.types import Anchor, Array, Label, Mask, MotionTrack, Photo, RenderPlan, Rgb, RgbStack, Scene
 
 GREY = 0.5
@@ -169,12 +169,9 @@ def cut_out(picture: Rgb, matte: Mask | None, width: int, height: int) -> UInt8[
 
 def people_of(scene: Scene, subjects: Sequence[int], width: int, height: int) -> list[Rgb]:
     """References of these subjects, each cut out of its own picture where there is one, else of the scene's photo."""
-    made = []
-    for subject in subjects:
-        own = scene.subjects[subject].pixels
-        picture = scene.photo.pixels if own is None else own
-        made.append(cut_out(picture, subject_matte(scene, subject), width, height))
-    return made
+    return [
+        cut_out(subject_picture(scene, subject), subject_matte(scene, subject), width, height) for subject in subjects
+    ]
 
 
 def references_of(scene: Scene, photos: Sequence[Photo], width: int, height: int) -> list[Rgb]:

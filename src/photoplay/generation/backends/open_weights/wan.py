@@ -80,13 +80,18 @@ class WanBackend(OpenWeightsBackend):
         return {"guidance_scale_2": late}
 
 
+def denoiser_of(pipe: Any) -> Any:
+    """The pipeline's transformer; of two experts the first that is there."""
+    return pipe.transformer if pipe.transformer is not None else pipe.transformer_2
+
+
 def check_grid(pipe: Any, clip: ClipInputs) -> None:
     """Checks that the clip's size and length are the pipeline's own, which it would else change without a word.
 
     Raises:
         UnavailableError: ``model_other_grid``.
     """
-    part = pipe.transformer if pipe.transformer is not None else pipe.transformer_2
+    part = denoiser_of(pipe)
     multiple = pipe.vae_scale_factor_spatial * part.config.patch_size[-1]
     step = pipe.vae_scale_factor_temporal
     if clip.plan.width % multiple or clip.plan.height % multiple or (clip.plan.num_frames - 1) % step:
@@ -255,5 +260,5 @@ def _takes_last(pipe: Any) -> bool:
     """
     if pipe.config.expand_timesteps:
         return False
-    part = pipe.transformer if pipe.transformer is not None else pipe.transformer_2
+    part = denoiser_of(pipe)
     return part.config.image_dim is None or part.config.pos_embed_seq_len is not None
