@@ -9,6 +9,7 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     Boolean,
+    CheckConstraint,
     Column,
     Double,
     ForeignKey,
@@ -140,7 +141,9 @@ jobs = Table(
     Column("cost", Integer, nullable=False),  # credits reserved
     Column("charged", Integer),
     Column("error", JSON),  # {code, message, hint}
-    Column("film", JSON),  # {key, bytes, sha256, width, height, seconds, thumbnail, spritesheet, recipe, report, notices}
+    Column(
+        "film", JSON
+    ),  # {key, bytes, sha256, width, height, seconds, thumbnail, spritesheet, recipe, report, notices}
     Column("webhook", Text),
     Column("remixed_from", Text),
     Column("cancel_at", Double),  # somebody asked to stop
@@ -179,7 +182,7 @@ transfers = Table(  # of credits; its entries add up to nothing
     "transfers",
     metadata,
     Column("id", Text, primary_key=True),
-    Column("kind", Text, nullable=False),  # grant, reserve, settle, refund
+    Column("kind", Text, nullable=False),  # grant, renew, reserve, settle, refund
     Column("tenant_id", ForeignKey("tenants.id"), nullable=False, index=True),
     Column("job_id", Text),
     Column("round", Integer),
@@ -195,6 +198,23 @@ entries = Table(
     Column("transfer_id", ForeignKey("transfers.id"), nullable=False, index=True),
     Column("account", Text, nullable=False, index=True),
     Column("amount", BigInteger, nullable=False),
+)
+
+balances = Table(  # what the entries of a wallet or of held credits add up to; the database itself keeps them from going below 0
+    "balances",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("amount", BigInteger, nullable=False),
+    CheckConstraint("amount >= 0", name="ck_balances_amount"),
+)
+
+throttles = Table(  # how often somebody tried something since when; subjects are hashed
+    "throttles",
+    metadata,
+    Column("subject", Text, primary_key=True),
+    Column("since", Double, nullable=False),
+    Column("count", Integer, nullable=False),
+    Index(None, "since"),
 )
 
 workers = Table(
@@ -219,7 +239,8 @@ deliveries = Table(  # of webhooks
     Column("url", Text, nullable=False),
     Column("body", Text, nullable=False),
     Column("attempts", Integer, nullable=False, default=0),
-    Column("next_at", Double),
+    Column("created_at", Double, nullable=False),
+    Column("next_at", Double, index=True),  # None: delivered, or given up
     Column("delivered_at", Double),
     Column("status", Integer),
 )
