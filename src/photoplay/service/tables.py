@@ -200,11 +200,11 @@ entries = Table(
     Column("amount", BigInteger, nullable=False),
 )
 
-balances = Table(  # what the entries of a wallet or of held credits add up to; the database itself keeps them from going below 0
+balances = Table(  # what the entries of a wallet or of held credits add up to
     "balances",
     metadata,
     Column("account", Text, primary_key=True),
-    Column("amount", BigInteger, nullable=False),
+    Column("amount", BigInteger, nullable=False),  # the database itself keeps it from falling below 0
     CheckConstraint("amount >= 0", name="ck_balances_amount"),
 )
 

@@ -1,0 +1,147 @@
+"""What a film will cost, how long it will wait and how long it takes, told before somebody submits it and while it goes on.
+
+Times come from the last films of the same queue. How long a film takes grows with its pixels, so each of them is scaled
+to the one that is asked about by its ``weight``; with none to go by a prior stands in. It is an estimate: no promise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import median
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, and_, func, or_, select
+
+from photoplay.finishing.size import STANDARD
+from photoplay.service.plans import Plan, cost, priority, size_class
+from photoplay.service.requests import JobRequest
+from photoplay.service.tables import jobs, workers
+
+if TYPE_CHECKING:
+    from photoplay.service.jobs import Job
+
+RECENT = 50
+"""Films of a queue that are looked at."""
+SILENT = 15.0
+"""Seconds after its last sign of life that a worker no longer counts."""
+NATURAL = 3.0
+"""Seconds of a film that leaves its length to what it is made of."""
+FIXED = 1.0
+"""What every film costs beside its pixels, in seconds of a 480p film."""
+PRIORS = {"anchor": 1.0, "echo": 1.0, "pocket": 2.5}
+OTHER_PRIOR = 60.0
+"""Seconds of work for a second of 480p film, where no film was made yet: a model on a GPU takes its time."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Credits, and seconds in the queue and at work."""
+
+    cost: int
+    wait_s: float
+    make_s: float
+
+
+def estimate(conn: Connection, plan: Plan, request: JobRequest, now: float) -> Estimate:
+    """What would come of a request if it were submitted now.
+
+    Errors: as :func:`photoplay.service.plans.cost`, for a film that the plan does not allow.
+    """
+    seconds = length(request)
+    price = cost(plan, request.size, seconds, request.backend)
+    wait = _wait(conn, f"films-{request.backend}", priority(plan, now), now, now)
+    return Estimate(price, round(wait, 1), round(make_s(conn, request), 1))
+
+
+def length(request: JobRequest) -> float:
+    """Seconds of film that a request is reckoned with."""
+    return NATURAL if request.seconds is None else request.seconds
+
+
+def make_s(conn: Connection, request: JobRequest) -> float:
+    """Seconds that a film of this kind is at work: the median of the last ones, each scaled to it."""
+    wanted = weight(request.size, length(request))
+    return wanted * _pace(conn, f"films-{request.backend}")
+
+
+def wait_s(conn: Connection, job: Job, now: float) -> float:
+    """Seconds until a waiting job begins."""
+    return round(_wait(conn, job.queue, job.priority, job.created_at, now), 1)
+
+
+def left_s(conn: Connection, job: Job, now: float) -> float | None:
+    """Seconds until a job's film is there; None when the job is over.
+
+    A running film is told by what it has done, the more of it is done the more by that alone.
+    """
+    if job.state == "queued":
+        return round(_wait(conn, job.queue, job.priority, job.created_at, now) + make_s(conn, job.request), 1)
+    if job.state != "running":
+        return None
+    usual = make_s(conn, job.request)
+    gone = max(0.0, now - (job.started_at if job.started_at is not None else now))
+    share = min(max(job.percent, 0), 99) / 100
+    by_rule = max(usual - gone, 0.05 * usual)
+    if share <= 0.02:
+        return round(by_rule, 1)
+    by_pace = gone * (1 - share) / share
+    return round(share * by_pace + (1 - share) * by_rule, 1)
+
+
+def weight(size: str, seconds: float) -> float:
+    """How much work a film is, as seconds of 480p film."""
+    named = size_class(size) or "1080p"
+    pixels = STANDARD[named][0] * STANDARD[named][1]
+    return FIXED + seconds * pixels / (STANDARD["480p"][0] * STANDARD["480p"][1])
+
+
+def _pace(conn: Connection, queue: str) -> float:
+    """Seconds of work for a unit of weight, by the last films of a queue."""
+    last = conn.execute(
+        select(jobs.c.request, jobs.c.film, jobs.c.started_at, jobs.c.finished_at)
+        .where(
+            jobs.c.queue == queue,
+            jobs.c.state == "completed",
+            jobs.c.started_at.is_not(None),
+            jobs.c.finished_at.is_not(None),
+            jobs.c.deleted_at.is_(None),
+        )
+        .order_by(jobs.c.finished_at.desc())
+        .limit(RECENT)
+    ).all()
+    paces = []
+    for row in last:
+        made = (row.film or {}).get("seconds") or row.request.get("seconds") or NATURAL
+        paces.append(max(row.finished_at - row.started_at, 0.0) / weight(row.request.get("size", "480p"), float(made)))
+    return median(paces) if paces else PRIORS.get(queue.removeprefix("films-"), OTHER_PRIOR)
+
+
+def _wait(conn: Connection, queue: str, priority: int, created_at: float, now: float) -> float:
+    """Seconds until a job of this place in a queue begins: the work before it, shared by the workers that live."""
+    before = or_(jobs.c.priority < priority, and_(jobs.c.priority == priority, jobs.c.created_at < created_at))
+    waiting = conn.execute(
+        select(func.count()).select_from(jobs).where(jobs.c.state == "queued", jobs.c.queue == queue, before)
+    ).scalar_one()
+    running = conn.execute(
+        select(func.count()).select_from(jobs).where(jobs.c.state == "running", jobs.c.queue == queue)
+    ).scalar_one()
+    alive = conn.execute(
+        select(workers.c.queues).where(workers.c.state == "up", workers.c.beat_at > now - SILENT)
+    ).scalars()
+    hands = max(1, sum(queue in queues for queues in alive))  # where none is, one may be starting
+    if waiting + running < hands:
+        return 0.0
+    usual = _usual(conn, queue)
+    return usual * (waiting + min(running, hands) / 2) / hands
+
+
+def _usual(conn: Connection, queue: str) -> float:
+    """Median seconds at work of the last films of a queue."""
+    last = conn.execute(
+        select(jobs.c.finished_at - jobs.c.started_at)
+        .where(jobs.c.queue == queue, jobs.c.state == "completed", jobs.c.started_at.is_not(None))
+        .order_by(jobs.c.finished_at.desc())
+        .limit(RECENT)
+    ).scalars()
+    made = [max(float(one), 0.0) for one in last if one is not None]
+    return median(made) if made else weight("480p", NATURAL) * PRIORS.get(queue.removeprefix("films-"), OTHER_PRIOR)
