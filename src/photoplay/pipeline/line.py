@@ -27,6 +27,7 @@ from photoplay.media import save_image
 from photoplay.perception.faces import FaceReader
 from photoplay.pipeline.clock import StageClock
 from photoplay.pipeline.door import accounted, let_in, watched
+from photoplay.pipeline.glimpses import Preview, hand_out, keep_cover
 from photoplay.pipeline.inputs import Source, natural_length, read_clip, read_photo, read_photos, read_voices, stated
 from photoplay.pipeline.outputs import check_out, check_sound, keep_stills, mark, write_film
 from photoplay.pipeline.plan import Prepared, Take, once, played, prepare
@@ -59,6 +60,8 @@ TAKES = (Take(), Take(0.65, 7907))
 """A film that fails review is made once more with calmer motion and another seed before it is refused."""
 ATTEMPTS = ("first", "calmer")
 """Folders of their unfinished work."""
+COVER = "cover.png"
+UNREVIEWED = Report({}, True, "A preview: not reviewed.")
 
 
 class FilmOptions(TypedDict, total=False):
@@ -83,10 +86,10 @@ class FilmOptions(TypedDict, total=False):
 
 
 def _film(
-    prepared: Prepared, backend: Backend, folder: Path, job: _Job, admitted: Admitted, number: str
+    prepared: Prepared, backend: Backend, folder: Path, job: _Job, admitted: Admitted, recipe: dict[str, Any]
 ) -> tuple[Report, tuple[Screened, ...]]:
-    """Generates, smooths, reviews, marks with ``number``, screens and encodes in one stream of windows; the *unsealed* files
-    go to ``folder``."""
+    """Generates, smooths, reviews, marks with the recipe's number, screens and encodes in one stream of windows; the
+    *unsealed* files go to ``folder``."""
     scene, tracks, plan, clock = prepared.scene, prepared.tracks, prepared.plan, job.clock
     with clock.stage("review"):
         reviewer = _reviewer(prepared, backend)
@@ -103,9 +106,16 @@ def _film(
             yield frames
 
     receipt: list[Screened] = []
-    marked = clock.stream("mark", mark(reviewed(), job.request, number))
+    marked = clock.stream("mark", mark(reviewed(), job.request, work_id(recipe)))
+    if job.preview is not None:
+
+        def sealed(unsealed: Path, out: Path, looked: Screened) -> Clip:
+            return _Release(job, admitted, prepared, UNREVIEWED, looked, recipe).sealed(unsealed, out)
+
+        marked = clock.stream("preview", hand_out(marked, job.preview, sealed, job.guard.content, admitted, folder))
     screened = clock.stream("screen", job.guard.content.screen(marked, receipt, admitted))
     kept = keep_stills(screened, folder / "stills") if job.stills else screened
+    kept = keep_cover(kept, plan.num_frames, folder / COVER) if job.cover else kept
     with clock.stage("encode"), closing(windows):  # whatever happens, a generator's own thread ends here
         write_film(kept, folder / job.out.name, job.request.codec, plan.footage.audio)
     with clock.stage("review"):
@@ -148,6 +158,8 @@ class _Job:
     progress: Progress
     clock: StageClock
     guard: Guard
+    cover: Path | None = None
+    preview: Preview | None = None
 
 
 def produce(
@@ -159,6 +171,8 @@ def produce(
     stills: Path | None = None,
     sheet: Path | None = None,
     resume: Path | None = None,
+    cover: Path | None = None,
+    preview: Preview | None = None,
 ) -> Clip:
     """The whole line for one request: an admitted, reviewed and sealed film at ``out``, or an error and no file.
 
@@ -170,17 +184,19 @@ def produce(
         stills: a new folder for every frame as a sealed PNG.
         sheet: a contact sheet of the film as a sealed PNG.
         resume: a folder for unfinished work: the same request goes on where it was killed. Cleared at the end.
+        cover: the middle frame as a sealed PNG, 640 pixels wide at most.
+        preview: gets the bytes of a small sealed PNG of every window while the film is made; it is not reviewed yet.
 
     Raises:
         RefusedError: admission says no.   SceneError: the photo cannot carry this film.
         ReviewError: no attempt passed review.   SealError: the film could not be signed.
     """
-    check_out(out, stills, sheet)
+    check_out(out, stills, sheet, cover)
     guard = guard or Guard.local()
     if not leads():  # under torchrun every process makes the film, and the first one hands it out
         with tempfile.TemporaryDirectory() as folder:
             return _produced(_Job(request, Path(folder) / out.name, None, None, resume, progress, StageClock(), guard))
-    return _produced(_Job(request, out, stills, sheet, resume, progress, StageClock(), guard))
+    return _produced(_Job(request, out, stills, sheet, resume, progress, StageClock(), guard, cover, preview))
 
 
 def _produced(job: _Job) -> Clip:
@@ -209,7 +225,7 @@ def _made(job: _Job, backend: Backend, admitted: Admitted) -> Clip:
             prepared = replace(prepared, plan=replace(prepared.plan, resume=resume))
             rest = prepared.rest
             recipe = make_recipe(admitted, played(prepared.template), prepared.plan, backend.name, made_by)
-            report, receipt = _film(prepared, backend, Path(folder), job, admitted, work_id(recipe))
+            report, receipt = _film(prepared, backend, Path(folder), job, admitted, recipe)
             if report.passed:
                 silent_part = check_sound(prepared.plan.footage.audio, job.out, job.request.seconds)
                 report = replace(report, notices=once((*prepared.notices, *silent_part, *report.notices)))
@@ -244,37 +260,37 @@ class _Release:
     screened: Screened
     recipe: dict[str, Any]
 
-
-def _seal(folder: Path, film: _Release) -> Clip:
-    job, prepared, backend = film.job, film.prepared, get_backend(film.job.request.backend)
-
-    def sealed(unsealed: Path, out: Path, watermark: int | None) -> Clip:
+    def sealed(self, unsealed: Path, out: Path, marked: bool = True) -> Clip:
         return seal(
             unsealed,
             out,
-            admitted=film.admitted,
-            recipe=film.recipe,
-            report=film.report,
-            source_type=backend.capabilities.source_type,
-            screened=film.screened,
-            guard=job.guard,
-            watermark=watermark,
+            admitted=self.admitted,
+            recipe=self.recipe,
+            report=self.report,
+            source_type=get_backend(self.job.request.backend).capabilities.source_type,
+            screened=self.screened,
+            guard=self.job.guard,
+            watermark=int(work_id(self.recipe), 16) if marked else None,
         )
 
-    number = int(work_id(film.recipe), 16)
+
+def _seal(folder: Path, film: _Release) -> Clip:
+    job, prepared = film.job, film.prepared
     with job.clock.stage("seal"):
-        files = sorted((folder / "stills").iterdir()) if job.stills else []
+        stills = sorted((folder / "stills").iterdir()) if job.stills else []
+        files = [(still, (job.stills or folder) / still.name) for still in stills]
+        files += [(folder / COVER, job.cover)] if job.cover else []
         job.progress(StageEvent("seal", 0, 1 + len(files)))
         with _all_or_none(job) as made:
-            for done, still in enumerate(files, 1):
-                made.append(sealed(still, (job.stills or folder) / still.name, number).path)
+            for done, (unsealed, out) in enumerate(files, 1):
+                made.append(film.sealed(unsealed, out).path)
                 job.progress(StageEvent("seal", done, 1 + len(files)))
             if job.sheet:
                 title = "" if prepared.template is None else f"{prepared.template.title}, "
                 picture = film_sheet(folder / job.out.name, title=f"{title}made with photoplay")
                 save_image(picture, folder / "sheet.png")
-                made.append(sealed(folder / "sheet.png", job.sheet, None).path)
-            clip = sealed(folder / job.out.name, job.out, number)
+                made.append(film.sealed(folder / "sheet.png", job.sheet, marked=False).path)
+            clip = film.sealed(folder / job.out.name, job.out)
         job.progress(StageEvent("seal", 1 + len(files), 1 + len(files)))
     return clip
 

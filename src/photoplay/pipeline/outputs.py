@@ -20,11 +20,12 @@ SLACK = 0.1
 """Seconds of sound that may be missing at the end without a word."""
 
 
-def check_out(out: Path, stills: Path | None = None, sheet: Path | None = None) -> None:
+def check_out(out: Path, stills: Path | None = None, sheet: Path | None = None, cover: Path | None = None) -> None:
     """Refuses names that no film can have, before any work is done.
 
     Raises:
-        RequestError: ``out_kind``, ``sheet_not_png``, ``sheet_needs_mp4``, ``out_folder_missing``, ``stills_not_empty``.
+        RequestError: ``out_kind``, ``cover_not_png``, ``sheet_not_png``, ``sheet_needs_mp4``, ``out_folder_missing``,
+            ``stills_not_empty``.
     """
     if out.suffix.lower() not in KINDS:
         raise RequestError(
@@ -32,11 +33,13 @@ def check_out(out: Path, stills: Path | None = None, sheet: Path | None = None) 
             "The name of the film does not say what kind of file it shall be.",
             "End it in .mp4 for a film, or in .gif or .webp for a small preview.",
         )
+    if cover and cover.suffix.lower() != ".png":
+        raise RequestError("cover_not_png", "The cover of a film is a PNG picture.", "End its name in .png.")
     if sheet and sheet.suffix.lower() != ".png":
         raise RequestError("sheet_not_png", "A contact sheet is a PNG picture.", "End its name in .png.")
     if sheet and out.suffix.lower() != ".mp4":
         raise RequestError("sheet_needs_mp4", "Only an mp4 has a contact sheet.", "End the name of the film in .mp4.")
-    for path in (out, stills, sheet):
+    for path in (out, stills, sheet, cover):
         if path and not path.parent.is_dir():
             raise RequestError(
                 "out_folder_missing", "The folder for the film is not there.", "Make it, or name another."
