@@ -1,0 +1,192 @@
+"""The one database: SQLite on one machine, PostgreSQL for many. Its engine is also the one that DBOS works on.
+
+On SQLite writers come one after the other: :meth:`Database.begin` takes the write lock before it reads anything, so what
+it read still holds when it writes. On PostgreSQL transactions are READ COMMITTED: whoever decides by what was read takes
+:func:`lock` first (on SQLite it has nothing to do), or writes under a condition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.util import CommandError
+from sqlalchemy import Connection, Engine, create_engine, event, func, select
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from photoplay.errors import UnavailableError
+from photoplay.service import tables
+
+BUSY_MS = 10_000
+"""How long a writer waits for the other writers of a SQLite file."""
+POOL, OVERFLOW = 10, 30
+CONNECT_S = 10
+MIGRATIONS = Path(__file__).parent / "migrations"
+MIGRATING = "photoplay migrations"
+ADVISORY = 0x70_70
+"""First half of this service's advisory locks, so that they meet nobody else's."""
+
+
+class Database:
+    """The database at ``url`` (``sqlite:///file``, ``postgresql://user:password@host/name``).
+
+    Raises:
+        UnavailableError: ``database_unsupported``: the address cannot be read or is of another kind.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.engine: Engine = _engine(_parsed(url))
+        self.is_sqlite: bool = self.engine.dialect.name == "sqlite"
+
+    def __repr__(self) -> str:
+        return f"Database({self.engine.dialect.name})"
+
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
+        """A transaction that writes: committed at the end, undone when anything is raised.
+
+        Raises:
+            UnavailableError: ``database_down``, ``database_busy``: it could not begin.
+        """
+        with ExitStack() as stack:
+            with _beginning():
+                conn = stack.enter_context(self.engine.begin())
+                if self.is_sqlite:
+                    conn.exec_driver_sql("BEGIN IMMEDIATE")
+            yield conn
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that only reads, all of it at one moment; a write in it is an error. It keeps no writer waiting.
+
+        Raises:
+            UnavailableError: ``database_down``, ``database_busy``: it could not begin.
+        """
+        with ExitStack() as stack:
+            with _beginning():
+                conn = stack.enter_context(self.engine.connect())
+                if self.is_sqlite:
+                    stack.enter_context(_read_only(conn))
+                else:
+                    conn = conn.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+                    conn.begin()
+            yield conn
+
+    def migrate(self) -> None:
+        """Brings the tables to this version. Several processes may do so at once: one works, the others wait for it.
+
+        Raises:
+            UnavailableError: ``database_newer``: a newer photoplay made these tables; ``database_down``.
+        """
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+        with self.begin() as conn:
+            lock(conn, MIGRATING)
+            config.attributes["connection"] = conn
+            try:
+                command.upgrade(config, "head")
+            except CommandError as error:
+                raise UnavailableError(
+                    "database_newer",
+                    "The database was made by another version of photoplay.",
+                    "Start the version that made it, or a newer one.",
+                ) from error
+
+    def check(self) -> None:
+        """Whether the database answers and its tables are there.
+
+        Raises:
+            UnavailableError: ``database_down``, ``database_busy``, ``database_unmigrated``.
+        """
+        with self.read() as conn:
+            try:
+                conn.execute(select(tables.tenants.c.id).limit(1)).all()
+            except SQLAlchemyError as error:
+                raise UnavailableError(
+                    "database_unmigrated", "The service's tables are not there.", "Run `photoplay service migrate`."
+                ) from error
+
+    def close(self) -> None:
+        """Closes every connection that is not in use."""
+        self.engine.dispose()
+
+
+def lock(conn: Connection, name: str) -> None:
+    """Lets one transaction at a time hold ``name``, until it ends. On SQLite a writer is alone already."""
+    if conn.dialect.name == "postgresql":
+        conn.execute(select(func.pg_advisory_xact_lock(ADVISORY, func.hashtext(name))))
+
+
+def _parsed(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        parsed = URL.create("unreadable")
+    kind = {"postgres": "postgresql+psycopg", "postgresql": "postgresql+psycopg"}.get(
+        parsed.drivername, parsed.drivername
+    )
+    memory = kind == "sqlite" and (parsed.database or ":memory:").startswith((":memory:", "file:"))
+    if kind not in ("sqlite", "postgresql+psycopg") or memory:
+        raise UnavailableError(
+            "database_unsupported",
+            "The address of the database is not one of a SQLite file or a PostgreSQL database.",
+            "Set PHOTOPLAY_DATABASE_URL to sqlite:///file or postgresql://user:password@host/name.",
+        )
+    return parsed.set(drivername=kind)
+
+
+def _engine(url: URL) -> Engine:
+    if url.drivername != "sqlite":
+        return create_engine(
+            url,
+            pool_size=POOL,
+            max_overflow=OVERFLOW,
+            pool_pre_ping=True,
+            connect_args={"connect_timeout": CONNECT_S, "application_name": "photoplay"},
+        )
+    # The driver's IMMEDIATE begins the transactions that DBOS writes in; ours say BEGIN themselves (see begin and read).
+    engine = create_engine(
+        url,
+        pool_size=POOL,
+        max_overflow=OVERFLOW,
+        connect_args={"isolation_level": "IMMEDIATE", "timeout": BUSY_MS / 1000},
+    )
+    event.listen(engine, "connect", _prepare_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", f"busy_timeout={BUSY_MS}", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+@contextmanager
+def _read_only(conn: Connection) -> Iterator[None]:
+    """A moment of a SQLite file, in which nothing can be written."""
+    conn.exec_driver_sql("PRAGMA query_only=ON")
+    try:
+        conn.exec_driver_sql("BEGIN")
+        yield
+    finally:
+        conn.rollback()
+        conn.exec_driver_sql("PRAGMA query_only=OFF")
+
+
+@contextmanager
+def _beginning() -> Iterator[None]:
+    """Turns what keeps a transaction from beginning into photoplay's own errors, without the address in them."""
+    try:
+        yield
+    except (OperationalError, PoolTimeout) as error:
+        busy = isinstance(error, PoolTimeout) or "locked" in str(error.orig)
+        raise UnavailableError(
+            "database_busy" if busy else "database_down",
+            f"The database {'is too busy' if busy else 'cannot be reached'}.",
+            "Try again in a moment." if busy else "See that it runs and that PHOTOPLAY_DATABASE_URL is right.",
+        ) from error

@@ -1,0 +1,17 @@
+"""What Alembic runs: the migrations of the service's own tables, on the connection that Database.migrate hands over."""
+
+from alembic import context
+
+from photoplay.service.tables import metadata
+
+TABLE = "photoplay_version"
+"""Where the version is kept: DBOS's tables lie in the same database."""
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    version_table=TABLE,
+    transactional_ddl=True,
+)
+# One transaction around all of it, begun and committed by Database.migrate: a migration is there wholly or not at all.
+context.run_migrations()
