@@ -164,12 +164,13 @@ def create_user(
 
 def _create_user(conn: Connection, tenant_id: str, email: str, kept: str | None, operator: bool, now: float) -> User:
     get_tenant(conn, tenant_id)
-    row = {"id": new_id("user"), "tenant_id": tenant_id, "email": email, "password": kept, "operator": operator}
+    user_id = new_id("user")
+    row = {"id": user_id, "tenant_id": tenant_id, "email": email, "password": kept, "operator": operator}
     if not insert_once(conn, users, row | {"created_at": now}):
         raise ConflictError(
             "email_taken", "There is an account with this e-mail already.", "Sign in, or use another one."
         )
-    return get_user(conn, row["id"])
+    return get_user(conn, user_id)
 
 
 def sign_up(database: Database, email: str, password: str, plan: Plan, address: str | None, now: float) -> str:

@@ -154,6 +154,8 @@ jobs = Table(
     Column("deleted_at", Double),
     Index(None, "tenant_id", "created_at"),
     Index(None, "state", "queue"),
+    Index(None, "tenant_id", "state"),
+    Index(None, "finished_at"),
 )
 
 idempotency = Table(
