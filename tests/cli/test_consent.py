@@ -14,13 +14,11 @@ from click.testing import Result
 from PIL import Image
 from typer.testing import CliRunner
 
-from photoplay import media
 from photoplay.cli import show
 from photoplay.cli.app import EXIT_CODES, app, exit_code
 from photoplay.cli.consent import AdultChoice, ScopeChoice
 from photoplay.errors import ConsentError, InputError, PhotoplayError, RefusedError
-from photoplay.perception import faces
-from photoplay.safety import verify as seals
+from photoplay.pipeline import enrolment
 from photoplay.safety.consent.record import ADULT_METHODS, CATEGORIES
 from photoplay.safety.consent.store import RecordStore, local_store
 from photoplay.types import Box, Face, Frames, Rgb
@@ -42,7 +40,7 @@ class Reader:
 @pytest.fixture(autouse=True)
 def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> RecordStore:
     monkeypatch.setenv("PHOTOPLAY_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(faces, "FaceReader", Reader)
+    monkeypatch.setattr(enrolment, "FaceReader", Reader)
     return local_store()
 
 
@@ -212,7 +210,7 @@ def actor() -> Actor:
     return Actor(REAL_READER().read(rgb, near=FACES["hopper"])[0])
 
 
-REAL_READER = faces.FaceReader
+REAL_READER = enrolment.FaceReader
 
 
 def filmed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, actor: Actor, actions: Sequence[str]) -> str:
@@ -229,8 +227,8 @@ def filmed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, actor: Actor, action
             return (replace(seen, embedding=person(1, self.index, 0.2) if identity else None),)
 
     frames = Frames(np.zeros((len(sights), 4, 4, 3), np.uint8), FPS)
-    monkeypatch.setattr(media, "read_video", lambda *_, **__: frames)
-    monkeypatch.setattr(faces, "FaceReader", Follower)
+    monkeypatch.setattr(enrolment, "read_video", lambda *_, **__: frames)
+    monkeypatch.setattr(enrolment, "FaceReader", Follower)
     clip = tmp_path / "clip.mp4"
     clip.write_bytes(b"\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42isom")
     return str(clip)
@@ -277,7 +275,7 @@ def test_attack_a_film_of_photoplay_is_no_live_clip(
 ) -> None:
     clip = tmp_path / "clip.mp4"
     clip.write_bytes(b"")
-    monkeypatch.setattr(seals, "verify", lambda _: SimpleNamespace(state=state, source_type=source_type))
+    monkeypatch.setattr(enrolment, "verify", lambda _: SimpleNamespace(state=state, source_type=source_type))
     refused = fails(ConsentError, "create", "--live", str(clip), "--challenge", "a" * 32, "--scope", "face")
     assert refused.code == ("live_expired" if taken else "live_made")
 
@@ -298,7 +296,7 @@ def test_a_challenge_in_words() -> None:
 def test_a_real_photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from skimage.data import astronaut
 
-    monkeypatch.setattr(faces, "FaceReader", REAL_READER)
+    monkeypatch.setattr(enrolment, "FaceReader", REAL_READER)
     picture = tmp_path / "astronaut.png"
     Image.fromarray(astronaut()[20:276, 96:352]).save(picture)
     made = told("create", str(picture), *YES)

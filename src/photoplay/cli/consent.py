@@ -13,14 +13,11 @@ import typer
 
 from photoplay.cli import show
 from photoplay.cli.tables import print_table
-from photoplay.errors import ConsentError, InputError, MediaError
+from photoplay.errors import ConsentError, InputError
 
 if TYPE_CHECKING:
-    from jaxtyping import Float32
-
     from photoplay.safety.consent.record import ConsentRecord
     from photoplay.safety.consent.store import Entry
-    from photoplay.types import Array, Face
 
 consent = typer.Typer(
     help="Who agreed to be animated, on record.", no_args_is_help=True, rich_markup_mode=None, add_completion=False
@@ -38,9 +35,6 @@ WORDS = {
     "known": "the issuer knows the person",
     "document": "a document was seen",
 }
-
-CAPTURED = frozenset({"digitalCapture", "computationalCapture"})
-"""C2PA's digital source types of what a camera signed."""
 
 
 class ScopeChoice(StrEnum):
@@ -86,6 +80,7 @@ def create(
     as_json: AsJson = False,
 ) -> None:
     """Put on record that somebody agreed. From a photo of the person, or from a clip that answers a live challenge."""
+    from photoplay.pipeline.enrolment import face_in_clip, face_in_photo
     from photoplay.safety.consent.record import Adult, Terms
     from photoplay.safety.consent.store import local_store
 
@@ -101,10 +96,12 @@ def create(
     terms = Terms(tuple(each.value for each in scope), days, attested, "record" if own else "operator", subject or None)
     store = local_store()
     if photo is not None:
-        embedding = _embedding(photo, face)
+        embedding = face_in_photo(photo, face)
         _agreed(terms.scope, days, own, yes)
     else:
-        embedding = _lived(live, challenge, as_json)
+        assert live is not None
+        with show.stages(quiet=as_json) as progress:
+            embedding = face_in_clip(live, challenge, store, progress)
         terms = replace(terms, method="live")
     record, token = store.enrol(embedding, terms, datetime.now(UTC), portable=portable)
     if out is not None:
@@ -179,6 +176,7 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Tell whether a record holds today. Exit status: 0 it does."""
+    from photoplay.pipeline.enrolment import faces_in
     from photoplay.safety.consent.binding import SAME_PERSON
     from photoplay.safety.consent.record import verify as check
     from photoplay.safety.consent.store import local_store
@@ -191,7 +189,7 @@ def verify(
         found = store.get(str(record), now)
     lines = []
     if photo is not None:
-        for place, face in enumerate(_faces(photo), 1):
+        for place, face in enumerate(faces_in(photo), 1):
             apart = found.binding.distance(face.embedding)
             verdict = "this person" if apart <= SAME_PERSON else "somebody else"
             lines.append({"face": place, "verdict": verdict, "bits_apart": apart})
@@ -258,71 +256,6 @@ def _agreed(scope: tuple[str, ...], days: int, own: bool, yes: bool) -> None:
         )
     who = "Is this you, and do you" if own else "Have you asked this person, and do they"
     typer.confirm(f"{who} agree to films of the kinds {', '.join(scope)} for {days} days?", abort=True, err=True)
-
-
-def _embedding(photo: Path, wanted: int) -> Float32[Array, 128] | None:
-    """The embedding of the one face in a photo, or of the one that is meant.
-
-    Raises:
-        InputError: ``consent_which_face``.
-    """
-    faces = _faces(photo)
-    if not faces or wanted > len(faces) or (wanted == 0 and len(faces) > 1):
-        raise InputError(
-            "consent_which_face",
-            f"The photo shows {len(faces)} faces, and it is not clear whose consent this is."
-            if faces
-            else "No face was found in the photo.",
-            "Name one with --face, counted from 1 at the left." if faces else "Use a photo of the person's face.",
-        )
-    return faces[max(0, wanted - 1)].embedding
-
-
-def _faces(photo: Path) -> tuple[Face, ...]:
-    from photoplay.media import load_photo
-    from photoplay.perception.faces import FaceReader
-
-    return FaceReader().read(load_photo(photo).pixels, identity=True)
-
-
-def _lived(clip: Path | None, id_: str, quiet: bool) -> Float32[Array, 128]:
-    """The embedding of whoever answers the challenge in a clip; the challenge is spent."""
-    from photoplay.media import read_video
-    from photoplay.perception.faces import FaceReader
-    from photoplay.safety.consent.challenge import check_live, watch
-    from photoplay.safety.consent.liveness import SECONDS
-    from photoplay.safety.consent.store import local_store
-
-    if clip is None:
-        raise InputError("consent_source", "There is no clip.", "Give --live CLIP.")
-    _check_filmed(clip)
-    asked = local_store().take_challenge(id_)
-    frames = read_video(clip, max_seconds=SECONDS[1] + 1, max_side=960)
-    with show.stages(quiet=quiet) as progress:
-        sights = watch(frames, FaceReader(), progress)
-    return check_live(sights, asked, datetime.now(UTC))
-
-
-def _check_filmed(clip: Path) -> None:
-    """No clip counts as live that says of itself that a program made it, as the films of photoplay do.
-
-    Raises:
-        ConsentError: ``live_made``.   MediaError: the file cannot be read.
-    """
-    from photoplay.safety.verify import verify as check_seal
-
-    try:
-        found = check_seal(clip)
-    except MediaError as error:
-        if error.code != "verify_unsupported":  # of the containers that photoplay never seals, a camera may use any
-            raise
-        return
-    if found.state != "unsigned" and found.source_type not in CAPTURED:
-        raise ConsentError(
-            "live_made",
-            "This clip carries the mark of a program that makes or edits films.",
-            "Give the clip as the camera wrote it.",
-        )
 
 
 def _read(file: Path) -> bytes:

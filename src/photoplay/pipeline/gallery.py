@@ -12,14 +12,19 @@ from photoplay.errors import RefusedError, SceneError
 from photoplay.finishing.sheet import contact_sheet, evenly
 from photoplay.generation.backends import get_backend
 from photoplay.generation.backends.protocol import Backend
+from photoplay.generation.contact_pass import with_contact_pass
 from photoplay.media import save_image
 from photoplay.motion.duet_template import AnyTemplate
 from photoplay.pipeline.door import accounted, let_in
+from photoplay.pipeline.glimpses import UNREVIEWED
+from photoplay.pipeline.moving import Recent
+from photoplay.pipeline.outputs import mark, write_film
 from photoplay.pipeline.plan import played, prepare
 from photoplay.safety.guard import Guard
+from photoplay.safety.ledger import work_id
 from photoplay.safety.provenance import seal
 from photoplay.safety.recipe import make_recipe
-from photoplay.types import Admitted, Progress, Report, Request, StageEvent, silent
+from photoplay.types import Admitted, Progress, Request, Screened, StageEvent, silent
 
 PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -61,11 +66,45 @@ def _draw(admitted: Admitted, backend: Backend, guard: Guard, out: Path, shots: 
             out,
             admitted=admitted,
             recipe=make_recipe(admitted, played(prepared.template), prepared.plan, backend.name, backend.version),
-            report=Report({}, True, "A preview: not reviewed."),
+            report=UNREVIEWED,
             source_type=backend.capabilities.source_type,
             screened=guard.content.screened(frames, admitted),
             guard=guard,
         )
+
+
+def draw_moving(request: Request, out: Path, guard: Guard, recent: Recent) -> None:
+    """Writes a sealed endless WebP of the request's film to ``out``: small, not reviewed, and marked as films are.
+
+    ``recent`` keeps what was perceived for the next one of the same photo.
+
+    Raises:
+        RefusedError: admission or a screen says no.   SceneError: the photo cannot carry this template.
+    """
+    backend = get_backend(request.backend)
+    admitted = let_in(request, backend, guard)
+    with accounted(guard, admitted):
+        prepared = prepare(admitted, rest=recent.get(admitted.request))
+        if prepared.rest is not None:
+            recent.keep(admitted.request, prepared.rest)
+        recipe = make_recipe(admitted, played(prepared.template), prepared.plan, backend.name, backend.version)
+        windows = with_contact_pass(backend, prepared.scene, prepared.tracks, prepared.plan, silent)
+        receipt: list[Screened] = []
+        marked = mark(windows, admitted.request, work_id(recipe))
+        with tempfile.TemporaryDirectory(prefix=".photoplay-", dir=out.parent) as folder:
+            unsealed = Path(folder) / out.name
+            write_film(guard.content.screen(marked, receipt, admitted), unsealed, request.codec)
+            seal(
+                unsealed,
+                out,
+                admitted=admitted,
+                recipe=recipe,
+                report=UNREVIEWED,
+                source_type=backend.capabilities.source_type,
+                screened=receipt[0],
+                guard=guard,
+                watermark=int(work_id(recipe), 16),
+            )
 
 
 def write_gallery(

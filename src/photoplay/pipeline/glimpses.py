@@ -15,10 +15,11 @@ from jaxtyping import UInt8
 
 from photoplay.media import save_image
 from photoplay.safety.content import ContentGate
-from photoplay.types import Admitted, Array, Clip, Frames, Rgb, Screened
+from photoplay.types import Admitted, Array, Clip, Frames, Report, Rgb, Screened
 
 COVER_WIDTH, PREVIEW_WIDTH = 640, 320
 """Pixels that a cover and a preview are wide at most."""
+UNREVIEWED = Report({}, True, "A preview: not reviewed.")
 
 Preview: TypeAlias = Callable[[bytes], None]
 """Gets the bytes of a sealed PNG of the film that is being made."""

@@ -27,7 +27,7 @@ from photoplay.media import save_image
 from photoplay.perception.faces import FaceReader
 from photoplay.pipeline.clock import StageClock
 from photoplay.pipeline.door import accounted, let_in, watched
-from photoplay.pipeline.glimpses import Preview, hand_out, keep_cover
+from photoplay.pipeline.glimpses import UNREVIEWED, Preview, hand_out, keep_cover
 from photoplay.pipeline.inputs import Source, natural_length, read_clip, read_photo, read_photos, read_voices, stated
 from photoplay.pipeline.outputs import check_out, check_sound, keep_stills, mark, write_film
 from photoplay.pipeline.plan import Prepared, Take, once, played, prepare
@@ -61,7 +61,6 @@ TAKES = (Take(), Take(0.65, 7907))
 ATTEMPTS = ("first", "calmer")
 """Folders of their unfinished work."""
 COVER = "cover.png"
-UNREVIEWED = Report({}, True, "A preview: not reviewed.")
 
 
 class FilmOptions(TypedDict, total=False):

@@ -1,0 +1,79 @@
+"""Whose consent is put on record: the face in a photo, or of whoever answers a live challenge in a clip."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from jaxtyping import Float32
+
+from photoplay.errors import ConsentError, InputError, MediaError
+from photoplay.media import read_video
+from photoplay.perception.faces import FaceReader
+from photoplay.pipeline.inputs import Source, read_photo
+from photoplay.safety.consent.challenge import check_live, watch
+from photoplay.safety.consent.liveness import SECONDS
+from photoplay.safety.consent.store import RecordStore
+from photoplay.safety.verify import verify
+from photoplay.types import Array, Face, Progress, silent
+
+CAPTURED = frozenset({"digitalCapture", "computationalCapture"})
+"""C2PA's digital source types of what a camera signed."""
+MAX_SIDE = 960
+"""Pixels of a clip's longer side at which faces are read."""
+
+
+def faces_in(photo: Source) -> tuple[Face, ...]:
+    """The faces of a photo from left to right, with their embeddings."""
+    return FaceReader().read(read_photo(photo).pixels, identity=True)
+
+
+def face_in_photo(photo: Source, wanted: int = 0) -> Float32[Array, 128] | None:
+    """The embedding of the one face in a photo, or of the one that is ``wanted``, counted from 1 at the left.
+
+    Raises:
+        InputError: ``consent_which_face``.
+    """
+    faces = faces_in(photo)
+    if not faces or wanted > len(faces) or (wanted == 0 and len(faces) > 1):
+        raise InputError(
+            "consent_which_face",
+            f"The photo shows {len(faces)} faces, and it is not clear whose consent this is."
+            if faces
+            else "No face was found in the photo.",
+            "Name one with --face, counted from 1 at the left." if faces else "Use a photo of the person's face.",
+        )
+    return faces[max(0, wanted - 1)].embedding
+
+
+def face_in_clip(clip: Path, challenge: str, store: RecordStore, progress: Progress = silent) -> Float32[Array, 128]:
+    """The embedding of whoever does in a clip what the challenge of this id asked for; the challenge is spent.
+
+    Raises:
+        ConsentError: ``live_made``, ``live_expired``, and as :func:`photoplay.safety.consent.challenge.check_live`.
+        MediaError: the file cannot be read.
+    """
+    check_filmed(clip)
+    asked = store.take_challenge(challenge)
+    frames = read_video(clip, max_seconds=SECONDS[1] + 1, max_side=MAX_SIDE)
+    return check_live(watch(frames, FaceReader(), progress), asked, datetime.now(UTC))
+
+
+def check_filmed(clip: Path) -> None:
+    """No clip counts as live that says of itself that a program made it, as the films of photoplay do.
+
+    Raises:
+        ConsentError: ``live_made``.   MediaError: the file cannot be read.
+    """
+    try:
+        found = verify(clip)
+    except MediaError as error:
+        if error.code != "verify_unsupported":  # of the containers that photoplay never seals, a camera may use any
+            raise
+        return
+    if found.state != "unsigned" and found.source_type not in CAPTURED:
+        raise ConsentError(
+            "live_made",
+            "This clip carries the mark of a program that makes or edits films.",
+            "Give the clip as the camera wrote it.",
+        )
