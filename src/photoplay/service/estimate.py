@@ -8,17 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from statistics import median
-from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, and_, func, or_, select
 
 from photoplay.finishing.size import STANDARD
+from photoplay.service.job import Job
 from photoplay.service.plans import Plan, cost, priority, size_class
 from photoplay.service.requests import JobRequest
 from photoplay.service.tables import jobs, workers
-
-if TYPE_CHECKING:
-    from photoplay.service.jobs import Job
 
 RECENT = 50
 """Films of a queue that are looked at."""

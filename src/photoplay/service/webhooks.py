@@ -19,19 +19,18 @@ from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpcore
-from sqlalchemy import Connection, Row, RowMapping, func, select, update
+from sqlalchemy import Connection, func, select, update
 
 from photoplay.errors import RequestError
 from photoplay.service.addresses import Guarded, Target, check_url
+from photoplay.service.engine import Hub
+from photoplay.service.rows import insert_once
+from photoplay.service.settings import Settings
 from photoplay.service.tables import deliveries, jobs
 from photoplay.version import __version__
-
-if TYPE_CHECKING:
-    from photoplay.service.engine import Hub
-    from photoplay.service.settings import Settings
 
 HEADER = "photoplay-signature"
 TIMEOUT = 10.0
@@ -58,6 +57,18 @@ class Told:
     delivered: int = 0
     failed: int = 0
     given_up: int = 0
+
+
+@dataclass(frozen=True)
+class Due:
+    """A delivery whose time has come, as it was when it was looked at."""
+
+    id: str
+    tenant_id: str
+    url: str
+    body: str
+    attempts: int
+    created_at: float
 
 
 def secret(settings: Settings, tenant_id: str) -> str:
@@ -98,14 +109,14 @@ def announce(conn: Connection, job_id: str, now: float) -> str | None:
 
     Returns the delivery's id; None where nobody wants to hear.
     """
-    job = conn.execute(select(jobs).where(jobs.c.id == job_id)).mappings().first()
-    if job is None or not job["webhook"] or job["deleted_at"] is not None:
+    row = conn.execute(select(jobs).where(jobs.c.id == job_id)).first()
+    job = {} if row is None else dict(row._mapping)
+    if not job.get("webhook") or job["deleted_at"] is not None:
         return None
     text = f"{job['id']}.{job['round']}.{job['state']}"
     id_ = "delivery_" + hashlib.sha256(text.encode()).hexdigest()[:26]
-    if conn.execute(select(deliveries.c.id).where(deliveries.c.id == id_)).first() is None:
-        row = {"id": id_, "job_id": job_id, "url": job["webhook"], "body": _body(id_, job, now), "created_at": now}
-        conn.execute(deliveries.insert().values(**row, attempts=0, next_at=now))
+    row = {"id": id_, "job_id": job_id, "url": job["webhook"], "body": _body(id_, job, now)}
+    insert_once(conn, deliveries, row | {"attempts": 0, "created_at": now, "next_at": now})
     return id_
 
 
@@ -116,7 +127,7 @@ def deliver(hub: Hub, now: float) -> Told:
     if not due:
         return Told()
     with ThreadPoolExecutor(AT_ONCE, "webhooks") as pool:
-        ends = Counter(pool.map(lambda row: _attempt(hub, row, now), due))
+        ends = Counter(pool.map(lambda one: _attempt(hub, one, now), due))
     return Told(ends["delivered"], ends["failed"], ends["given_up"])
 
 
@@ -129,13 +140,13 @@ def _mac(secret: str, at: int, body: str) -> str:
     return hmac.new(secret.encode(), f"{at}.{body}".encode(), hashlib.sha256).hexdigest()
 
 
-def _body(id_: str, job: RowMapping, now: float) -> str:
+def _body(id_: str, job: Mapping[str, Any], now: float) -> str:
     """The event, in the openai client's form; of the job it tells what its owner may see, and nothing to get in with."""
     done = job["state"] == "completed"
     error = job["error"] if isinstance(job["error"], Mapping) else None
     if job["state"] == "cancelled":
         error = {"code": "cancelled", "message": "The film was cancelled."}
-    data: dict[str, Any] = {
+    data = {
         "id": job["id"],
         "object": "video",
         "state": job["state"],
@@ -150,40 +161,44 @@ def _body(id_: str, job: RowMapping, now: float) -> str:
     return json.dumps(event, separators=(",", ":"), ensure_ascii=True)
 
 
-def _due(conn: Connection, now: float) -> list[Row[Any]]:
+def _due(conn: Connection, now: float) -> list[Due]:
     """Deliveries whose time has come, the oldest first, and few of any one tenant."""
     turn = func.row_number().over(partition_by=jobs.c.tenant_id, order_by=deliveries.c.next_at).label("turn")
+    columns = (deliveries.c[name] for name in ("id", "url", "body", "attempts", "created_at", "next_at"))
     due = (
-        select(deliveries, jobs.c.tenant_id, turn)
+        select(*columns, jobs.c.tenant_id, turn)
         .join(jobs, jobs.c.id == deliveries.c.job_id)
         .where(deliveries.c.next_at <= now, deliveries.c.delivered_at.is_(None))
         .subquery()
     )
-    return list(conn.execute(select(due).where(due.c.turn <= AT_ONCE).order_by(due.c.next_at).limit(IN_ONE_GO)))
+    rows = conn.execute(select(due).where(due.c.turn <= AT_ONCE).order_by(due.c.next_at).limit(IN_ONE_GO))
+    return [Due(row.id, row.tenant_id, row.url, row.body, row.attempts, row.created_at) for row in rows]
 
 
-def _attempt(hub: Hub, row: Row[Any], now: float) -> str:
+def _attempt(hub: Hub, due: Due, now: float) -> str:
     """One try: delivered, failed (and due again), given_up, or taken by somebody else."""
-    mine = (deliveries.c.id == row.id, deliveries.c.attempts == row.attempts, deliveries.c.delivered_at.is_(None))
+    mine = (deliveries.c.id == due.id, deliveries.c.attempts == due.attempts, deliveries.c.delivered_at.is_(None))
     with hub.database.begin() as conn:
-        taken = conn.execute(update(deliveries).where(*mine).values(attempts=row.attempts + 1, next_at=now + LEASE))
+        taken = conn.execute(update(deliveries).where(*mine).values(attempts=due.attempts + 1, next_at=now + LEASE))
     if taken.rowcount != 1:
         return "taken"
     start = time.monotonic()
-    status = post(hub.settings, row.tenant_id, row.url, row.body, now)
+    status = post(hub.settings, due.tenant_id, due.url, due.body, now)
     now += time.monotonic() - start
-    attempts = row.attempts + 1
+    attempts = due.attempts + 1
     values: dict[str, Any] = {"status": status}
     again = now + wait_after(attempts)
     if 200 <= status < 300:
         end, values = "delivered", values | {"delivered_at": now, "next_at": None}
-    elif status == GONE or again - row.created_at > GIVEN_UP:
+    elif status == GONE or again - due.created_at > GIVEN_UP:
         end, values = "given_up", values | {"next_at": None}
     else:
         end, values = "failed", values | {"next_at": again}
+    if end != "delivered":
+        hub.metrics.webhook_failures.inc()
     with hub.database.begin() as conn:
         conn.execute(
-            update(deliveries).where(deliveries.c.id == row.id, deliveries.c.attempts == attempts).values(**values)
+            update(deliveries).where(deliveries.c.id == due.id, deliveries.c.attempts == attempts).values(**values)
         )
     return end
 

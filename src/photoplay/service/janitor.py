@@ -1,0 +1,370 @@
+"""The janitor: what has to happen by and by, and is done by whichever process comes first.
+
+Every round asks the tables what is due and does it; nothing is remembered between rounds. Each thing is done once, however
+many do it at the same time: a row is changed under a condition, and who changed it goes on. What is done outside of the
+database (objects of the store, folders) is done after its row says so, and may be done twice; what a killed janitor
+leaves undone there, the next deep round finds as something that no row knows.
+
+Deleting a film for good leaves the entry that safety keeps of the *work* (``photoplay.safety.ledger``): digests, its recipe
+and perceptual hashes, no picture. A film that was handed out is still out there when its owner deletes it here, and whoever
+is shown in it must be able to find out where it came from and have it taken down. Two requests that are the same make the
+same work, too, so that one owner's deletion may not take the entry from another. A person's own erasure
+(``photoplay.safety.erase``) does remove it; :func:`withdraw` then takes the films of these digests out of the store.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from threading import Event, Thread
+from time import time
+from typing import Any
+
+import structlog
+from sqlalchemy import Connection, Table, and_, delete, exists, func, or_, select, update
+from sqlalchemy.sql import ColumnElement
+
+from photoplay.service import credits, webhooks
+from photoplay.service.engine import Hub
+from photoplay.service.jobs import forget
+from photoplay.service.requests import JobRequest
+from photoplay.service.tables import (
+    balances,
+    challenges,
+    deliveries,
+    idempotency,
+    job_events,
+    jobs,
+    links,
+    sessions,
+    tenants,
+    throttles,
+    transfers,
+    uploads,
+    workers,
+)
+
+LOG = structlog.get_logger(__name__)
+
+DAY = 86_400.0
+HOUR = 3600.0
+HELD = "held:"
+STORED = ("key", "thumbnail", "spritesheet")
+"""What a finished film's row names in the store."""
+OVER = ("completed", "failed", "cancelled")
+BATCH = 500
+"""Rows of a kind in one round: a round stays short, the next one does the rest."""
+UNKNOWN_AFTER = HOUR
+"""Seconds that an object may lie in the store before some row has to know it."""
+EVENTS_KEPT = DAY
+IDEMPOTENCY_KEPT = DAY
+DELIVERIES_KEPT = 7 * DAY
+RESUMABLE = DAY
+"""Seconds that the work folder of a cancelled or failed job is kept, to go on in."""
+WEBHOOKS_EVERY, LIGHT_EVERY, DEEP_EVERY = 2.0, 60.0, HOUR
+
+
+@dataclass(frozen=True)
+class Report:
+    """How much a round did of each thing."""
+
+    films: int = 0
+    uploads: int = 0
+    objects: int = 0
+    folders: int = 0
+    events: int = 0
+    rows: int = 0
+    renewed: int = 0
+    refunded: int = 0
+    delivered: int = 0
+    undelivered: int = 0
+    failed: int = 0
+
+    def lines(self) -> list[str]:
+        """What was done, for a person."""
+        said = {
+            "films": "films whose time was over",
+            "uploads": "uploads whose time was over",
+            "objects": "objects that no film and no upload knew",
+            "folders": "work folders of films that are over",
+            "events": "old events",
+            "rows": "old rows of other kinds",
+            "renewed": "monthly credits given",
+            "refunded": "holds given back",
+            "delivered": "webhooks delivered",
+            "undelivered": "webhooks not delivered yet",
+            "failed": "parts of the round that failed",
+        }
+        counts = ((name, getattr(self, name)) for name in (field.name for field in fields(self)))
+        return [f"{count} {said[name]}" for name, count in counts if count]
+
+
+def sweep(hub: Hub, now: float, deep: bool = True) -> Report:
+    """One round. ``deep`` also lists the store and the work folders, and takes long where there is much in them.
+
+    A part that fails is logged and leaves the others alone.
+    """
+    parts: dict[str, Callable[[Hub, float], int]] = {
+        "films": _films,
+        "uploads": _uploads,
+        "events": _events,
+        "rows": _rows,
+        "renewed": _renewed,
+        "refunded": _refunded,
+    }
+    if deep:
+        parts |= {"objects": _objects, "folders": _folders}
+    counts: dict[str, int] = {}
+    failed = 0
+    for name, part in parts.items():
+        try:
+            counts[name] = part(hub, now)
+        except Exception:
+            LOG.exception("a part of the janitor's round failed", part=name)
+            failed += 1
+    try:
+        told = webhooks.deliver(hub, now)
+    except Exception:
+        LOG.exception("a part of the janitor's round failed", part="webhooks")
+        return Report(**counts, failed=failed + 1)
+    return Report(**counts, failed=failed, delivered=told.delivered, undelivered=told.failed + told.given_up)
+
+
+def withdraw(hub: Hub, digests: Collection[str], now: float) -> int:
+    """Removes the films and the uploads of these SHA-256 digests, whoever's they are: after a takedown or an erasure, which
+    tell the digests. Returns how many were removed."""
+    wanted = sorted(set(digests))
+    gone = 0
+    for some in _chunks(iter(wanted)):
+        with hub.database.read() as conn:
+            films = conn.execute(
+                select(jobs.c.id).where(jobs.c.film["sha256"].as_string().in_(some), jobs.c.deleted_at.is_(None))
+            ).scalars()
+            ids = list(films)
+            rows = conn.execute(
+                select(uploads.c.id, uploads.c.key).where(uploads.c.sha256.in_(some), uploads.c.deleted_at.is_(None))
+            ).all()
+        gone += sum(forget(hub, id_, now) for id_ in ids)
+        gone += sum(_drop(hub, row.id, row.key, now) for row in rows)
+    return gone
+
+
+def start(hub: Hub, stop: Event) -> tuple[Thread, ...]:
+    """Goes round in threads of its own until ``stop``; any number of processes may do so."""
+
+    def webhook() -> None:
+        while not stop.wait(WEBHOOKS_EVERY):
+            try:
+                webhooks.deliver(hub, time())
+            except Exception:
+                LOG.exception("a part of the janitor's round failed", part="webhooks")
+
+    def rounds() -> None:
+        due = time() + LIGHT_EVERY  # the first round is a deep one, when a start is over
+        while not stop.wait(LIGHT_EVERY):
+            now = time()
+            sweep(hub, now, deep=now >= due)
+            due = now + DEEP_EVERY if now >= due else due
+
+    threads = (
+        Thread(target=webhook, name="webhooks", daemon=True),
+        Thread(target=rounds, name="janitor", daemon=True),
+    )
+    for thread in threads:
+        thread.start()
+    return threads
+
+
+def _films(hub: Hub, now: float) -> int:
+    """Films, failures and cancelled jobs whose time is over: by their own end, or by their plan where they have none."""
+    kept = [
+        and_(jobs.c.plan == name, jobs.c.expires_at.is_(None), jobs.c.finished_at <= now - plan.retention_days * DAY)
+        for name, plan in hub.plans.items()
+    ]
+    with hub.database.read() as conn:
+        over = conn.execute(
+            select(jobs.c.id)
+            .where(jobs.c.state.in_(OVER), jobs.c.deleted_at.is_(None), or_(jobs.c.expires_at <= now, *kept))
+            .order_by(jobs.c.finished_at)
+            .limit(BATCH)
+        ).scalars()
+        ids = list(over)
+    return sum(forget(hub, id_, now) for id_ in ids)
+
+
+def _uploads(hub: Hub, now: float) -> int:
+    """Uploads whose time is over and that no job waits for or works on."""
+    with hub.database.read() as conn:
+        over = conn.execute(
+            select(uploads.c.id, uploads.c.key, uploads.c.tenant_id)
+            .where(uploads.c.deleted_at.is_(None), uploads.c.expires_at <= now)
+            .order_by(uploads.c.expires_at)
+            .limit(BATCH)
+        ).all()
+        if not over:
+            return 0
+        live = select(jobs.c.request).where(
+            jobs.c.tenant_id.in_({row.tenant_id for row in over}), jobs.c.state.in_(("queued", "running"))
+        )
+        used = {id_ for request in conn.execute(live).scalars() for id_ in JobRequest.model_validate(request).uploads()}
+    return sum(_drop(hub, row.id, row.key, now) for row in over if row.id not in used)
+
+
+def _drop(hub: Hub, id_: str, key: str, now: float) -> bool:
+    """Removes an upload for good; False when somebody else did."""
+    mine = (uploads.c.id == id_, uploads.c.deleted_at.is_(None))
+    with hub.database.begin() as conn:
+        done = conn.execute(update(uploads).where(*mine).values(deleted_at=now, found=None, sha256="")).rowcount
+    hub.store.delete(key)
+    return done == 1
+
+
+def _events(hub: Hub, now: float) -> int:
+    """Events of jobs that have been over for a while: whoever comes that late reads the job itself."""
+    over = select(jobs.c.id).where(
+        or_(and_(jobs.c.state.in_(OVER), jobs.c.finished_at < now - EVENTS_KEPT), jobs.c.deleted_at.is_not(None))
+    )
+    with hub.database.begin() as conn:
+        return conn.execute(
+            delete(job_events).where(job_events.c.job_id.in_(over), job_events.c.at < now - EVENTS_KEPT)
+        ).rowcount
+
+
+def _rows(hub: Hub, now: float) -> int:
+    """Rows that have served their time."""
+    old: tuple[tuple[Table, ColumnElement[bool]], ...] = (
+        (idempotency, idempotency.c.created_at < now - IDEMPOTENCY_KEPT),
+        (deliveries, and_(deliveries.c.next_at.is_(None), deliveries.c.created_at < now - DELIVERIES_KEPT)),
+        (uploads, uploads.c.deleted_at < now - DAY),
+        (sessions, sessions.c.expires_at < now - DAY),
+        (links, links.c.expires_at < now - DAY),
+        (challenges, challenges.c.created_at < now - DAY),
+        (throttles, throttles.c.since < now - DAY),
+        (workers, and_(workers.c.state == "gone", workers.c.beat_at < now - DAY)),
+    )
+    with hub.database.begin() as conn:
+        return sum(conn.execute(delete(table).where(which)).rowcount for table, which in old)
+
+
+def _renewed(hub: Hub, now: float) -> int:
+    """The month's credits of tenants who have not had them, each in a transaction of its own."""
+    month = datetime.fromtimestamp(now, UTC).strftime("%Y-%m")
+    had = exists().where(transfers.c.tenant_id == tenants.c.id, transfers.c.kind == "renew", transfers.c.note == month)
+    metered = [name for name, plan in hub.plans.items() if plan.monthly_credits and not plan.unmetered]
+    with hub.database.read() as conn:
+        rows = conn.execute(
+            select(tenants.c.id, tenants.c.plan)
+            .where(tenants.c.closed_at.is_(None), tenants.c.plan.in_(metered), ~had)
+            .order_by(tenants.c.id)
+            .limit(BATCH)
+        ).all()
+    given = 0
+    for row in rows:
+        with hub.database.begin() as conn:
+            given += credits.renew(conn, row.id, hub.plans[row.plan], now)
+    return given
+
+
+def _refunded(hub: Hub, now: float) -> int:
+    """Credits that are held for a round which is over, or for a job that is not there."""
+    with hub.database.read() as conn:
+        rows = _lost_holds(conn)
+    given = 0
+    for job_id, round_ in rows:
+        with hub.database.begin() as conn:
+            given += credits.refund(conn, job_id, round_, now)
+    return given
+
+
+def _lost_holds(conn: Connection) -> list[tuple[str, int]]:
+    """Reservations that nobody will settle. A round that is over never comes back: what goes on is another round."""
+    ended = transfers.alias("ended")
+    holding = select(func.substr(balances.c.account, len(HELD) + 1)).where(
+        balances.c.account.startswith(HELD, autoescape=True), balances.c.amount > 0
+    )
+    rows = conn.execute(
+        select(transfers.c.job_id, transfers.c.round)
+        .outerjoin(jobs, jobs.c.id == transfers.c.job_id)
+        .where(
+            transfers.c.kind == "reserve",
+            transfers.c.tenant_id.in_(holding),
+            ~exists().where(
+                ended.c.job_id == transfers.c.job_id,
+                ended.c.round == transfers.c.round,
+                ended.c.kind.in_(("settle", "refund")),
+            ),
+            or_(jobs.c.id.is_(None), jobs.c.state.in_(OVER), jobs.c.round != transfers.c.round),
+        )
+        .limit(BATCH)
+    ).all()
+    return [(row.job_id, row.round) for row in rows]
+
+
+def _objects(hub: Hub, now: float) -> int:
+    """Objects of the store that no row knows: what a crash left between the store and the database."""
+    before = now - UNKNOWN_AFTER
+    gone = hub.store.tidy(before)
+    for prefix, known in (("uploads", _known_uploads), ("films", _known_films)):
+        for keys in _chunks(hub.store.older(prefix, before)):
+            with hub.database.read() as conn:
+                kept = known(conn, keys)
+            for key in keys:
+                if key not in kept:
+                    hub.store.delete(key)
+                    gone += 1
+    return gone
+
+
+def _known_uploads(conn: Connection, keys: list[str]) -> set[str]:
+    found = conn.execute(select(uploads.c.key).where(uploads.c.key.in_(keys), uploads.c.deleted_at.is_(None)))
+    return set(found.scalars())
+
+
+def _known_films(conn: Connection, keys: list[str]) -> set[str]:
+    """Those of ``keys`` (``films/{tenant}/{video}/…``) that belong to a job at work or to a finished film."""
+    of = {key: key.split("/")[2] for key in keys if key.count("/") > 2}
+    rows = conn.execute(
+        select(jobs.c.id, jobs.c.state, jobs.c.film).where(jobs.c.id.in_(set(of.values())), jobs.c.deleted_at.is_(None))
+    )
+    named: dict[str, set[str] | None] = {}
+    for row in rows:
+        film = row.film if row.state == "completed" and row.film else {}
+        named[row.id] = None if row.state not in OVER else {str(film.get(part)) for part in STORED}
+    return {key for key, id_ in of.items() if id_ in named and ((names := named[id_]) is None or key in names)}
+
+
+def _folders(hub: Hub, now: float) -> int:
+    """Work folders of this machine whose job is over, and cannot go on in them any more."""
+    folder = hub.settings.work
+    names = [path.name for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
+    gone = 0
+    for some in _chunks(name for name in names if name.startswith("video_")):
+        with hub.database.read() as conn:
+            rows = conn.execute(select(jobs).where(jobs.c.id.in_(some), jobs.c.deleted_at.is_(None)))
+            known = {row.id: row for row in rows}
+        for name in some:
+            if _is_over(known.get(name), folder / name, now):
+                shutil.rmtree(folder / name, ignore_errors=True)
+                gone += 1
+    return gone
+
+
+def _is_over(row: Any, folder: Path, now: float) -> bool:
+    """Whether nobody needs a work folder any more."""
+    if row is None:
+        try:
+            return folder.stat().st_mtime < now - UNKNOWN_AFTER
+        except OSError:
+            return False
+    if row.state not in OVER or row.finished_at is None:
+        return False
+    return bool(row.finished_at < now - (UNKNOWN_AFTER if row.state == "completed" else RESUMABLE))
+
+
+def _chunks(keys: Iterator[str]) -> Iterator[list[str]]:
+    while some := list(islice(keys, BATCH)):
+        yield some
