@@ -1,0 +1,90 @@
+"""The web application: the API under ``/v1``, and the studio's page everywhere else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
+
+from photoplay.service import problems
+from photoplay.service.door import Door, addresses
+from photoplay.service.engine import Hub
+from photoplay.service.routes import ROUTERS
+from photoplay.service.routes.jobs import Watchers
+from photoplay.service.studio import Studio, read_studio
+from photoplay.version import __version__
+
+DESCRIPTION = """photoplay turns a photograph into a short film, with the consent of the people in it.
+
+Videos are made by `POST /v1/videos`, in the shape that openai's clients speak; `/v1/jobs/{id}/events` tells how it goes.
+Every problem is `application/problem+json` with a stable `code`. Send an API key as `Authorization: Bearer pp_…`.
+"""
+TAGS = [
+    {"name": "videos", "description": "Films: ask for one, watch it become, fetch it, delete it."},
+    {"name": "jobs", "description": "The work behind a film in full: stages, events, cancel, resume, retry."},
+    {"name": "photos", "description": "What films are made from, and what was found in it."},
+    {"name": "consents", "description": "Who agreed to what, for how long."},
+    {"name": "templates", "description": "Motions, and small previews of them on your photo."},
+    {"name": "verify", "description": "Where a file comes from."},
+    {"name": "account", "description": "Plan, credits, keys and sessions."},
+    {"name": "admin", "description": "For whoever runs this installation."},
+    {"name": "system", "description": "For machines that watch over it."},
+]
+
+
+def create_app(hub: Hub) -> FastAPI:
+    """The app of an installation. Nothing is kept outside of it: two apps of two hubs live side by side."""
+    app = FastAPI(
+        title="photoplay",
+        version=__version__,
+        description=DESCRIPTION,
+        openapi_tags=TAGS,
+        docs_url=None,  # these pages load scripts of other sites
+        redoc_url=None,
+        redirect_slashes=False,
+        responses=problems.documented(413, 503),
+        generate_unique_id_function=_operation_id,
+    )
+    app.state.hub = hub
+    app.state.watchers = Watchers()
+    problems.install(app)
+    for router in ROUTERS:
+        app.include_router(router)
+    app.router.default = Studio(read_studio())
+    describe(app)
+    table = addresses([route for router in ROUTERS for route in _routes(router)])
+    app.add_middleware(Door, hub=hub, table=table, document=app.openapi)
+    return app
+
+
+def _routes(router: APIRouter) -> list[APIRoute]:
+    return [route for route in router.routes if isinstance(route, APIRoute)]
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name
+
+
+def describe(app: FastAPI) -> None:
+    """Puts into the OpenAPI what every route says without saying it: the shape of problems."""
+    made = app.openapi
+
+    def whole() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            document = made()
+            schemas = document.setdefault("components", {}).setdefault("schemas", {})
+            for name in ("HTTPValidationError", "ValidationError"):
+                schemas.pop(name, None)
+            shape = problems.Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+            schemas.update(shape.pop("$defs", {}))
+            schemas["Problem"] = shape
+            for path in document["paths"].values():
+                for operation in path.values():
+                    answers = operation.get("responses", {})
+                    if "HTTPValidationError" in str(answers.get("422", "")):
+                        del answers["422"]
+        assert app.openapi_schema is not None
+        return app.openapi_schema
+
+    app.openapi = whole  # type: ignore[method-assign]
