@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from photoplay.cli import consent, film, look, models, replay, system, trust
+from photoplay.cli import consent, film, look, models, replay, service, system, trust
 from photoplay.errors import (
     CancelledError,
     InputError,
@@ -20,6 +20,14 @@ from photoplay.errors import (
     SceneError,
     SealError,
     UnavailableError,
+)
+from photoplay.service.errors import (
+    ConflictError,
+    ForbiddenError,
+    NotFoundError,
+    QuotaError,
+    TooManyError,
+    UnauthorizedError,
 )
 from photoplay.version import __version__
 
@@ -31,6 +39,12 @@ EXIT_CODES: tuple[tuple[type[PhotoplayError], int], ...] = (
     (SealError, 7),
     (UnavailableError, 8),
     (CancelledError, 130),
+    (NotFoundError, 3),
+    (ConflictError, 3),
+    (UnauthorizedError, 5),
+    (ForbiddenError, 5),
+    (QuotaError, 5),
+    (TooManyError, 8),
 )
 """Exit status of each branch of the error tree. 0 is success, 1 a bug, 2 a wrong command line."""
 
@@ -56,6 +70,9 @@ app.command("erase")(trust.erase)
 app.command("backends")(system.backends)
 app.add_typer(models.models, name="models")
 app.command("doctor")(system.doctor)
+app.command("serve")(service.serve)
+app.command("worker")(service.worker)
+app.add_typer(service.service, name="service")
 
 
 def _version(wanted: bool) -> None:

@@ -1,0 +1,177 @@
+"""``photoplay serve``, ``photoplay worker`` and ``photoplay service``: the service and its operator."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from photoplay.cli import tenants
+from photoplay.cli.installation import load_settings, open_database, open_hub
+from photoplay.cli.tables import size
+from photoplay.errors import InputError
+
+if TYPE_CHECKING:
+    from photoplay.service.settings import Settings
+
+MARKS = {"fine": "ok ", "weak": "!  ", "failed": "NO "}
+COLOURS = {"fine": None, "weak": "yellow", "failed": "red"}
+
+
+class PartChoice(StrEnum):
+    """What a backup holds."""
+
+    DATABASE = "database"
+    STORE = "store"
+    TRUST = "trust"
+
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+service = typer.Typer(
+    help="Look after the service: accounts, keys, credits, backups.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    add_completion=False,
+)
+service.add_typer(tenants.user, name="user")
+service.add_typer(tenants.key, name="key")
+service.command("grant")(tenants.grant)
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen at; anything but loopback is a hosted service.")] = "",
+    port: Annotated[int, typer.Option(help="Port to listen at.", min=0, max=65535)] = 0,
+    workers: Annotated[int, typer.Option(help="Worker processes, -1: as the settings say.", min=-1, max=64)] = -1,
+    backend: Annotated[list[str] | None, typer.Option(help="What films can be made with; once for each.")] = None,
+) -> None:
+    """Serve the API and the studio, with workers beside: photoplay serve
+
+    On one's own machine it prints a link that signs in. Everything else is a setting (docs/service/settings.md).
+    """
+    given: dict[str, Any] = {"host": host, "port": port, "workers": workers if workers >= 0 else None}
+    given = {name: value for name, value in given.items() if value not in ("", None) and (name, value) != ("port", 0)}
+    if backend:
+        given["backends"] = tuple(backend)
+    settings = load_settings(**given).checked()
+    from photoplay.service.serving import serve as run
+
+    overrides = {f"PHOTOPLAY_{name.upper()}": _written(value) for name, value in given.items()}
+    raise typer.Exit(run(settings, overrides, typer.echo))
+
+
+def worker(
+    backend: Annotated[
+        list[str] | None, typer.Option(help="What it makes films with; once for each. Default: as the settings say.")
+    ] = None,
+    id_: Annotated[str, typer.Option("--id", hidden=True)] = "",
+    leash: Annotated[int, typer.Option(hidden=True)] = -1,
+) -> None:
+    """Make the films of the queue, one at a time, until SIGTERM: photoplay worker
+
+    It finishes its film first; a second SIGTERM leaves the film to another worker.
+    """
+    settings = load_settings().checked()
+    from photoplay.service.serving import hold
+    from photoplay.service.worker import run
+
+    queues = _queues(settings, backend)
+    if leash >= 0:
+        hold(leash)
+    raise typer.Exit(run(settings, queues, worker_id=id_ or None))
+
+
+@service.command("check")
+def check(as_json: AsJson = False) -> None:
+    """Look whether the service can run here: settings, database, store, trust folder, filter, backends.
+
+    Exit status 8 where something keeps it from running.
+    """
+    settings = load_settings()
+    from photoplay.service.checkup import check_up
+
+    found = check_up(settings)
+    if as_json:
+        typer.echo(json.dumps([asdict(one) for one in found]))
+    else:
+        for one in found:
+            typer.secho(f"{MARKS[one.state]} {one.name:<14}{one.message}", fg=COLOURS[one.state])
+            if one.hint:
+                typer.echo(f"  {'':<14}{one.hint}")
+    if any(one.state == "failed" for one in found):
+        raise typer.Exit(8)
+
+
+@service.command("migrate")
+def migrate() -> None:
+    """Bring the database up to date. `serve` and `worker` do so too when they start."""
+    with open_database():
+        typer.echo("The database is up to date.")
+
+
+@service.command("overview")
+def overview(as_json: AsJson = False) -> None:
+    """Tell what waits, who works, what failed, and whether the ledger of credits is balanced."""
+
+
+@service.command("sweep")
+def sweep() -> None:
+    """Do one round of what `serve` does all the time: delete what ran out, renew credits, call webhooks."""
+    with open_hub() as hub:
+        from photoplay.service.janitor import sweep as run
+
+        done = run(hub, time.time()).lines()
+    typer.echo("\n".join(done) or "There was nothing to do.")
+
+
+@service.command("backup")
+def backup(
+    out: Annotated[Path, typer.Argument(help="The archive to write (.tar). It holds secrets: keep it so.")],
+    part: Annotated[list[PartChoice] | None, typer.Option(help="Only this; once for each.", show_default=False)] = None,
+) -> None:
+    """Write database, store and trust folder into one archive, also while the service runs.
+
+    A database server and a bucket are backed up with their own tools: docs/service/backup.md."""
+    settings = load_settings()
+    from photoplay.service.backup import back_up
+
+    done = back_up(settings, out, [one.value for one in part or PartChoice])
+    typer.echo(f"{done.files} files, {size(done.bytes)}, every one with its digest in the archive's manifest.")
+
+
+@service.command("restore")
+def restore(
+    archive: Annotated[Path, typer.Argument(help="What `photoplay service backup` wrote.", show_default=False)],
+    verify: Annotated[bool, typer.Option("--verify", help="Only check it; restore nothing.")] = False,
+) -> None:
+    """Check an archive against its manifest and put everything back. Only where no service and no trust folder is yet."""
+    settings = load_settings()
+    from photoplay.service.backup import read_back
+
+    done = read_back(settings, archive, check_only=verify)
+    typer.echo(f"{done.files} files, {size(done.bytes)}: {'whole' if verify else 'restored'}.")
+
+
+def _queues(settings: Settings, backends: list[str] | None) -> list[str]:
+    """The queues of backends that the settings allow."""
+    from photoplay.service.engine import queue_name
+
+    wanted = backends or list(settings.backends)
+    if unknown := [name for name in wanted if name not in settings.backends]:
+        raise InputError(
+            "backend_not_served",
+            f"The settings do not name these backends: {', '.join(unknown)}.",
+            f"Served are {', '.join(settings.backends)}; PHOTOPLAY_BACKENDS changes that.",
+        )
+    return [queue_name(name) for name in wanted]
+
+
+def _written(value: object) -> str:
+    """A setting as its environment variable."""
+    return ",".join(value) if isinstance(value, tuple) else str(value)
