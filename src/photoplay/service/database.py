@@ -7,21 +7,24 @@ it read still holds when it writes. On PostgreSQL transactions are READ COMMITTE
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection, Engine, create_engine, event, func, select
+from sqlalchemy import Connection, Engine, create_engine, event, func, select, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from photoplay.errors import UnavailableError
-from photoplay.service import tables
+from photoplay.service.migrations import VERSION_TABLE
 
 BUSY_MS = 10_000
 """How long a writer waits for the other writers of a SQLite file."""
@@ -37,11 +40,15 @@ class Database:
     """The database at ``url`` (``sqlite:///file``, ``postgresql://user:password@host/name``).
 
     Raises:
-        UnavailableError: ``database_unsupported``: the address cannot be read or is of another kind.
+        UnavailableError: ``database_unsupported``: the address cannot be read or is of another kind; ``database_down``: the
+            file cannot be made.
     """
 
     def __init__(self, url: str) -> None:
-        self.engine: Engine = _engine(_parsed(url))
+        parsed = _parsed(url)
+        if parsed.drivername == "sqlite":
+            _make_file(Path(parsed.database or ""))
+        self.engine: Engine = _engine(parsed)
         self.is_sqlite: bool = self.engine.dialect.name == "sqlite"
 
     def __repr__(self) -> str:
@@ -84,8 +91,7 @@ class Database:
         Raises:
             UnavailableError: ``database_newer``: a newer photoplay made these tables; ``database_down``.
         """
-        config = Config()
-        config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+        config = _config()
         with self.begin() as conn:
             lock(conn, MIGRATING)
             config.attributes["connection"] = conn
@@ -99,18 +105,22 @@ class Database:
                 ) from error
 
     def check(self) -> None:
-        """Whether the database answers and its tables are there.
+        """Whether the database answers and its tables are of this version.
 
         Raises:
             UnavailableError: ``database_down``, ``database_busy``, ``database_unmigrated``.
         """
         with self.read() as conn:
             try:
-                conn.execute(select(tables.tenants.c.id).limit(1)).all()
-            except SQLAlchemyError as error:
-                raise UnavailableError(
-                    "database_unmigrated", "The service's tables are not there.", "Run `photoplay service migrate`."
-                ) from error
+                version = conn.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()
+            except DBAPIError:
+                version = None
+        if version != _newest():
+            raise UnavailableError(
+                "database_unmigrated",
+                "The service's tables are not there, or are of another version.",
+                "Run `photoplay service migrate`.",
+            )
 
     def close(self) -> None:
         """Closes every connection that is not in use."""
@@ -121,6 +131,26 @@ def lock(conn: Connection, name: str) -> None:
     """Lets one transaction at a time hold ``name``, until it ends. On SQLite a writer is alone already."""
     if conn.dialect.name == "postgresql":
         conn.execute(select(func.pg_advisory_xact_lock(ADVISORY, func.hashtext(name))))
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    return config
+
+
+@cache
+def _newest() -> str | None:
+    return ScriptDirectory.from_config(_config()).get_current_head()
+
+
+def _make_file(path: Path) -> None:
+    """A SQLite file that only this user can read; SQLite gives the files beside it the same rights."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+    except OSError as error:
+        raise _down() from error
 
 
 def _parsed(url: str) -> URL:
@@ -183,10 +213,15 @@ def _beginning() -> Iterator[None]:
     """Turns what keeps a transaction from beginning into photoplay's own errors, without the address in them."""
     try:
         yield
-    except (OperationalError, PoolTimeout) as error:
-        busy = isinstance(error, PoolTimeout) or "locked" in str(error.orig)
-        raise UnavailableError(
-            "database_busy" if busy else "database_down",
-            f"The database {'is too busy' if busy else 'cannot be reached'}.",
-            "Try again in a moment." if busy else "See that it runs and that PHOTOPLAY_DATABASE_URL is right.",
-        ) from error
+    except (OperationalError, PoolTimeout, sqlite3.OperationalError) as error:
+        if not isinstance(error, PoolTimeout) and "locked" not in str(error):
+            raise _down() from error
+        raise UnavailableError("database_busy", "The database is too busy.", "Try again in a moment.") from error
+
+
+def _down() -> UnavailableError:
+    return UnavailableError(
+        "database_down",
+        "The database cannot be reached.",
+        "See that it runs and that PHOTOPLAY_DATABASE_URL is right.",
+    )

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from photoplay.errors import PhotoplayError, UnavailableError
 from photoplay.generation.backends import list_backends
 from photoplay.safety import content
 from photoplay.safety.private import locked, sync
+from photoplay.service.plans import load_plans
 
 if TYPE_CHECKING:
     from photoplay.service.settings import Settings
@@ -32,6 +34,14 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def address(url: str) -> SplitResult:
+    """The parts of an address; one that cannot be read has none."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return urlsplit("")
+
+
 def unsafe(settings: Settings) -> list[str]:
     """A sentence for everything that a service must not start with."""
     return [*_reach(settings), *_secrecy(settings), *_means(settings)]
@@ -45,7 +55,7 @@ def _reach(settings: Settings) -> Iterator[str]:
         yield "neither public_url nor allowed_hosts says under which name the service is reached"
     if settings.public_url is None:
         return
-    parts = urlsplit(settings.public_url)
+    parts = address(settings.public_url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query or parts.fragment:
         yield "public_url is not a plain http or https address"
     elif parts.scheme == "http" and not is_loopback(parts.hostname):
@@ -72,6 +82,13 @@ def _means(settings: Settings) -> Iterator[str]:
         yield f"there is no content filter ({error.code})"
     if unknown := sorted(set(settings.backends) - set(list_backends())):
         yield f"backends names what is not installed ({', '.join(unknown)})"
+    try:
+        plan = load_plans(settings.plans).get(settings.sign_up_plan)
+    except PhotoplayError as error:
+        yield f"plans cannot be read ({error.code})"
+        return
+    if settings.sign_up and (plan is None or plan.unmetered):
+        yield "sign_up is on, and sign_up_plan is no plan or one without a meter"
 
 
 def make_private(folder: Path) -> None:
@@ -99,7 +116,7 @@ def kept_secret(folder: Path) -> str:
     make_private(folder)
     try:
         with locked(folder / "secret") as file:
-            open_to_others = bool(Path(file.name).stat().st_mode & 0o077) if isinstance(file.name, str) else False
+            status = os.fstat(file.fileno())
             kept = file.read().decode("ascii", "replace").strip()
             if not kept:
                 kept = secrets.token_urlsafe(SHORTEST_SECRET)
@@ -109,7 +126,7 @@ def kept_secret(folder: Path) -> str:
         raise UnavailableError(
             "settings_invalid", "The service's secret cannot be read or kept.", "Set PHOTOPLAY_SECRET instead."
         ) from error
-    if open_to_others or len(kept) < SHORTEST_SECRET:
+    if status.st_mode & 0o077 or status.st_uid != os.geteuid() or len(kept) < SHORTEST_SECRET:
         raise UnavailableError(
             "settings_unsafe",
             "The service's kept secret can be read by others or is damaged.",

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from pydantic import BeforeValidator, Field, PrivateAttr, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -21,6 +21,8 @@ from pydantic_settings import (
     SettingsError,
     YamlConfigSettingsSource,
 )
+from sqlalchemy.engine import URL
+from yaml import YAMLError
 
 from photoplay.errors import UnavailableError
 from photoplay.safety.certificates import data_home
@@ -38,17 +40,29 @@ def _listed(value: object) -> object:
     return tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value
 
 
+def _file_address(data: dict[str, Any]) -> str:
+    """The address of the SQLite file in the data folder, whatever signs are in its name."""
+    file = data.get("data", Path()) / "photoplay.db"
+    return URL.create("sqlite", database=str(file)).render_as_string(hide_password=False)
+
+
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
+Folder = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
 
 
 class Settings(BaseSettings):
     """Everything that an installation can choose. Frozen; ``database_url`` and the secrets never show in a repr."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, extra="forbid", frozen=True, hide_input_in_errors=True, validate_default=True
+        env_prefix=PREFIX,
+        env_ignore_empty=True,
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        validate_default=True,
     )
 
-    data: Path = Field(
+    data: Folder = Field(
         default_factory=lambda: data_home() / "service",
         description="Folder of everything that this machine keeps for the service.",
     )
@@ -70,7 +84,7 @@ class Settings(BaseSettings):
         None, description="At least 32 characters that sign links and sessions. On loopback one is made and kept."
     )
     database_url: str = Field(
-        default_factory=lambda data: f"sqlite:///{data.get('data', Path())}/photoplay.db",
+        default_factory=_file_address,
         repr=False,
         description="sqlite:///file or postgresql://user:password@host/name.",
     )
@@ -82,13 +96,13 @@ class Settings(BaseSettings):
     s3_region: str = Field("us-east-1", description="Region of the bucket.")
     s3_key: SecretStr | None = Field(None, description="Access key id. Default: the machine's own role.")
     s3_secret: SecretStr | None = Field(None, description="Secret access key.")
-    work: Path = Field(
+    work: Folder = Field(
         default_factory=lambda data: data.get("data", Path()) / "work",
         description="Folder of unfinished films: a film goes on from here after a crash.",
     )
     workers: int = Field(1, ge=0, le=64, description="Worker processes that `photoplay serve` starts.")
     backends: Names = Field(("pocket",), min_length=1, description="Backends that films can be made with here.")
-    plans: Path | None = Field(None, description="YAML file of plans instead of the built-in ones.")
+    plans: Folder | None = Field(None, description="YAML file of plans instead of the built-in ones.")
     sign_up: bool = Field(False, description="Whether strangers can make an account.")
     sign_up_plan: str = Field("free", description="Plan of a new account.")
     queue_limit: int = Field(500, ge=1, description="Jobs that may wait before new ones are turned away.")
@@ -97,7 +111,7 @@ class Settings(BaseSettings):
     step_minutes: float = Field(30, gt=0, description="Minutes that a film may take before it counts as stuck.")
     webhook_hosts: Names = Field((), description="Hosts that webhooks may call. Default: any that is public.")
     log_format: Literal["json", "text"] = Field("json", description="How the log is written.")
-    otlp_endpoint: str | None = Field(None, description="OTLP/HTTP collector that traces are sent to.")
+    otlp_endpoint: str | None = Field(None, repr=False, description="OTLP/HTTP collector that traces are sent to.")
 
     _keys: dict[str, bytes] = PrivateAttr(default_factory=dict)
 
@@ -139,8 +153,8 @@ class Settings(BaseSettings):
         except ValidationError as error:
             names = (".".join(str(part) for part in one["loc"]) or "settings" for one in error.errors())
             raise _invalid(", ".join(dict.fromkeys(names))) from None
-        except (SettingsError, OSError, ValueError) as error:
-            raise _invalid("the environment or the settings file") from error
+        except (SettingsError, OSError, ValueError, YAMLError):
+            raise _invalid("the environment or the settings file") from None  # their texts repeat what was set
 
     def checked(self) -> Settings:
         """These settings, when they are safe to start with; makes the data folder and, on loopback, the secret.
@@ -148,13 +162,14 @@ class Settings(BaseSettings):
         Raises:
             UnavailableError: ``settings_unsafe`` with everything that is wrong.
         """
-        make_private(self.data)
         if found := unsafe(self):
             raise UnavailableError(
                 "settings_unsafe",
                 f"The service does not start with these settings: {'; '.join(found)}.",
                 "Change them (docs/service/settings.md) and start it again.",
             )
+        for folder in (self.data, self.work):
+            make_private(folder)
         self.key("start")
         return self
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import obstore
 from obstore.exceptions import BaseError
@@ -18,17 +18,17 @@ from obstore.store import LocalStore, S3Store
 
 from photoplay.errors import UnavailableError
 from photoplay.service.errors import NotFoundError
-from photoplay.service.safe_settings import make_private
+from photoplay.service.safe_settings import address, make_private
 from photoplay.service.settings import Settings
 
 if TYPE_CHECKING:
-    from obstore import BytesStream
+    from obstore import GetOptions, ObjectMeta
     from obstore.store import S3Config
 
 Backing: TypeAlias = LocalStore | S3Store
 KEY = re.compile(r"[a-z0-9_][a-z0-9_.-]*(/[a-z0-9_][a-z0-9_.-]*)*")
 LONGEST_KEY = 512
-CHUNK = 1024 * 1024
+CHUNK = 2 * 1024 * 1024
 """Bytes that are read at a time."""
 PART = 8 * 1024 * 1024
 """Bytes of a part of an upload to S3; a file that is no longer goes in one request."""
@@ -68,22 +68,19 @@ class Store:
             return bytes(obstore.get(self._backing, _key(key)).bytes())
 
     def stream(self, key: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
-        """The bytes ``start`` to ``end`` (not included; None: the last) in pieces. Raises NotFoundError at once."""
-        size = self.size(key)
-        if size is None:
-            raise NotFoundError()
-        last = size if end is None else min(end, size)
-        if start < 0 or start >= last:
-            return iter(())
-        with _reached():
-            result = obstore.get(self._backing, key, options={"range": (start, last)})
-            return _pieces(result.stream(min_chunk_size=CHUNK))
+        """The bytes ``start`` to ``end`` (not included; None: the last) in pieces. Raises NotFoundError at once.
+
+        Each piece is a request of its own, so that nobody who reads slowly runs into the store's time limit; all of them
+        are of one version of the object.
+        """
+        meta = self._meta(key)
+        last = meta["size"] if end is None else min(end, meta["size"])
+        return self._pieces(key, range(max(0, start), last, CHUNK), last, meta["e_tag"])
 
     def size(self, key: str) -> int | None:
         """Bytes of an object; None where there is none."""
         try:
-            with _reached():
-                return int(obstore.head(self._backing, _key(key))["size"])
+            return int(self._meta(key)["size"])
         except NotFoundError:
             return None
 
@@ -129,6 +126,17 @@ class Store:
             path.unlink(missing_ok=True)
         return len(left)
 
+    def _meta(self, key: str) -> ObjectMeta:
+        with _reached():
+            return obstore.head(self._backing, _key(key))
+
+    def _pieces(self, key: str, starts: range, last: int, version: str | None) -> Iterator[bytes]:
+        for start in starts:
+            with _reached():
+                options: GetOptions = {"range": (start, min(start + CHUNK, last)), "if_match": version}
+                piece = bytes(obstore.get(self._backing, key, options=options).bytes())
+            yield piece
+
 
 def open_store(settings: Settings) -> Store:
     """The store of an installation.
@@ -136,7 +144,7 @@ def open_store(settings: Settings) -> Store:
     Raises:
         UnavailableError: ``storage_unsupported``: the address is neither a folder nor an S3 bucket.
     """
-    parts = urlsplit(settings.storage_url)
+    parts = address(settings.storage_url)
     if parts.scheme in ("", "file"):
         folder = Path(unquote(parts.path) if parts.scheme else settings.storage_url)
         make_private(folder)
@@ -185,12 +193,6 @@ def _reached() -> Iterator[None]:
         raise UnavailableError(
             "storage_down", "The store of films and uploads cannot be reached.", "Try again in a moment."
         ) from error
-
-
-def _pieces(stream: BytesStream) -> Iterator[bytes]:
-    with _reached():
-        for piece in stream:
-            yield bytes(piece)
 
 
 def _keep(folder: Path, key: str) -> None:

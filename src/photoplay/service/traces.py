@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from typing import Any, TypeAlias
-from urllib.parse import urlsplit
 
 import httpx
 from opentelemetry import trace
@@ -19,6 +18,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 from opentelemetry.trace import Span, Status, StatusCode
 
 from photoplay.errors import PhotoplayError, UnavailableError
+from photoplay.service.safe_settings import address
 from photoplay.service.settings import Settings
 from photoplay.version import __version__
 
@@ -74,7 +74,7 @@ class OtlpJsonExporter(SpanExporter):
     """
 
     def __init__(self, endpoint: str, pauses: Sequence[float] = PAUSES_S) -> None:
-        parts = urlsplit(endpoint)
+        parts = address(endpoint)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise UnavailableError(
                 "settings_invalid", "otlp_endpoint is no http address.", "Set it to http://collector:4318."

@@ -2,15 +2,13 @@
 
 from alembic import context
 
+from photoplay.service.migrations import VERSION_TABLE
 from photoplay.service.tables import metadata
-
-TABLE = "photoplay_version"
-"""Where the version is kept: DBOS's tables lie in the same database."""
 
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=metadata,
-    version_table=TABLE,
+    version_table=VERSION_TABLE,
     transactional_ddl=True,
 )
 # One transaction around all of it, begun and committed by Database.migrate: a migration is there wholly or not at all.
