@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+from sqlalchemy import select
 
 from photoplay.service.engine import Hub
-from photoplay.service.jobs import Job
-from photoplay.types import Progress
+from photoplay.service.errors import NotFoundError
+from photoplay.service.job import Job, film_key, preview_key
+from photoplay.service.tables import uploads
+from photoplay.types import Consent, Progress
+
+if TYPE_CHECKING:
+    from photoplay.safety.content import Classifier
+    from photoplay.safety.guard import Guard
+    from photoplay.service.settings import Settings
+    from photoplay.types import Request
+
+__all__ = ["Film", "LineMaker", "Maker", "film_key", "open_guard", "preview_key"]
+
+FILM, THUMBNAIL, SPRITESHEET = "film.mp4", "thumbnail.png", "spritesheet.png"
 
 
 @dataclass(frozen=True)
@@ -39,18 +53,119 @@ class Maker(Protocol):
         ...
 
 
-def film_key(job: Job, name: str) -> str:
-    """Where a file of this attempt at a job's film is stored."""
-    return f"films/{job.tenant_id}/{job.id}/{job.round}/{job.attempt}/{name}"
+def open_guard(settings: Settings, classifier: Classifier | None = None) -> Guard:
+    """The means of this installation's gates, ``classifier`` None: that of the machine.
 
+    They are those of photoplay itself on this machine (``$PHOTOPLAY_HOME``), so that what an operator does on the command
+    line, a takedown or an erasure, counts here at once. Several machines share that folder.
 
-def preview_key(job: Job) -> str:
-    """Where the newest preview frame of a running job is stored."""
-    return f"films/{job.tenant_id}/{job.id}/{job.round}/preview.png"
+    Raises:
+        UnavailableError: ``content_filter_missing``.
+    """
+    from photoplay.safety.audit import AuditLog
+    from photoplay.safety.blocklist import Blocklist
+    from photoplay.safety.certificates import data_home
+    from photoplay.safety.consent.store import RecordStore
+    from photoplay.safety.content import ContentGate, default_classifier
+    from photoplay.safety.guard import Guard
+    from photoplay.safety.ledger import Ledger
+
+    home = data_home()
+    return Guard(
+        ContentGate(classifier or default_classifier()),
+        RecordStore(home / "consent"),
+        Blocklist(home / "blocklist"),
+        AuditLog(home / "audit"),
+        Ledger(home / "works"),
+        hosted=settings.hosted,
+    )
 
 
 class LineMaker:
-    """Makes films by :func:`photoplay.pipeline.line.produce`."""
+    """Makes films by :func:`photoplay.pipeline.line.produce`. Models that a backend loaded stay in the process."""
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, guard: Guard) -> None:
         self.hub = hub
+        self.guard = guard
+
+    def make(self, job: Job, folder: Path, progress: Progress, preview: Callable[[bytes], None]) -> Film:
+        """As :meth:`Maker.make`."""
+        from photoplay.media import probe_video
+        from photoplay.pipeline.line import produce
+
+        out, cover, sheet = folder / FILM, folder / THUMBNAIL, folder / SPRITESHEET
+        resume = folder / "resume"
+        resume.mkdir(exist_ok=True)
+        clip = produce(
+            self._request(job),
+            out,
+            progress,
+            guard=self.guard,
+            sheet=sheet,
+            resume=resume,
+            cover=cover,
+            preview=preview,
+        )
+        info = probe_video(clip.path)
+        report = clip.report
+        return Film(
+            clip.path,
+            cover,
+            sheet,
+            clip.recipe,
+            {"passed": report.passed, "sentence": report.sentence, "metrics": report.metrics},
+            tuple(asdict(notice) for notice in dict.fromkeys((*clip.notices, *report.notices))),
+            info.width,
+            info.height,
+            info.seconds,
+        )
+
+    def _request(self, job: Job) -> Request:
+        """The pipeline's request, with the uploads decoded by the only door for foreign bytes.
+
+        Raises:
+            MediaError: an upload cannot be read.   NotFoundError: ``upload_missing``.
+        """
+        from photoplay.media import load_photo
+        from photoplay.pipeline.inputs import natural_length, read_clip, stated
+        from photoplay.pipeline.sound import read_sound
+        from photoplay.types import Request, Staging
+
+        asked, plan = job.request, self.hub.plans.get(job.plan)
+        files = {id_: self._upload(job, id_) for id_ in dict.fromkeys(asked.uploads())}
+        staging = Staging(asked.left, asked.first or 0, backdrop="photo" if asked.backdrop else "auto")
+        request = Request(
+            tuple(load_photo(files[one]) for one in asked.photos),
+            (),
+            asked.template,
+            prompt=asked.prompt,
+            size=asked.size,
+            seed=asked.seed,
+            intensity=asked.intensity,
+            speed=asked.speed,
+            who=asked.who,
+            backend=asked.backend,
+            codec=asked.codec,
+            staging=staging,
+            last=None if asked.last is None else load_photo(files[asked.last]),
+            video=None if asked.video is None else read_clip(files[asked.video]),
+            backdrop=None if asked.backdrop is None else load_photo(files[asked.backdrop]),
+            audio=tuple(read_sound(files[one]) for one in asked.audio),
+            label=(plan.label if plan else None) or asked.label,
+            records=asked.consents,
+        )
+        seconds = natural_length(request) if asked.seconds is None else asked.seconds
+        consent: Consent | tuple[Consent, ...] = asked.consent[0] if len(asked.consent) == 1 else asked.consent
+        return replace(request, seconds=seconds, consent=stated(consent, request))
+
+    def _upload(self, job: Job, id_: str) -> bytes:
+        mine = (uploads.c.id == id_, uploads.c.tenant_id == job.tenant_id, uploads.c.deleted_at.is_(None))
+        with self.hub.database.read() as conn:
+            key = conn.execute(select(uploads.c.key).where(*mine)).scalar_one_or_none()
+        if key is None:
+            raise NotFoundError(
+                "upload_missing",
+                "A photo, clip or sound of this film was deleted.",
+                "Upload it again and make it anew.",
+            )
+        return self.hub.store.get(key)
