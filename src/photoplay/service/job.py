@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from sqlalchemy import Connection, Row, and_, or_, select
+from sqlalchemy import Connection, and_, or_, select
 
 from photoplay.service.errors import NotFoundError
 from photoplay.service.requests import JobRequest
@@ -47,8 +47,8 @@ class Job:
     deleted_at: float | None
 
     @classmethod
-    def of(cls, row: Row[Any]) -> Job:
-        """The job of a row."""
+    def of(cls, row: Any) -> Job:
+        """The job of a row of the table."""
         values = dict(row._mapping)
         values["request"] = JobRequest.model_validate(values["request"])
         if values["state"] != "completed":

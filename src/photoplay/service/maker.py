@@ -89,9 +89,14 @@ class LineMaker:
         self.guard = guard
 
     def make(self, job: Job, folder: Path, progress: Progress, preview: Callable[[bytes], None]) -> Film:
-        """As :meth:`Maker.make`."""
+        """As :meth:`Maker.make`; a film that shows nothing, or is not what was asked for, is none.
+
+        Raises:
+            ReviewError: as :func:`photoplay.service.checking.check_film`.
+        """
         from photoplay.media import probe_video
         from photoplay.pipeline.line import produce
+        from photoplay.service.checking import check_film
 
         out, cover, sheet = folder / FILM, folder / THUMBNAIL, folder / SPRITESHEET
         resume = folder / "resume"
@@ -108,7 +113,7 @@ class LineMaker:
         )
         info = probe_video(clip.path)
         report = clip.report
-        return Film(
+        film = Film(
             clip.path,
             cover,
             sheet,
@@ -119,6 +124,8 @@ class LineMaker:
             info.height,
             info.seconds,
         )
+        check_film(film, job.request)
+        return film
 
     def _request(self, job: Job) -> Request:
         """The pipeline's request, with the uploads decoded by the only door for foreign bytes.

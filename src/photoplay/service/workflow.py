@@ -29,7 +29,6 @@ from dbos import DBOS, StepOptions
 from sqlalchemy import select, update
 
 from photoplay.errors import CancelledError, PhotoplayError, UnavailableError
-from photoplay.service.checking import check_film
 from photoplay.service.ending import end
 from photoplay.service.engine import Hub
 from photoplay.service.events import tell
@@ -143,7 +142,6 @@ class Work:
         try:
             film = self.maker.make(job, folder, watch.progress, watch.preview)
             watch.progress(StageEvent("keep", 0, 1))
-            check_film(film, job.request)
         except Exception as error:
             return "over" if watch.over else self._failed(job, error)
         _write(folder, job, film)
