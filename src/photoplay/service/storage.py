@@ -35,6 +35,8 @@ PART = 8 * 1024 * 1024
 UNFINISHED = re.compile(r".*#\d+")
 """What a local write is called until it is whole; one that a crash left behind keeps that name."""
 PATIENCE = timedelta(seconds=60)
+TRIES = 4
+"""Times that a request to a bucket is made again."""
 
 
 class Store:
@@ -94,9 +96,11 @@ class Store:
 
     def list(self, prefix: str = "") -> Iterator[str]:
         """The keys below ``prefix``, which ends with a whole name: ``films/tenant_a`` holds nothing of ``tenant_ab``."""
-        with _reached():
-            for some in obstore.list(self._backing, _key(prefix.rstrip("/")) if prefix else None, chunk_size=1000):
-                yield from (one["path"] for one in some)
+        return (meta["path"] for meta in self._metas(prefix))
+
+    def older(self, prefix: str, before: float) -> Iterator[str]:
+        """The keys below ``prefix`` of objects that were stored before that time."""
+        return (meta["path"] for meta in self._metas(prefix) if meta["last_modified"].timestamp() < before)
 
     def fetch(self, key: str, path: Path) -> None:
         """Copies an object to the file ``path``, which is there whole or not at all. Raises NotFoundError."""
@@ -125,6 +129,11 @@ class Store:
         for path in left:
             path.unlink(missing_ok=True)
         return len(left)
+
+    def _metas(self, prefix: str) -> Iterator[ObjectMeta]:
+        with _reached():
+            for some in obstore.list(self._backing, _key(prefix.rstrip("/")) if prefix else None, chunk_size=1000):
+                yield from some
 
     def _meta(self, key: str) -> ObjectMeta:
         with _reached():
@@ -171,7 +180,7 @@ def _bucket(settings: Settings, bucket: str, prefix: str) -> S3Store:
         region=settings.s3_region,
         virtual_hosted_style_request=not settings.s3_endpoint,
         client_options={"allow_http": bool(settings.s3_endpoint), "timeout": PATIENCE, "connect_timeout": PATIENCE / 6},
-        retry_config={"max_retries": 4, "retry_timeout": PATIENCE},
+        retry_config={"max_retries": TRIES, "retry_timeout": PATIENCE},
         config=access,
     )
 
