@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, func, select, update
 
 from photoplay.errors import RequestError
 from photoplay.service.credits import renew
@@ -242,7 +242,7 @@ def _checked_email(email: str) -> str:
     return email
 
 
-def _user(row: Row[Any]) -> User:
+def _user(row: Any) -> User:
     return User(
         id=row.id,
         tenant_id=row.tenant_id,

@@ -19,9 +19,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
-from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, func, insert, or_, select, update
 
 from photoplay.service.errors import QuotaError
 from photoplay.service.ids import new_id
@@ -148,10 +147,11 @@ def _enough(conn: Connection, tenant_id: str, amount: int) -> None:
         )
 
 
-def _made(conn: Connection, job_id: str, round: int, *kinds: str) -> Row[Any] | None:
-    """The transfer of such a kind for this round of a job."""
+def _made(conn: Connection, job_id: str, round: int, *kinds: str) -> tuple[str, str] | None:
+    """Id and tenant of the transfer of such a kind for this round of a job."""
     mine = (transfers.c.job_id == job_id, transfers.c.round == round, transfers.c.kind.in_(kinds))
-    return conn.execute(select(transfers).where(*mine)).first()
+    row = conn.execute(select(transfers.c.id, transfers.c.tenant_id).where(*mine)).first()
+    return None if row is None else (row.id, row.tenant_id)
 
 
 def _live_hold(conn: Connection, job_id: str, round: int) -> tuple[str, int] | None:
@@ -159,13 +159,14 @@ def _live_hold(conn: Connection, job_id: str, round: int) -> tuple[str, int] | N
     reserved = _made(conn, job_id, round, "reserve")
     if reserved is None:
         return None
-    hold_tenant(conn, reserved.tenant_id)
+    transfer_id, tenant_id = reserved
+    hold_tenant(conn, tenant_id)
     if _made(conn, job_id, round, "settle", "refund") is not None:
         return None
     amount = select(func.coalesce(func.sum(entries.c.amount), 0)).where(
-        entries.c.transfer_id == reserved.id, entries.c.account == held(reserved.tenant_id)
+        entries.c.transfer_id == transfer_id, entries.c.account == held(tenant_id)
     )
-    return reserved.tenant_id, int(conn.execute(amount).scalar_one())
+    return tenant_id, int(conn.execute(amount).scalar_one())
 
 
 def _post(

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, or_, select, update
+from sqlalchemy import Connection, func, insert, or_, select, update
 
 from photoplay.errors import RequestError
 from photoplay.service.database import Database
@@ -159,7 +159,7 @@ def list_keys(conn: Connection, tenant_id: str) -> list[KeyInfo]:
     return [_info(row) for row in conn.execute(mine.order_by(api_keys.c.created_at.desc(), api_keys.c.id))]
 
 
-def _info(row: Row[Any]) -> KeyInfo:
+def _info(row: Any) -> KeyInfo:
     return KeyInfo(
         id=row.id,
         name=row.name,

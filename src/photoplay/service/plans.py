@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from photoplay.errors import RequestError, UnavailableError
 from photoplay.finishing.size import STANDARD
@@ -65,6 +65,9 @@ class _PlanFile(BaseModel):
     plans: dict[str, dict[str, object]] = Field(min_length=1)
 
 
+_PLANS = TypeAdapter(dict[str, Plan])
+
+
 def load_plans(path: Path | None = None) -> dict[str, Plan]:
     """The plans of a file, or those that ship with photoplay.
 
@@ -74,7 +77,7 @@ def load_plans(path: Path | None = None) -> dict[str, Plan]:
         text = (files("photoplay.service") / "plans.yaml" if path is None else path).read_text(encoding="utf-8")
         file = _PlanFile.model_validate(yaml.safe_load(text))
         shared = {"prices": file.prices, "factors": file.factors}
-        return {name: Plan.model_validate({"name": name, **shared, **plan}) for name, plan in file.plans.items()}
+        return _PLANS.validate_python({name: {**shared, **plan, "name": name} for name, plan in file.plans.items()})
     except (OSError, UnicodeDecodeError, yaml.YAMLError, ValidationError) as error:
         raise UnavailableError("plans_bad", "The plans cannot be read.", _where(error)) from error
 
@@ -83,7 +86,7 @@ def _where(error: Exception) -> str:
     if not isinstance(error, ValidationError):
         return "Check that the file of plans is there and is YAML."
     first = error.errors(include_input=False, include_url=False)[0]
-    return f"In the file of plans, {'.'.join(map(str, first['loc'])) or 'a plan'}: {first['msg']}."
+    return f"In the file of plans, {'.'.join(map(str, first['loc'])) or 'all of it'}: {first['msg']}."
 
 
 def priority(plan: Plan, now: float) -> int:

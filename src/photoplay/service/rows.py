@@ -15,7 +15,8 @@ from photoplay.service.tables import tenants
 def insert_once(conn: Connection, table: Table, row: Mapping[str, Any]) -> bool:
     """Inserts ``row`` unless a unique constraint says that it is there already; returns whether it did."""
     dialect = sqlite if conn.dialect.name == "sqlite" else postgresql
-    return conn.execute(dialect.insert(table).values(**row).on_conflict_do_nothing()).rowcount == 1
+    inserted = dialect.insert(table).values(**row).on_conflict_do_nothing().returning(*table.primary_key)
+    return conn.execute(inserted).first() is not None
 
 
 def hold_tenant(conn: Connection, tenant_id: str) -> None:
