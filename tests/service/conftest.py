@@ -3,7 +3,8 @@
 ``database``        a migrated SQLite file;  ``postgres``: a migrated PostgreSQL database;  ``either``: a test for each
 ``postgres_url``    the address of an empty PostgreSQL database of this test's own
 ``settings``        settings whose data, database and store lie in this test's folder (tests.service.ground.make_settings)
-``store``           the store of these settings;  ``s3``: settings for a bucket of an S3 server on loopback
+``store``           the store of these settings; ``either_store``: a test for a folder and one for a bucket
+``s3``              settings for a new bucket of an S3 server on loopback
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from photoplay.service.database import Database
@@ -50,6 +52,33 @@ def database(settings: Settings, migrated_file: Path) -> Iterator[Database]:
 @pytest.fixture
 def store(settings: Settings) -> Store:
     return open_store(settings)
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint() -> Iterator[str]:
+    """An S3 server for all tests of this run."""
+    with ground.s3_server() as address:
+        yield address
+
+
+@pytest.fixture
+def s3(settings: Settings, s3_endpoint: str) -> Settings:
+    """Settings for a new bucket of the S3 server."""
+    bucket = f"films-{next(ground.DRAWN)}"
+    httpx.put(f"{s3_endpoint}/{bucket}").raise_for_status()
+    return ground.make_settings(
+        settings.data,
+        storage_url=f"s3://{bucket}/some/prefix",
+        s3_endpoint=s3_endpoint,
+        s3_key="testing",
+        s3_secret="testing",
+    )
+
+
+@pytest.fixture(params=["folder", "s3"])
+def either_store(request: pytest.FixtureRequest) -> Store:
+    """A store of either kind."""
+    return open_store(request.getfixturevalue("settings" if request.param == "folder" else "s3"))
 
 
 @pytest.fixture(scope="session")

@@ -89,3 +89,16 @@ def start_postgres() -> tuple[PostgresServer, object]:
     database.migrate()
     database.close()
     return started, server
+
+
+@contextmanager
+def s3_server() -> Iterator[str]:
+    """The address of an S3 server in this process, on loopback."""
+    server_module = pytest.importorskip("moto.server", reason="moto is not installed")
+    server = server_module.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    try:
+        yield f"http://{host}:{port}"
+    finally:
+        server.stop()

@@ -117,8 +117,11 @@ class Store:
 
     def check(self) -> None:
         """Whether the store answers."""
-        with _reached():
-            next(iter(obstore.list(self._backing, "uploads", chunk_size=1)), None)
+        try:
+            with _reached():
+                next(iter(obstore.list(self._backing, "uploads", chunk_size=1)), None)
+        except NotFoundError as error:
+            raise _down() from error  # the bucket is gone
 
     def tidy(self, before: float) -> int:
         """Removes what writes that never ended left in the folder before that time, and says how many. A bucket has a rule
@@ -154,8 +157,9 @@ def open_store(settings: Settings) -> Store:
         UnavailableError: ``storage_unsupported``: the address is neither a folder nor an S3 bucket.
     """
     parts = address(settings.storage_url)
-    if parts.scheme in ("", "file"):
-        folder = Path(unquote(parts.path) if parts.scheme else settings.storage_url)
+    is_file = parts.scheme == "file" and not parts.netloc
+    if is_file or "://" not in settings.storage_url:
+        folder = Path(unquote(parts.path) if is_file else settings.storage_url)
         make_private(folder)
         return Store(LocalStore(folder.resolve(), automatic_cleanup=True))
     if parts.scheme == "s3" and parts.netloc and not (parts.query or parts.fragment):
@@ -199,9 +203,13 @@ def _reached() -> Iterator[None]:
     except FileNotFoundError:
         raise NotFoundError() from None
     except (BaseError, OSError, NotImplementedError) as error:
-        raise UnavailableError(
-            "storage_down", "The store of films and uploads cannot be reached.", "Try again in a moment."
-        ) from error
+        raise _down() from error
+
+
+def _down() -> UnavailableError:
+    return UnavailableError(
+        "storage_down", "The store of films and uploads cannot be reached.", "Try again in a moment."
+    )
 
 
 def _keep(folder: Path, key: str) -> None:
