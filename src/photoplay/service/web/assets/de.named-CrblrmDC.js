@@ -1,0 +1,1 @@
+var e={},t={},n={codes:e,templates:t};export{e as codes,n as default,t as templates};

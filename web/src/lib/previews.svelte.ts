@@ -1,0 +1,82 @@
+/** Animated previews of the user's own photo: made when they come into view, two at a time, kept while the photo stays. */
+
+import { ApiError, fetchBlob } from './api';
+import { draft } from './draft.svelte';
+
+const AT_ONCE = 2;
+const BUSY_S = 4;
+const TRIES = 5;
+
+class Previews {
+  shown = $state<Record<string, string>>({});
+  failed = $state<Record<string, boolean>>({});
+  private waiting: string[] = [];
+  private running = new Map<string, AbortController>();
+  private of = '';
+
+  /** The photos and who agreed: what a preview depends on beside its template. */
+  private about(): { key: string; body: object } {
+    const { photos, consent, consents } = draft.request();
+    const body = { photos, ...(consent ? { consent } : {}), ...(consents ? { consents } : {}) };
+    return { key: JSON.stringify(body), body };
+  }
+
+  want(template: string): void {
+    const { key } = this.about();
+    if (key !== this.of) this.forget(key);
+    if (this.shown[template] || this.failed[template] || this.running.has(template) || this.waiting.includes(template)) return;
+    this.waiting.unshift(template); // what came into view last is looked at now
+    this.work();
+  }
+
+  /** Out of view before its turn: somebody else goes first. */
+  unwant(template: string): void {
+    this.waiting = this.waiting.filter((one) => one !== template);
+  }
+
+  stop(): void {
+    this.waiting = [];
+    for (const controller of this.running.values()) controller.abort();
+  }
+
+  private forget(key: string): void {
+    this.stop();
+    for (const url of Object.values(this.shown)) URL.revokeObjectURL(url);
+    this.shown = {};
+    this.failed = {};
+    this.of = key;
+  }
+
+  private work(): void {
+    while (this.running.size < AT_ONCE) {
+      const template = this.waiting.shift();
+      if (template === undefined) return;
+      const controller = new AbortController();
+      this.running.set(template, controller);
+      void this.make(template, controller.signal).finally(() => {
+        this.running.delete(template);
+        this.work();
+      });
+    }
+  }
+
+  private async make(template: string, signal: AbortSignal): Promise<void> {
+    const { key, body } = this.about();
+    for (let attempt = 0; attempt < TRIES && !signal.aborted; attempt++) {
+      try {
+        const picture = await fetchBlob('POST', '/v1/previews', { json: { ...body, template }, signal });
+        if (this.of === key) this.shown[template] = URL.createObjectURL(picture);
+        return;
+      } catch (error) {
+        if (signal.aborted) return;
+        const busy = error instanceof ApiError && (error.problem.status === 429 || error.problem.status === 503);
+        if (!busy) break;
+        const wait = Math.min(30, error.problem.retryAfter ?? BUSY_S);
+        await new Promise((resolve) => setTimeout(resolve, wait * 1000));
+      }
+    }
+    if (this.of === key && !signal.aborted) this.failed[template] = true;
+  }
+}
+
+export const previews = new Previews();

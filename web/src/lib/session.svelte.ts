@@ -1,0 +1,53 @@
+/** Who is here and what this service offers. */
+
+import { ApiError, call, setCsrf, whenSignedOut } from './api';
+import { draft } from './draft.svelte';
+import type { Session } from './types';
+
+class SessionState {
+  value = $state<Session | null>(null);
+  signedIn = $derived(Boolean(this.value?.user));
+  hosted = $derived(this.value?.hosted ?? false);
+
+  private take(session: Session): void {
+    this.value = session;
+    setCsrf(session.csrf);
+  }
+
+  async load(): Promise<void> {
+    this.take(await call<Session>('GET', '/v1/session'));
+  }
+
+  async signIn(email: string, password: string): Promise<void> {
+    await call('POST', '/v1/session', { json: { email, password } });
+    await this.load();
+  }
+
+  async useLink(link: string): Promise<void> {
+    await call('POST', '/v1/session', { json: { link } });
+    await this.load();
+  }
+
+  async signUp(email: string, password: string): Promise<void> {
+    await call('POST', '/v1/sign-up', { json: { email, password } });
+    await this.load();
+    if (!this.signedIn) await this.signIn(email, password);
+  }
+
+  async signOut(): Promise<void> {
+    try {
+      await call('DELETE', '/v1/session');
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+    }
+    draft.clear();
+    await this.load();
+  }
+
+  forget(): void {
+    if (this.value) this.value = { ...this.value, user: null };
+  }
+}
+
+export const session = new SessionState();
+whenSignedOut(() => session.forget());
