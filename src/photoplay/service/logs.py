@@ -87,10 +87,9 @@ def start_logging(settings: Settings, stream: TextIO | None = None) -> None:
     )
 
 
-def logger(name: str = "photoplay") -> BoundLogger:
+def logger(name: str = "photoplay") -> Any:  # a lazy proxy of a BoundLogger
     """A logger: ``logger().info("job_started", job_id=…)``. The event is a name, everything else a named value."""
-    found: BoundLogger = structlog.stdlib.get_logger(name)
-    return found
+    return structlog.stdlib.get_logger(name)
 
 
 def current_request() -> str:
