@@ -128,7 +128,9 @@ class Store:
         of its own for that (docs/service/settings.md)."""
         if self._folder is None:
             return 0
-        left = [path for path in self._folder.rglob("*") if UNFINISHED.fullmatch(path.name) and _is_older(path, before)]
+        walk = os.walk(self._folder)  # unlike rglob it takes no offence at a folder that goes meanwhile
+        found = (Path(at) / name for at, _, names in walk for name in names if UNFINISHED.fullmatch(name))
+        left = [path for path in found if _is_older(path, before)]
         for path in left:
             path.unlink(missing_ok=True)
         return len(left)
