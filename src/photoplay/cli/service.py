@@ -78,9 +78,12 @@ def worker(
     It finishes its film first; a second SIGTERM leaves the film to another worker.
     """
     settings = load_settings().checked()
+    from photoplay.service import telemetry
     from photoplay.service.serving import hold
     from photoplay.service.worker import run
 
+    telemetry.start_logging(settings)
+    telemetry.start_tracing(settings)
     queues = _queues(settings, backend)
     if leash >= 0:
         hold(leash)

@@ -28,6 +28,8 @@ STEADY = 60.0
 """A worker that lived for so many seconds is healthy: the next pause is short again."""
 WEB_GRACE = 10
 """Seconds that requests in flight get once it is time to stop."""
+SILENT_END = 4.0
+"""Seconds after which somebody who asked to stop is told what is waited for: idle workers are gone by then."""
 KILL_AFTER = 5.0
 """Seconds that a worker which was told to leave its film gets before it is killed."""
 TICK = 0.2
