@@ -25,7 +25,7 @@ from time import time
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Table, and_, delete, exists, func, or_, select, update
+from sqlalchemy import Connection, Table, and_, delete, exists, func, or_, select
 from sqlalchemy.sql import ColumnElement
 
 from photoplay.service import credits, webhooks
@@ -47,6 +47,7 @@ from photoplay.service.tables import (
     uploads,
     workers,
 )
+from photoplay.service.uploads import forget_row, wipe
 
 LOG = structlog.get_logger(__name__)
 
@@ -103,6 +104,15 @@ class Report:
         return [f"{count} {said[name]}" for name, count in counts if count]
 
 
+@dataclass(frozen=True)
+class UploadRow:
+    """What is needed of an upload to remove it."""
+
+    id: str
+    tenant_id: str
+    key: str
+
+
 def sweep(hub: Hub, now: float, deep: bool = True) -> Report:
     """One round. ``deep`` also lists the store and the work folders, and takes long where there is much in them.
 
@@ -146,10 +156,12 @@ def withdraw(hub: Hub, digests: Collection[str], now: float) -> int:
             ).scalars()
             ids = list(films)
             rows = conn.execute(
-                select(uploads.c.id, uploads.c.key).where(uploads.c.sha256.in_(some), uploads.c.deleted_at.is_(None))
+                select(uploads.c.id, uploads.c.tenant_id, uploads.c.key).where(
+                    uploads.c.sha256.in_(some), uploads.c.deleted_at.is_(None)
+                )
             ).all()
         gone += sum(forget(hub, id_, now) for id_ in ids)
-        gone += sum(_drop(hub, row.id, row.key, now) for row in rows)
+        gone += sum(_drop(hub, UploadRow(*row), now, over=False) for row in rows)
     return gone
 
 
@@ -200,7 +212,7 @@ def _uploads(hub: Hub, now: float) -> int:
     """Uploads whose time is over and that no job waits for or works on."""
     with hub.database.read() as conn:
         over = conn.execute(
-            select(uploads.c.id, uploads.c.key, uploads.c.tenant_id)
+            select(uploads.c.id, uploads.c.tenant_id, uploads.c.key)
             .where(uploads.c.deleted_at.is_(None), uploads.c.expires_at <= now)
             .order_by(uploads.c.expires_at)
             .limit(BATCH)
@@ -211,16 +223,18 @@ def _uploads(hub: Hub, now: float) -> int:
             jobs.c.tenant_id.in_({row.tenant_id for row in over}), jobs.c.state.in_(("queued", "running"))
         )
         used = {id_ for request in conn.execute(live).scalars() for id_ in JobRequest.model_validate(request).uploads()}
-    return sum(_drop(hub, row.id, row.key, now) for row in over if row.id not in used)
+    return sum(_drop(hub, UploadRow(*row), now) for row in over if row.id not in used)
 
 
-def _drop(hub: Hub, id_: str, key: str, now: float) -> bool:
-    """Removes an upload for good; False when somebody else did."""
-    mine = (uploads.c.id == id_, uploads.c.deleted_at.is_(None))
+def _drop(hub: Hub, upload: UploadRow, now: float, over: bool = True) -> bool:
+    """Removes an upload for good; False when somebody else did, or (``over``) when its time was prolonged meanwhile."""
     with hub.database.begin() as conn:
-        done = conn.execute(update(uploads).where(*mine).values(deleted_at=now, found=None, sha256="")).rowcount
-    hub.store.delete(key)
-    return done == 1
+        still = select(uploads.c.id).where(uploads.c.id == upload.id, uploads.c.deleted_at.is_(None)).with_for_update()
+        if conn.execute(still.where(uploads.c.expires_at <= now) if over else still).first() is None:
+            return False
+        forget_row(conn, upload.id, now)
+    wipe(hub, upload.tenant_id, upload.id, upload.key)
+    return True
 
 
 def _events(hub: Hub, now: float) -> int:
@@ -308,7 +322,7 @@ def _objects(hub: Hub, now: float) -> int:
     """Objects of the store that no row knows: what a crash left between the store and the database."""
     before = now - UNKNOWN_AFTER
     gone = hub.store.tidy(before)
-    for prefix, known in (("uploads", _known_uploads), ("films", _known_films)):
+    for prefix, known in KNOWN.items():
         for keys in _chunks(hub.store.older(prefix, before)):
             with hub.database.read() as conn:
                 kept = known(conn, keys)
@@ -324,6 +338,16 @@ def _known_uploads(conn: Connection, keys: list[str]) -> set[str]:
     return set(found.scalars())
 
 
+def _known_previews(conn: Connection, keys: list[str]) -> set[str]:
+    """Those of ``keys`` (``previews/{tenant}/{upload}/…``, of two photos ``previews/{tenant}/{upload}/{upload}/…``) whose
+    uploads are all there."""
+    of = {key: {part for part in key.split("/") if part.startswith("upload_")} for key in keys}
+    ids = {id_ for some in of.values() for id_ in some}
+    found = conn.execute(select(uploads.c.id).where(uploads.c.id.in_(ids), uploads.c.deleted_at.is_(None)))
+    live = set(found.scalars())
+    return {key for key, some in of.items() if some and some <= live}
+
+
 def _known_films(conn: Connection, keys: list[str]) -> set[str]:
     """Those of ``keys`` (``films/{tenant}/{video}/…``) that belong to a job at work or to a finished film."""
     of = {key: key.split("/")[2] for key in keys if key.count("/") > 2}
@@ -335,6 +359,14 @@ def _known_films(conn: Connection, keys: list[str]) -> set[str]:
         film = row.film if row.state == "completed" and row.film else {}
         named[row.id] = None if row.state not in OVER else {str(film.get(part)) for part in STORED}
     return {key for key, id_ in of.items() if id_ in named and ((names := named[id_]) is None or key in names)}
+
+
+KNOWN: dict[str, Callable[[Connection, list[str]], set[str]]] = {
+    "uploads": _known_uploads,
+    "previews": _known_previews,
+    "films": _known_films,
+}
+"""By the first part of a key: who says which objects belong to something. Other objects are nobody's business here."""
 
 
 def _folders(hub: Hub, now: float) -> int:

@@ -14,7 +14,7 @@ import hashlib
 import hmac
 import json
 import time
-from base64 import urlsafe_b64encode
+from base64 import b32encode, urlsafe_b64encode
 from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -109,12 +109,12 @@ def announce(conn: Connection, job_id: str, now: float) -> str | None:
 
     Returns the delivery's id; None where nobody wants to hear.
     """
-    row = conn.execute(select(jobs).where(jobs.c.id == job_id)).first()
-    job = {} if row is None else dict(row._mapping)
+    found = conn.execute(select(jobs).where(jobs.c.id == job_id)).first()
+    job = {} if found is None else dict(found._mapping)
     if not job.get("webhook") or job["deleted_at"] is not None:
         return None
-    text = f"{job['id']}.{job['round']}.{job['state']}"
-    id_ = "delivery_" + hashlib.sha256(text.encode()).hexdigest()[:26]
+    end = f"{job['id']}.{job['round']}.{job['state']}"
+    id_ = "delivery_" + b32encode(hashlib.sha256(end.encode()).digest()).decode().lower()[:26]
     row = {"id": id_, "job_id": job_id, "url": job["webhook"], "body": _body(id_, job, now)}
     insert_once(conn, deliveries, row | {"attempts": 0, "created_at": now, "next_at": now})
     return id_
