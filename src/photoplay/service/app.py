@@ -62,8 +62,8 @@ def _routes(router: APIRouter) -> list[APIRoute]:
     return [route for route in router.routes if isinstance(route, APIRoute)]
 
 
-def _operation_id(route: APIRoute) -> str:
-    return route.name
+def _operation_id(route: Any) -> str:  # FastAPI hands in a route of its own kind
+    return str(route.name)
 
 
 def describe(app: FastAPI) -> None:

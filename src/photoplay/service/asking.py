@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,11 +24,12 @@ from photoplay.service.principals import Principal
 from photoplay.service.requests import JobRequest
 from photoplay.service.security import hub_of
 from photoplay.service.settings import Settings
-from photoplay.service.shapes import Reference, VideoAsk
+from photoplay.service.shapes import ReferenceById, ReferenceByUrl, VideoAsk
 
 MOST_PHOTOS = 2
 MOST_FIELDS = 80
 LISTS = frozenset({"photos", "consent", "consents", "audio"})
+NUMBERS = frozenset({"seed", "intensity", "speed", "left", "first"})
 TAKEN_AS_IS = (
     "prompt",
     "template",
@@ -58,17 +60,23 @@ class Asked:
 
     def pictures(self) -> tuple[bytes, ...]:
         """The bytes of photos that are not uploaded yet."""
-        inline = (_data_url(one.image_url) for one in self.ask.input_reference if one.image_url)
+        inline = (_data_url(one.image_url) for one in self.ask.input_reference if isinstance(one, ReferenceByUrl))
         return (*self.files, *inline)
 
     def request(self, settings: Settings, new: tuple[str, ...]) -> JobRequest:
         """The request of the job, its new photos uploaded as ``new``.
 
         Raises:
-            RequestError: ``model_unknown``, ``size_unsupported``, ``photos_too_many``.
+            RequestError: ``template_missing``, ``model_unknown``, ``size_unsupported``, ``photos_too_many``.
         """
         ask = self.ask
-        named = tuple(one.file_id for one in ask.input_reference if one.file_id)
+        if not ask.template and not ask.prompt.strip() and ask.video is None:
+            raise RequestError(
+                "template_missing",
+                "Nothing says what shall happen.",
+                "Give a template (see /v1/templates) or a prompt.",
+            )
+        named = tuple(one.file_id for one in ask.input_reference if isinstance(one, ReferenceById))
         photos = (*new, *named, *ask.photos)
         if len(photos) > MOST_PHOTOS:
             raise RequestError("photos_too_many", "A film is made of two photos at most.", "Send one or two.")
@@ -139,9 +147,26 @@ async def asked(request: Request) -> Asked:
 
 def _json(body: bytes) -> Any:
     try:
-        return json.loads(body)
+        return json.loads(body, parse_float=_whole_number, parse_constant=_no_number)
     except (ValueError, RecursionError):
         raise _invalid("body", "it is no JSON") from None
+
+
+def _whole_number(text: str) -> float | int:
+    """5.0 is a whole number in JSON."""
+    number = float(text)
+    return int(number) if number.is_integer() and abs(number) < 2**53 else number
+
+
+def _no_number(text: str) -> Any:
+    raise ValueError(text)
+
+
+def _plain(field: str, text: str) -> Any:
+    """What a field of a form says, as JSON would."""
+    if field in NUMBERS and re.fullmatch(r"-?[0-9]{1,12}(\.[0-9]{1,12})?", text):
+        return _whole_number(text)
+    return text
 
 
 async def _form(form: FormData) -> Asked:
@@ -165,7 +190,7 @@ async def _form(form: FormData) -> Asked:
         elif field in found:
             raise _invalid(field, "it is there twice")
         else:
-            found[field] = value
+            found[field] = _plain(field, value)
     if references:
         found["input_reference"] = references
     return Asked(_checked(found), tuple(files))
@@ -205,13 +230,37 @@ def _data_url(url: str) -> bytes:
 def media(model: type[BaseModel]) -> dict[str, Any]:
     """What the OpenAPI says about a body that is JSON or a form."""
     shape = model.model_json_schema(ref_template="#/components/schemas/{model}")
-    shape.pop("$defs", None)
-    form = json.loads(json.dumps(shape))
-    picture = {"type": "string", "format": "binary", "description": "A photo."}
+    shared = shape.pop("$defs", {})
+    shape = _whole(shape, shared)
+    form = {name: value for name, value in shape.items() if name not in ("examples", "required")}
+    form["properties"] = {name: _without_null(one) for name, one in shape["properties"].items()}
+    text = {**form, "properties": {k: v for k, v in form["properties"].items() if k != "input_reference"}}
+    photo = {"type": "string", "format": "binary"}
     form["properties"]["input_reference"] = {
-        "anyOf": [picture, {"type": "array", "items": picture, "maxItems": MOST_PHOTOS}]
+        "type": "array",
+        "items": photo,
+        "maxItems": MOST_PHOTOS,
+        "description": "Photos of one or two people, as files.",
     }
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": shape}}}}
+    kinds = {"application/json": shape, "multipart/form-data": form, "application/x-www-form-urlencoded": text}
+    content = {kind: {"schema": schema} for kind, schema in kinds.items()}
+    return {"requestBody": {"required": True, "content": content}}
 
 
-__all__ = ["Asked", "Reference", "asked", "media", "taken_in"]
+def _whole(schema: Any, shared: dict[str, Any]) -> Any:
+    """A schema with what it refers to in its place."""
+    if isinstance(schema, dict):
+        if "$ref" in schema:
+            return _whole(shared[schema["$ref"].rpartition("/")[2]], shared)
+        return {name: _whole(value, shared) for name, value in schema.items()}
+    return [_whole(one, shared) for one in schema] if isinstance(schema, list) else schema
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a field in a form, which knows no null: it is left out."""
+    kept = {name: value for name, value in schema.items() if name not in ("anyOf", "default")}
+    some = [one for one in schema.get("anyOf", ()) if one.get("type") != "null"]
+    return kept | (some[0] if len(some) == 1 else {"anyOf": some} if some else {})
+
+
+__all__ = ["Asked", "asked", "media", "taken_in"]

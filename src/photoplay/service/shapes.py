@@ -3,7 +3,8 @@ clients expect them; elsewhere seconds with their fraction."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import re
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 
@@ -21,9 +22,9 @@ WORDS = r"^[^\x00]*$"
 
 
 class Ask(BaseModel):
-    """Comes from outside: what is not named is an error."""
+    """Comes from outside: what is not named, or not of the very type, is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class Answer(BaseModel):
@@ -37,20 +38,18 @@ def _listed(value: object) -> object:
     return value if isinstance(value, list | tuple | None) else [value]
 
 
+SECONDS_TEXT = r"^([1-9]|[1-5][0-9])(\.[0-9]{1,3})?$|^60$"
+
+
 def _number(value: object) -> object:
     """Lengths come as text from openai's clients."""
-    return float(value) if isinstance(value, str) and _is_number(value) else value
-
-
-def _is_number(text: str) -> bool:
-    whole, _, part = text.partition(".")
-    return text.isascii() and whole.isdigit() and (part.isdigit() or "." not in text) and len(text) <= 8
+    return float(value) if isinstance(value, str) and re.fullmatch(SECONDS_TEXT, value) else value
 
 
 SECONDS: dict[str, Any] = {
     "anyOf": [
         {"type": "number", "minimum": 1, "maximum": 60},
-        {"type": "string", "pattern": r"^([1-9]|[1-5][0-9])(\.[0-9]{1,3})?$|^60$"},
+        {"type": "string", "pattern": SECONDS_TEXT},
         {"type": "null"},
     ],
     "description": "Length of the film; a number or its text. Nothing: as long as the motion, the sound or the clip is.",
@@ -59,15 +58,16 @@ SECONDS: dict[str, Any] = {
 Seconds = Annotated[float | None, BeforeValidator(_number), WithJsonSchema(SECONDS)]
 
 
-class Reference(Ask):
-    """A photo that is uploaded already, or its bytes as a data URL."""
+class ReferenceById(Ask):
+    """A photo that is uploaded already."""
 
-    file_id: UploadId | None = None
-    image_url: str | None = Field(
-        None,
-        pattern=r"^data:image/[a-z0-9.+-]{2,20};base64,[A-Za-z0-9+/=_\r\n-]+$",
-        description="A data URL. Photos are not fetched from elsewhere.",
-    )
+    file_id: UploadId
+
+
+class ReferenceByUrl(Ask):
+    """A photo as a data URL. Photos are not fetched from elsewhere."""
+
+    image_url: str = Field(pattern=r"^data:image/[a-z0-9.+-]{2,20};base64,[A-Za-z0-9+/=_-]+$")
 
 
 def _one_or_more(items: dict[str, Any], most: int, description: str) -> WithJsonSchema:
@@ -75,15 +75,66 @@ def _one_or_more(items: dict[str, Any], most: int, description: str) -> WithJson
     return WithJsonSchema({"anyOf": [items, listed], "description": description})
 
 
+def _text(pattern: str) -> dict[str, Any]:
+    return {"type": "string", "pattern": pattern}
+
+
+_UPLOAD = _text(r"^upload_[a-z2-7]{26}$")
+_REFERENCE: dict[str, Any] = {
+    "anyOf": [
+        {
+            "type": "object",
+            "properties": {"file_id": _UPLOAD},
+            "required": ["file_id"],
+            "additionalProperties": False,
+            "description": ReferenceById.__doc__,
+        },
+        ReferenceByUrl.model_json_schema(),
+    ]
+}
+References = Annotated[
+    list[ReferenceById | ReferenceByUrl],
+    Field(max_length=2),
+    BeforeValidator(_listed),
+    _one_or_more(_REFERENCE, 2, "Photos of one or two people."),
+]
+Photos = Annotated[
+    list[UploadId],
+    Field(max_length=2),
+    BeforeValidator(_listed),
+    _one_or_more(_UPLOAD, 2, "Photos of one or two people that are uploaded already."),
+]
+Sounds = Annotated[
+    list[UploadId],
+    Field(max_length=2),
+    BeforeValidator(_listed),
+    _one_or_more(_UPLOAD, 2, "Uploads with what is said."),
+]
+Statements = Annotated[
+    list[Consent],
+    Field(max_length=4),
+    BeforeValidator(_listed),
+    _one_or_more(
+        {"type": "string", "enum": list(get_args(Consent))},
+        4,
+        "A statement for each photo, then `last`, then `video`; one stands for all.",
+    ),
+]
+Records = Annotated[
+    list[RecordId],
+    Field(max_length=20),
+    BeforeValidator(_listed),
+    _one_or_more(_text(r"^[A-Za-z0-9_-]{1,64}$"), 20, "Ids of consent records of everybody in the pictures."),
+]
+
+
 class VideoAsk(Ask):
     """A film to be made. In a form, lists are repeated fields, or named with `[]`."""
 
     model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
         json_schema_extra={
             "examples": [
-                {"photos": [UPLOAD], "template": "smile_nod", "seconds": "4", "size": "720p", "consent": "self"}
+                {"photos": [UPLOAD], "template": "gentle_smile", "seconds": "4", "size": "720p", "consent": "self"}
             ]
         },
     )
@@ -98,8 +149,8 @@ class VideoAsk(Ask):
         pattern=r"^(480p|720p|1080p|[1-9][0-9]{1,3}x[1-9][0-9]{1,3})$",
         description="480p, 720p, 1080p, or WxH: the smallest of these that holds it. The film has the photo's shape.",
     )
-    input_reference: Annotated[list[Reference], BeforeValidator(_listed)] = Field((), max_length=2)  # type: ignore[arg-type]
-    photos: Annotated[list[UploadId], BeforeValidator(_listed)] = Field([], max_length=2)
+    input_reference: References = []
+    photos: Photos = []
     template: str = Field(
         "", pattern=r"^[a-z0-9_-]{0,64}$", description="A motion by name; else the prompt chooses it."
     )
@@ -107,16 +158,12 @@ class VideoAsk(Ask):
     intensity: float = Field(1.0, ge=0, le=2, allow_inf_nan=False)
     speed: float = Field(1.0, ge=0.25, le=4, allow_inf_nan=False)
     who: Literal["all", "main"] = "all"
-    consent: Annotated[list[Consent], BeforeValidator(_listed)] = Field(
-        [], max_length=4, description="A statement for each photo, then `last`, then `video`; one stands for all."
-    )
-    consents: Annotated[list[RecordId], BeforeValidator(_listed)] = Field(
-        [], max_length=20, description="Ids of consent records of everybody in the pictures."
-    )
+    consent: Statements = []
+    consents: Records = []
     last: UploadId | None = Field(None, description="A photo that the film ends on.")
     video: UploadId | None = Field(None, description="A clip that the film is made from.")
     backdrop: UploadId | None = Field(None, description="A picture of nobody, for two people to stand before.")
-    audio: Annotated[list[UploadId], BeforeValidator(_listed)] = Field([], max_length=2, description="What is said.")
+    audio: Sounds = []
     left: Literal[0, 1] | None = Field(None, description="Whose photo stands at the left.")
     first: Literal[0, 1] | None = Field(None, description="Whose photo plays the template's first role.")
     label: Corner | None = Field(None, description="Where the film says in words that it was made.")
@@ -129,9 +176,7 @@ class VideoAsk(Ask):
 class RemixAsk(Ask):
     """The same photos again, with other words, another template or another seed."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, json_schema_extra={"examples": [{"prompt": "she laughs and nods"}]}
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [{"prompt": "she laughs and nods"}]})
 
     prompt: str | None = Field(None, max_length=2000, pattern=WORDS)
     template: str | None = Field(None, pattern=r"^[a-z0-9_-]{1,64}$")
@@ -185,7 +230,7 @@ class Video(Answer):
                     "size": "1280x720",
                     "error": None,
                     "remixed_from_video_id": None,
-                    "template": "smile_nod",
+                    "template": "gentle_smile",
                     "job": {"state": "running", "stage": "generate", "attempt": 1, "round": 1, "cost": 12},
                 }
             ]

@@ -28,9 +28,7 @@ PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
 class SignIn(Ask):
     """An e-mail address with its password, or the token of a link."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, json_schema_extra={"examples": [{"email": "you@example.org", "password": "…"}]}
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [{"email": "you@example.org", "password": "…"}]})
 
     email: str | None = Field(None, min_length=3, max_length=254, pattern=PRINTABLE)
     password: str | None = Field(None, min_length=1, max_length=1024)
@@ -103,8 +101,6 @@ class KeyAsk(Ask):
     """A key to be made."""
 
     model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
         json_schema_extra={"examples": [{"name": "my laptop", "scopes": ["videos:read", "videos:write"], "days": 90}]},
     )
 
@@ -190,7 +186,7 @@ def _blank(value: object) -> object:
 class TakedownAsk(Ask):
     """What shall be taken down: a film by its number, or a file by its digest."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [{"sha256": "0" * 64}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"sha256": "0" * 64}]})
 
     id: Annotated[str | None, BeforeValidator(_blank)] = Field(
         None, pattern=r"^[0-9a-f]{16}$", description="A work's number, as its watermark tells it."

@@ -71,13 +71,13 @@ def list_videos(
 ) -> Videos:
     """Your films by the time they were asked for."""
     with hub.database.read() as conn:
-        found = jobs.list_jobs(conn, who.tenant_id, limit + 1, after, order)
-    data = [video_of(job) for job in found[:limit]]
+        data = [video_of(job) for job in jobs.list_jobs(conn, who.tenant_id, limit, after, order)]
+        more = len(data) == limit and jobs.list_jobs(conn, who.tenant_id, 1, data[-1].id, order)
     return Videos(
         data=data,
         first_id=data[0].id if data else None,
         last_id=data[-1].id if data else None,
-        has_more=len(found) > limit,
+        has_more=bool(more),
     )
 
 
