@@ -26,6 +26,7 @@ from photoplay.service.sessions import (
     csrf_holds,
     end_session,
     end_sessions,
+    folded_email,
     sign_in,
     sign_in_link,
     start_session,
@@ -201,7 +202,7 @@ def get_user(conn: Connection, user_id: str) -> User:
 
 def find_user(conn: Connection, email: str) -> User | None:
     """The user with this e-mail."""
-    row = conn.execute(select(users).where(users.c.email == email.strip().lower())).first()
+    row = conn.execute(select(users).where(users.c.email == folded_email(email))).first()
     return None if row is None else _user(row)
 
 
@@ -236,8 +237,8 @@ def ensure_home(conn: Connection, now: float) -> User:
 
 
 def _checked_email(email: str) -> str:
-    email = email.strip().lower()
-    if EMAIL.fullmatch(email) is None or not email.isprintable():
+    email = folded_email(email)
+    if EMAIL.fullmatch(email) is None:
         raise RequestError("bad_email", "This is not an e-mail address.", "Write it like name@example.org.")
     return email
 

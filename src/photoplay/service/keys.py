@@ -148,7 +148,7 @@ def revoke_key(conn: Connection, tenant_id: str, key_id: str, now: float) -> Non
     Errors: NotFoundError.
     """
     mine = (api_keys.c.id == key_id, api_keys.c.tenant_id == tenant_id)
-    if conn.execute(select(api_keys.c.id).where(*mine)).first() is None:
+    if not key_id.isprintable() or conn.execute(select(api_keys.c.id).where(*mine)).first() is None:
         raise NotFoundError()
     conn.execute(update(api_keys).where(*mine, api_keys.c.revoked_at.is_(None)).values(revoked_at=now))
 

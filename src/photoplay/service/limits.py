@@ -29,8 +29,8 @@ RECENT = 20
 """Films whose times say what is typical."""
 WAIT_S = (5.0, 300.0)
 """Least and most seconds that a refusal for want of room asks to wait."""
-NEAR = 0.9
-"""From this part of the queue's limit on, submits are counted one after the other."""
+NEAR = 32
+"""With fewer free places than this in the queue, submits are counted one after the other."""
 
 
 def check_submit(conn: Connection, tenant_id: str, plan: Plan, settings: Settings, now: float) -> None:
@@ -47,7 +47,7 @@ def check_submit(conn: Connection, tenant_id: str, plan: Plan, settings: Setting
 def _check_queue(conn: Connection, limit: int, now: float) -> None:
     waiting = select(func.count()).select_from(jobs).where(jobs.c.state == "queued")
     count = conn.execute(waiting).scalar_one()
-    if NEAR * limit <= count < limit:
+    if limit - NEAR < count < limit:
         lock(conn, "queue limit")
         count = conn.execute(waiting).scalar_one()
     if count >= limit:

@@ -42,7 +42,7 @@ def sign_in(database: Database, email: str, password: str, address: str | None, 
 
     Errors: UnauthorizedError ``sign_in_failed``; TooManyError ``too_many_tries``.
     """
-    email, source = email.strip().lower(), network(address)
+    email, source = folded_email(email), network(address)
     with database.begin() as conn:
         throttle(conn, FROM, source, TRIES_FROM, WINDOW_S, now)
         throttle(conn, AS, email, TRIES, WINDOW_S, now)
@@ -63,12 +63,17 @@ def sign_in(database: Database, email: str, password: str, address: str | None, 
         return session
 
 
+def folded_email(email: str) -> str:
+    """An e-mail address as it is kept: in lower case; nobody's for what cannot be one."""
+    return email.strip().lower() if email.isprintable() else ""
+
+
 def sign_in_link(conn: Connection, user_id: str, now: float, lasts_s: float = LINK_S) -> str:
     """A token that signs this user in once, until it is over.
 
     Errors: NotFoundError for an unknown or disabled user.
     """
-    if conn.execute(select(users.c.id).where(users.c.id == user_id, users.c.disabled_at.is_(None))).first() is None:
+    if not _may_enter(conn, user_id):
         raise NotFoundError()
     token = secrets.token_urlsafe(32)
     conn.execute(insert(links).values(sha256=_sha256(token), user_id=user_id, expires_at=now + lasts_s))
@@ -93,8 +98,7 @@ def start_session(conn: Connection, user_id: str, now: float) -> str | None:
 
     The user is held until the transaction ends, so that signing out everywhere misses no session that begins meanwhile.
     """
-    user = select(users.c.id).where(users.c.id == user_id, users.c.disabled_at.is_(None))
-    if conn.execute(user.with_for_update(key_share=True)).first() is None:
+    if not _may_enter(conn, user_id):
         return None
     token = secrets.token_urlsafe(32)
     row = {"sha256": _sha256(token), "user_id": user_id, "created_at": now, "expires_at": now + SESSION_S}
@@ -159,6 +163,17 @@ def sweep(conn: Connection, now: float) -> int:
         delete(throttles).where(throttles.c.since < before),
     )
     return sum(conn.execute(one).rowcount for one in over)
+
+
+def _may_enter(conn: Connection, user_id: str) -> bool:
+    """Whether neither the user nor the tenant is shut out. Holds the user until the transaction ends."""
+    user = (
+        select(users.c.id)
+        .join(tenants, tenants.c.id == users.c.tenant_id)
+        .where(users.c.id == user_id, users.c.disabled_at.is_(None), tenants.c.closed_at.is_(None))
+        .with_for_update(key_share=True, of=users)
+    )
+    return conn.execute(user).first() is not None
 
 
 def _sha256(token: str) -> str:
