@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import LiteralString
 
 import psycopg
 import pytest
@@ -53,20 +54,21 @@ class PostgresServer:
         statement = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
         if template:
             statement += sql.SQL(" TEMPLATE {}").format(sql.Identifier(template))
-        self._run(statement)
+        self.run(statement)
         return self.url(name)
 
     def drop(self, url: str) -> None:
         """Removes a database, whoever is still connected."""
         name = url.split("?")[0].rsplit("/", 1)[1]
-        self._run(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+        self.run(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
     def url(self, name: str) -> str:
         """The address of the database called ``name``."""
         before, host = self.uri.split("?")
         return f"{before.rsplit('/', 1)[0]}/{name}?{host}"
 
-    def _run(self, statement: sql.Composable) -> None:
+    def run(self, statement: sql.Composable | LiteralString) -> None:
+        """Runs one statement as the server's own user."""
         with psycopg.connect(self.uri, autocommit=True) as conn:
             conn.execute(statement)
 
@@ -84,7 +86,10 @@ def start_postgres() -> tuple[PostgresServer, object]:
         shutil.rmtree(folder, ignore_errors=True)
         pytest.skip(f"PostgreSQL cannot be started here: {type(error).__name__}")
     started = PostgresServer(server.get_uri(), "photoplay_template")
-    started._run(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(started.template)))
+    for setting in ("fsync", "full_page_writes", "synchronous_commit"):  # it need not outlast this machine
+        started.run(sql.SQL("ALTER SYSTEM SET {} = off").format(sql.Identifier(setting)))
+    started.run("SELECT pg_reload_conf()")
+    started.run(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(started.template)))
     database = Database(started.url(started.template))
     database.migrate()
     database.close()

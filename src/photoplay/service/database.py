@@ -7,7 +7,6 @@ it read still holds when it writes. On PostgreSQL transactions are READ COMMITTE
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
@@ -20,7 +19,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, create_engine, event, func, select, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from photoplay.errors import UnavailableError
@@ -213,7 +212,7 @@ def _beginning() -> Iterator[None]:
     """Turns what keeps a transaction from beginning into photoplay's own errors, without the address in them."""
     try:
         yield
-    except (OperationalError, PoolTimeout, sqlite3.OperationalError) as error:
+    except (DBAPIError, PoolTimeout) as error:
         if not isinstance(error, PoolTimeout) and "locked" not in str(error):
             raise _down() from error
         raise UnavailableError("database_busy", "The database is too busy.", "Try again in a moment.") from error
