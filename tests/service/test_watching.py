@@ -4,14 +4,17 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from sqlalchemy import update
 
 from photoplay.errors import CancelledError, UnavailableError
 from photoplay.service import events, jobs, watching
+from photoplay.service.database import Database
 from photoplay.service.engine import Hub
 from photoplay.service.job import Job, preview_key
+from photoplay.service.storage import Store
 from photoplay.service.tables import jobs as rows
 from photoplay.service.watching import Watch, percent_of
 from photoplay.types import StageEvent
@@ -102,23 +105,25 @@ def test_previews_are_stored_once_a_second(hub: Hub, job: Job, monkeypatch: pyte
 
 
 def test_a_film_does_not_fail_for_want_of_a_preview(hub: Hub, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Away:
+    class Away(Store):
+        def __init__(self) -> None: ...
         def put(self, *given: object) -> int:
             raise UnavailableError("storage_down", "Away.", "Wait.")
 
-    watch = Watch(replace(hub, store=Away()), job, lambda why: None)  # type: ignore[arg-type]
+    watch = Watch(replace(hub, store=Away()), job, lambda why: None)
     watch.preview(b"first")
     assert [one.kind for one in events.follow(hub, job.id)] == ["state"]
 
 
 def test_a_database_that_is_away_ends_no_film(hub: Hub, job: Job) -> None:
-    class Away:
-        def begin(self) -> None:
+    class Away(Database):
+        def __init__(self) -> None: ...
+        def begin(self) -> NoReturn:
             raise UnavailableError("database_busy", "Busy.", "Wait.")
 
         read = begin
 
-    with Watch(replace(hub, database=Away()), job, lambda why: None) as watch:  # type: ignore[arg-type]
+    with Watch(replace(hub, database=Away()), job, lambda why: None) as watch:
         watch.progress(StageEvent("generate", 1, 2))
         time.sleep(0.7)
         watch.progress(StageEvent("generate", 2, 2))

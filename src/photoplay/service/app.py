@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
 
 from photoplay.service import problems
 from photoplay.service.door import Door, addresses
 from photoplay.service.engine import Hub
+from photoplay.service.looking import Looker
 from photoplay.service.routes import ROUTERS
 from photoplay.service.routes.jobs import Watchers
 from photoplay.service.studio import Studio, read_studio
@@ -43,11 +47,13 @@ def create_app(hub: Hub) -> FastAPI:
         docs_url=None,  # these pages load scripts of other sites
         redoc_url=None,
         redirect_slashes=False,
+        lifespan=_open,
         responses=problems.documented(413, 503),
         generate_unique_id_function=_operation_id,
     )
     app.state.hub = hub
     app.state.watchers = Watchers()
+    app.state.looker = Looker(hub.settings)  # its process starts when it is needed
     problems.install(app)
     for router in ROUTERS:
         app.include_router(router)
@@ -56,6 +62,13 @@ def create_app(hub: Hub) -> FastAPI:
     table = addresses([route for router in ROUTERS for route in _routes(router)])
     app.add_middleware(Door, hub=hub, table=table, document=app.openapi)
     return app
+
+
+@asynccontextmanager
+async def _open(app: FastAPI) -> AsyncIterator[None]:
+    """While the app runs; what it started ends with it."""
+    yield
+    await run_in_threadpool(app.state.looker.close)
 
 
 def _routes(router: APIRouter) -> list[APIRoute]:

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from importlib.util import find_spec
-
 from fastapi import APIRouter
 
-from photoplay.service.routes import account, admin, files, jobs, session, system, videos
+from photoplay.service.routes import (
+    account,
+    admin,
+    consents,
+    files,
+    jobs,
+    photos,
+    session,
+    system,
+    templates,
+    verify,
+    videos,
+)
 
 ROUTERS: tuple[APIRouter, ...] = (
     videos.router,
     jobs.router,
     files.router,
+    photos.router,
+    consents.router,
+    templates.router,
+    verify.router,
     account.router,
     session.router,
     admin.router,
     system.router,
-    *(
-        import_module(f"{__name__}.{name}").router
-        for name in ("photos", "consents", "templates", "verify")
-        if find_spec(f"{__name__}.{name}")
-    ),
 )
 """All of them; what is not here has no address."""

@@ -126,7 +126,7 @@ def job_events(
         jobs.get(conn, who.tenant_id, job_id)
     watchers: Watchers = request.app.state.watchers
     watchers.check(who.tenant_id)
-    stream = Stream(hub, who, job_id, after, request)
+    stream = Stream(hub, who, job_id, after, request, watchers.longest)
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
     return StreamingResponse(watchers.counted(who.tenant_id, stream.lines()), 200, headers, "text/event-stream")
 
@@ -134,8 +134,8 @@ def job_events(
 class Watchers:
     """How many streams each tenant has open in this process. Lives on the event loop alone."""
 
-    def __init__(self, most: int = MOST_WATCHERS) -> None:
-        self.most = most
+    def __init__(self, most: int = MOST_WATCHERS, longest: float = LONGEST_S) -> None:
+        self.most, self.longest = most, longest
         self.open: dict[str, int] = {}
 
     def check(self, tenant_id: str) -> None:
@@ -164,13 +164,14 @@ class Stream:
     job_id: str
     seq: int
     request: Request
+    longest: float = LONGEST_S
     clock: Callable[[], float] = time.monotonic
 
     async def lines(self) -> AsyncIterator[str]:
         """Events as they come, comments in between; ends with the job, the key, or the client."""
         began = spoke = self.clock()
         yield "retry: 2000\n\n"
-        while self.clock() - began < LONGEST_S and not await self.request.is_disconnected():
+        while self.clock() - began < self.longest and not await self.request.is_disconnected():
             found, state = await run_in_threadpool(self._look)
             for event in found:
                 self.seq, spoke = event.seq, self.clock()
@@ -188,7 +189,7 @@ class Stream:
                     return
                 spoke = self.clock()
                 yield ": still here\n\n"
-            await asyncio.sleep(POLL_S)
+            await asyncio.sleep(min(POLL_S, self.longest))
 
     def _look(self) -> tuple[list[events.Event], str | None]:
         """New events, and the job's state as it was before they were read; None: it is gone."""
