@@ -12,17 +12,18 @@ from statistics import median
 from sqlalchemy import Connection, and_, func, or_, select
 
 from photoplay.finishing.size import STANDARD
+from photoplay.motion.library import find
+from photoplay.service.engine import queue_name
 from photoplay.service.job import Job
 from photoplay.service.plans import Plan, cost, priority, size_class
 from photoplay.service.requests import JobRequest
-from photoplay.service.tables import jobs, workers
+from photoplay.service.settling import NATURAL, natural
+from photoplay.service.tables import jobs, uploads, workers
 
 RECENT = 50
 """Films of a queue that are looked at."""
 SILENT = 15.0
 """Seconds after its last sign of life that a worker no longer counts."""
-NATURAL = 3.0
-"""Seconds of a film that leaves its length to what it is made of."""
 FIXED = 1.0
 """What every film costs beside its pixels, in seconds of a 480p film."""
 PRIORS = {"anchor": 1.0, "echo": 1.0, "pocket": 2.5}
@@ -39,26 +40,36 @@ class Estimate:
     make_s: float
 
 
-def estimate(conn: Connection, plan: Plan, request: JobRequest, now: float) -> Estimate:
-    """What would come of a request if it were submitted now.
+def estimate(conn: Connection, plan: Plan, request: JobRequest, now: float, tenant_id: str | None = None) -> Estimate:
+    """What would come of a request if it were submitted now. ``tenant_id``: whose clips and sound give it its length.
 
-    Errors: as :func:`photoplay.service.plans.cost`, for a film that the plan does not allow.
+    Raises:
+        ForbiddenError: as :func:`photoplay.service.plans.cost`, for a film that the plan does not allow.
+        TemplateError: there is no template of that name.
     """
-    seconds = length(request)
+    seconds = length(conn, request, tenant_id)
     price = cost(plan, request.size, seconds, request.backend)
-    wait = _wait(conn, f"films-{request.backend}", priority(plan, now), now, now)
-    return Estimate(price, round(wait, 1), round(make_s(conn, request), 1))
+    wait = _wait(conn, queue_name(request.backend), priority(plan, now), now, now)
+    return Estimate(price, round(wait, 1), round(make_s(conn, request, seconds), 1))
 
 
-def length(request: JobRequest) -> float:
-    """Seconds of film that a request is reckoned with."""
-    return NATURAL if request.seconds is None else request.seconds
+def length(conn: Connection, request: JobRequest, tenant_id: str | None) -> float:
+    """Seconds of film that a request will be given."""
+    if request.seconds is not None:
+        return request.seconds
+    people = len(request.photos)
+    if request.template:
+        people = find(request.template, people=2 if people == 2 else None).people
+    mine = (uploads.c.id.in_(request.uploads()), uploads.c.tenant_id == tenant_id, uploads.c.deleted_at.is_(None))
+    known = conn.execute(select(uploads.c.id, uploads.c.seconds).where(*mine, uploads.c.seconds.is_not(None)))
+    unknown = dict.fromkeys(request.audio, NATURAL)
+    return natural(request, people, unknown | {row.id: row.seconds for row in known})
 
 
-def make_s(conn: Connection, request: JobRequest) -> float:
+def make_s(conn: Connection, request: JobRequest, seconds: float | None = None) -> float:
     """Seconds that a film of this kind is at work: the median of the last ones, each scaled to it."""
-    wanted = weight(request.size, length(request))
-    return wanted * _pace(conn, f"films-{request.backend}")
+    asked = seconds or request.seconds or NATURAL
+    return weight(request.size, asked) * _pace(conn, queue_name(request.backend))
 
 
 def wait_s(conn: Connection, job: Job, now: float) -> float:
@@ -110,7 +121,7 @@ def _pace(conn: Connection, queue: str) -> float:
     for row in last:
         made = (row.film or {}).get("seconds") or row.request.get("seconds") or NATURAL
         paces.append(max(row.finished_at - row.started_at, 0.0) / weight(row.request.get("size", "480p"), float(made)))
-    return median(paces) if paces else PRIORS.get(queue.removeprefix("films-"), OTHER_PRIOR)
+    return median(paces) if paces else PRIORS.get(queue.removeprefix(queue_name("")), OTHER_PRIOR)
 
 
 def _wait(conn: Connection, queue: str, priority: int, created_at: float, now: float) -> float:
@@ -141,4 +152,6 @@ def _usual(conn: Connection, queue: str) -> float:
         .limit(RECENT)
     ).scalars()
     made = [max(float(one), 0.0) for one in last if one is not None]
-    return median(made) if made else weight("480p", NATURAL) * PRIORS.get(queue.removeprefix("films-"), OTHER_PRIOR)
+    return (
+        median(made) if made else weight("480p", NATURAL) * PRIORS.get(queue.removeprefix(queue_name("")), OTHER_PRIOR)
+    )
