@@ -21,7 +21,7 @@ from photoplay.service import jobs as queue
 from photoplay.service.engine import Hub
 from photoplay.service.errors import ConflictError, ForbiddenError, NotFoundError, TooManyError
 from photoplay.service.limits import throttle
-from photoplay.service.looking import Looker, Terms
+from photoplay.service.looking import Enrolled, Looker, Terms
 from photoplay.service.principals import Principal
 from photoplay.service.rows import hold_tenant, insert_once
 from photoplay.service.tables import challenges, consents, jobs
@@ -84,7 +84,7 @@ def enrol_live(
         with hub.database.begin() as conn:
             conn.execute(update(challenges).where(challenges.c.id == challenge).values(used_at=None))
         raise
-    return _kept(hub, principal, name, made.id, now)
+    return _kept(hub, principal, name, made, now)
 
 
 def enrol_word(
@@ -103,7 +103,7 @@ def enrol_word(
         )
     with hub.database.begin() as conn:
         _check_room(conn, principal.tenant_id)
-    return _kept(hub, principal, name, looker.enrol_photo(photo, face, terms).id, now)
+    return _kept(hub, principal, name, looker.enrol_photo(photo, face, terms), now)
 
 
 def list_consents(hub: Hub, tenant_id: str, now: float) -> list[Consent]:
@@ -184,7 +184,8 @@ def _check_room(conn: Connection, tenant_id: str) -> None:
         )
 
 
-def _kept(hub: Hub, principal: Principal, name: str, id_: str, now: float) -> Consent:
+def _kept(hub: Hub, principal: Principal, name: str, made: Enrolled, now: float) -> Consent:
+    id_, now = made.id, max(now, made.at)  # reading a clip takes a while
     row = {"id": id_, "tenant_id": principal.tenant_id, "name": name, "created_at": now}
     try:
         with hub.database.begin() as conn:

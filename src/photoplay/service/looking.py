@@ -53,9 +53,10 @@ class Terms:
 
 @dataclass(frozen=True)
 class Enrolled:
-    """A new consent record: its id; everything else can be read in the record."""
+    """A new consent record: its id, and from when on it holds; everything else can be read in the record."""
 
     id: str
+    at: float
 
 
 class Looker:

@@ -119,7 +119,7 @@ class Eyes:
         adult = Adult(terms.adult != "none", terms.adult)  # type: ignore[arg-type]
         asked = RecordTerms(terms.scope, terms.days, adult, method)
         record, _ = self._records.enrol(embedding, asked, datetime.now(UTC))
-        return Enrolled(record.id)
+        return Enrolled(record.id, record.not_before.timestamp())
 
     def _photo(self, data: bytes) -> Photo:
         """A decoded photo at the size at which it is looked at; its digest is that of its file."""

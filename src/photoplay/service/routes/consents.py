@@ -6,7 +6,7 @@ import time
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Form, UploadFile
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, WithJsonSchema
 
 from photoplay.errors import ConsentError, InputError
 from photoplay.safety.consent.challenge import WORDS as ACTIONS
@@ -27,6 +27,19 @@ Writer = Annotated[Principal, Depends(need("consents:write"))]
 NAME = r"^[^\x00-\x1f\x7f]*$"
 
 
+_FILE = {"type": "string", "format": "binary", "description": "The clip, or a photo."}
+_UPLOAD = {
+    "type": "string",
+    "pattern": "^upload_[a-z2-7]{26}$",
+    "description": "Instead of a file: a photo or clip that is here already.",
+}
+_FORM = {
+    "requestBody": {
+        "content": {"application/x-www-form-urlencoded": {"schema": {"$ref": "#/components/schemas/ConsentAsk"}}}
+    }
+}
+
+
 class ConsentAsk(Ask):
     """A new record: from a clip that answers a ``challenge``, or from a photo by the word of whoever runs this."""
 
@@ -37,10 +50,13 @@ class ConsentAsk(Ask):
     days: int = Field(30, ge=1, le=MAX_DAYS)
     adult: AdultMethod = Field("none", description="How it is known that the person is an adult.")
     challenge: str = Field("", pattern=r"^([0-9a-f]{32})?$", description="The challenge that the clip answers.")
-    file: UploadFile | None = Field(None, description="The clip, or a photo.")
-    upload: UploadId | None = Field(None, description="Instead of a file: a photo or clip that is here already.")
+    file: Annotated[UploadFile | None, WithJsonSchema(_FILE)] = None
+    upload: Annotated[UploadId | None, WithJsonSchema(_UPLOAD)] = None
     face: int = Field(0, ge=0, le=40, description="Which face of the photo, counted from 1 at the left.")
     agreed: bool = Field(False, description="With a photo: that you asked this person, and they agreed.")
+
+
+AskForm = Annotated[ConsentAsk, Form(media_type="multipart/form-data")]
 
 
 class ConsentAnswer(Answer):
@@ -84,9 +100,10 @@ def list_consents(hub: HubOf, who: Reader) -> Consents:
     summary="Put consent on record",
     status_code=201,
     response_model=ConsentAnswer,
-    responses=problems.documented(401, 403, 404, 409, 413, 422, 429),
+    responses=problems.documented(401, 403, 404, 409, 413, 415, 422, 429),
+    openapi_extra=_FORM,
 )
-def create_consent(hub: HubOf, who: Writer, looker: LookerOf, ask: Annotated[ConsentAsk, Form(media_type="multipart/form-data")]) -> ConsentAnswer:
+def create_consent(hub: HubOf, who: Writer, looker: LookerOf, ask: AskForm) -> ConsentAnswer:
     """From a live clip, by the person alone; or from a photo, by the word of whoever runs this installation.
 
     The face is kept as 1,024 sign bits that say nothing without this installation's key; the clip is not kept.
