@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from sqlalchemy import select
 
@@ -41,6 +41,7 @@ class Film:
     seconds: float
 
 
+@runtime_checkable
 class Maker(Protocol):
     """Makes the film of a job."""
 

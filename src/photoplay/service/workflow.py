@@ -63,7 +63,7 @@ class Work:
     maker: Maker
     worker_id: str
     leave: Callable[[str], None]
-    alone: threading.Lock = field(default_factory=threading.Lock)
+    alone: threading.Semaphore = field(default_factory=threading.Semaphore)
 
     def register(self) -> None:
         """Makes the workflow known to DBOS, which runs it from now on with this worker."""
@@ -197,7 +197,7 @@ class Work:
             if not end(conn, self.hub, job, "completed", now):
                 return "over"
         self.hub.metrics.jobs.labels(state="completed", plan=job.plan).inc()
-        self.hub.metrics.films.labels(backend=job.request.backend).inc()
+        self.hub.metrics.films.inc()
         return "over"
 
     def clean(self, job_id: str, round: int) -> Said:

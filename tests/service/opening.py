@@ -1,0 +1,86 @@
+"""A hub of a test's own, with a tenant who may ask for films."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from sqlalchemy import select
+
+from photoplay.service import accounts, credits, plans
+from photoplay.service.engine import Hub, open_hub
+from photoplay.service.job import Job, find
+from photoplay.service.principals import SCOPES, Principal
+from photoplay.service.requests import JobRequest
+from photoplay.service.tables import jobs
+from tests.service import ground
+
+SMILE = JobRequest(template="smile", seconds=1.0, backend="echo")
+
+
+@contextmanager
+def opened(folder: Path, **given: object) -> Iterator[Hub]:
+    """An installation in a folder; ``given`` settings first."""
+    hub = open_hub(ground.make_settings(folder, **{"backends": ("echo", "pocket"), **given}))
+    try:
+        yield hub
+    finally:
+        hub.close()
+
+
+def somebody(hub: Hub, plan: str = "ultra", amount: int = 10_000) -> Principal:
+    """A new tenant with credits."""
+    now = time.time()
+    with hub.database.begin() as conn:
+        tenant = accounts.create_tenant(conn, "somebody", hub.plans[plan], now)
+    with hub.database.begin() as conn:
+        short = amount - credits.balance(conn, tenant.id).available
+        credits.grant(conn, tenant.id, short, "test", now)
+    return Principal(tenant.id, plan, SCOPES)
+
+
+def free_plan(**given: object) -> plans.Plan:
+    """The plan ``free`` with other values."""
+    return plans.load_plans()["free"].model_copy(update=given)
+
+
+def with_plans(hub: Hub, **given: plans.Plan) -> Hub:
+    """The same hub with other plans."""
+    return replace(hub, plans={**hub.plans, **given})
+
+
+def told(hub: Hub, id_: str) -> Job:
+    """A job as it is now."""
+    with hub.database.read() as conn:
+        found = find(conn, id_)
+    assert found is not None
+    return found
+
+
+def until(hub: Hub, id_: str, *states: str, seconds: float = 20.0) -> Job:
+    """Waits until a job is in one of these states."""
+    return wait_for(lambda: (job := told(hub, id_)).state in states and job, seconds, lambda: told(hub, id_))
+
+
+def wait_for(found: Callable[[], object], seconds: float = 20.0, why: Callable[[], object] = lambda: "") -> Job:
+    """Waits until something is true, and gives it."""
+    deadline = time.monotonic() + seconds
+    while not (result := found()):
+        assert time.monotonic() < deadline, f"nothing came of it: {why()}"
+        time.sleep(0.02)
+    return result  # type: ignore[return-value]
+
+
+def count(hub: Hub) -> int:
+    """How many jobs there are."""
+    with hub.database.read() as conn:
+        return len(conn.execute(select(jobs.c.id)).all())
+
+
+def audited(hub: Hub) -> list[str]:
+    """What is wrong with the credits."""
+    with hub.database.read() as conn:
+        return credits.audit(conn)
