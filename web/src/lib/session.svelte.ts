@@ -23,8 +23,8 @@ class SessionState {
     await this.load();
   }
 
-  async useLink(link: string): Promise<void> {
-    await call('POST', '/v1/session', { json: { link } });
+  async useLink(token: string): Promise<void> {
+    await call('POST', '/v1/session', { json: { token } });
     await this.load();
   }
 

@@ -80,11 +80,10 @@ class Words {
 }
 
 export function fill(text: string, values: Values): string {
-  return text.replace(/\{(\w+)(?:\|([^|}]*)\|([^}]*))?\}/g, (whole, name: string, one?: string, many?: string) => {
-    const value = values[name];
-    if (value === undefined) return whole;
-    return one === undefined ? String(value) : Number(value) === 1 ? one : (many ?? '');
-  });
+  const named = text.replace(/\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole));
+  return named.replace(/\{(\w+)\|([^|}]*)\|([^}]*)\}/g, (_, name: string, one: string, many: string) =>
+    Number(values[name]) === 1 ? one : many,
+  );
 }
 
 export const words = new Words();

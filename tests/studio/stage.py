@@ -1,0 +1,82 @@
+"""What the studio's tests stand on: a server in a thread, a browser, and pages that watch themselves."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import uvicorn
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Route
+
+PHONE = {"width": 390, "height": 844}
+DESKTOP = {"width": 1280, "height": 800}
+
+
+@contextmanager
+def serving(app: Any) -> Iterator[str]:
+    """Serves an app on a free port of this machine, in a thread of its own."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+        thread.start()
+        until = time.monotonic() + 20
+        while not server.started:
+            if time.monotonic() > until:
+                raise TimeoutError("the server did not start")
+            time.sleep(0.01)
+        try:
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.should_exit = True
+            thread.join(10)
+
+
+@dataclass
+class Watched:
+    """A page, and everything that should not happen on it."""
+
+    page: Page
+    base: str
+    strange: list[str] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
+
+    def check(self) -> None:
+        """Nothing went elsewhere, nothing was said on the console, nothing broke the policy."""
+        assert not self.strange, self.strange
+
+
+@contextmanager
+def opened(browser: Browser, base: str, **context: Any) -> Iterator[Watched]:
+    """A page in a context of its own; no request leaves the base's origin."""
+    settings: dict[str, Any] = {"viewport": DESKTOP, "locale": "en-GB", "reduced_motion": "no-preference", **context}
+    made = browser.new_context(**settings)
+    made.set_default_timeout(8000)
+    page = made.new_page()
+    watched = Watched(page, base)
+
+    def gate(route: Route) -> None:
+        if not route.request.url.startswith(base):
+            watched.strange.append(f"went elsewhere: {route.request.url}")
+            route.abort()
+        else:
+            route.continue_()
+
+    def console(message: ConsoleMessage) -> None:
+        expected = "Failed to load resource" in message.text  # a refusal that a test asks for
+        if message.type in ("error", "warning") and not expected:
+            watched.strange.append(f"{message.type}: {message.text}")
+
+    made.route(lambda url: not url.startswith(("blob:", "data:")), gate)
+    page.on("console", console)
+    page.on("pageerror", lambda error: watched.strange.append(f"broke: {error}"))
+    page.on("request", lambda request: watched.requests.append(request))
+    try:
+        yield watched
+    finally:
+        made.close()
