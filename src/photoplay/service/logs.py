@@ -8,7 +8,8 @@ import sys
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, TextIO
+from io import TextIOBase
+from typing import Any
 
 import structlog
 from opentelemetry import trace
@@ -35,10 +36,12 @@ SECRET_TEXTS = (
 )
 OTHERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "dbos", "alembic", "sqlalchemy", "httpx")
 """Loggers of other packages: what they say goes the same way."""
+ROUTINE = ("alembic", "dbos", "httpx", "uvicorn.access")
+"""Of those, the ones of which only warnings are worth a line; requests are logged by the app itself."""
 DEEPEST = 6
 
 
-def start_logging(settings: Settings, stream: TextIO | None = None) -> None:
+def start_logging(settings: Settings, stream: TextIOBase | None = None) -> None:
     """Sends everything that this process logs to ``stream`` (None: standard error), also what other packages log."""
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -48,13 +51,13 @@ def start_logging(settings: Settings, stream: TextIO | None = None) -> None:
         _add_request,
     ]
     as_json = settings.log_format == "json"
-    stream = stream or sys.stderr
+    out = stream or sys.stderr
     last: Processor = (
         structlog.processors.JSONRenderer(default=str, ensure_ascii=False)
         if as_json
-        else structlog.dev.ConsoleRenderer(colors=stream.isatty())
+        else structlog.dev.ConsoleRenderer(colors=out.isatty())
     )
-    handler = logging.StreamHandler(stream)
+    handler = logging.StreamHandler(out)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.PositionalArgumentsFormatter(), *shared],
@@ -69,11 +72,13 @@ def start_logging(settings: Settings, stream: TextIO | None = None) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
-    for name in OTHERS:
+    for (
+        name
+    ) in OTHERS:  # they have the handler themselves: some, DBOS among them, add one of their own where there is none
         other = logging.getLogger(name)
-        other.handlers.clear()
-        other.propagate = True
-    for name in ("alembic", "httpx", "uvicorn.access"):  # routine; requests are logged by the app itself
+        other.handlers[:] = [handler]
+        other.propagate = False
+    for name in ROUTINE:
         logging.getLogger(name).setLevel(logging.WARNING)
     structlog.configure(
         processors=[

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
+from threading import Thread
+from wsgiref.simple_server import WSGIServer
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, start_http_server
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from sqlalchemy import func, select
@@ -17,8 +20,24 @@ from photoplay.service.tables import jobs, workers
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 QUICK = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 LONG = (0.1, 0.5, 1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600, 4 * 3600, 24 * 3600)
+PORTS = 64
 ALIVE_S = 15.0
 """A worker that has said nothing for longer counts as gone."""
+
+
+@dataclass(frozen=True)
+class Served:
+    """A small server that shows figures at ``port`` until it is closed."""
+
+    port: int
+    server: WSGIServer
+    thread: Thread
+
+    def close(self) -> None:
+        """Ends it."""
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
 
 
 class Metrics:
@@ -41,6 +60,24 @@ class Metrics:
     def render(self) -> bytes:
         """All figures in Prometheus's text format (:data:`MEDIA_TYPE`)."""
         return generate_latest(self.registry)
+
+    def serve(self, host: str, port: int) -> Served:
+        """Shows the figures of a process that has no page of its own: at ``port``, or the next one that is free.
+
+        Raises:
+            UnavailableError: ``metrics_port_taken``: none of :data:`PORTS` ports is free.
+        """
+        for tried in range(port, port + PORTS):
+            try:
+                server, thread = start_http_server(tried, addr=host, registry=self.registry)
+            except OSError:
+                continue
+            return Served(tried, server, thread)
+        raise UnavailableError(
+            "metrics_port_taken",
+            "No port for the worker's figures is free.",
+            "Set PHOTOPLAY_METRICS_PORT to another one.",
+        )
 
     def _counter(self, name: str, about: str, *labels: str) -> Counter:
         return Counter(f"photoplay_{name}", about, labels, registry=self.registry)

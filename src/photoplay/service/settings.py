@@ -111,6 +111,10 @@ class Settings(BaseSettings):
     step_minutes: float = Field(30, gt=0, description="Minutes that a film may take before it counts as stuck.")
     webhook_hosts: Names = Field((), description="Hosts that webhooks may call. Default: any that is public.")
     log_format: Literal["json", "text"] = Field("json", description="How the log is written.")
+    metrics_host: str = Field("127.0.0.1", description="Address at which workers show their own figures.")
+    metrics_port: int | None = Field(
+        None, ge=1, le=65535 - 64, description="Port of it: each worker takes the first of 64 that is free."
+    )
     otlp_endpoint: str | None = Field(None, repr=False, description="OTLP/HTTP collector that traces are sent to.")
 
     _keys: dict[str, bytes] = PrivateAttr(default_factory=dict)
