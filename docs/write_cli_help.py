@@ -14,7 +14,10 @@ COMMANDS = (
     "animate", "demo", "inspect", "capture", "templates list", "templates show", "templates preview", "verify", "replay",
     "consent create", "consent challenge", "consent list", "consent show", "consent verify", "consent add", "consent revoke",
     "consent key", "consent trust", "audit verify", "audit head", "takedown", "erase", "backends",
-    "models list", "models pull", "models add", "models verify", "models rm", "doctor",
+    "models list", "models pull", "models add", "models verify", "models rm", "doctor", "serve", "worker",
+    "service check", "service migrate", "service overview", "service sweep", "service backup", "service restore",
+    "service user add", "service user link", "service user plan", "service user list", "service user disable",
+    "service key create", "service key list", "service key revoke", "service grant",
 )  # fmt: skip
 
 

@@ -35,11 +35,24 @@ def photoplay(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]
 def test_help_names_every_command_and_loads_nothing_heavy(folder: Path) -> None:
     code = (
         "import sys; from photoplay.cli import app; "
-        "sys.exit(any(name in sys.modules for name in ('torch', 'diffusers', 'mediapipe', 'cv2', 'av', 'numba', 'dlib')))"
+        "sys.exit(any(name in sys.modules for name in ('torch', 'diffusers', 'mediapipe', 'cv2', 'av', 'numba', 'dlib', "
+        "'fastapi', 'starlette', 'uvicorn', 'sqlalchemy', 'alembic', 'dbos', 'obstore', 'pydantic_settings', 'httpx')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
     shown = photoplay(folder, "--help").stdout
-    for command in ("animate", "demo", "inspect", "capture", "templates", "verify", "backends", "doctor"):
+    for command in (
+        "animate",
+        "demo",
+        "inspect",
+        "capture",
+        "templates",
+        "verify",
+        "backends",
+        "doctor",
+        "serve",
+        "worker",
+        "service",
+    ):
         assert command in shown
 
 

@@ -13,7 +13,7 @@ import typer
 
 from photoplay.cli import tenants
 from photoplay.cli.installation import load_settings, open_database, open_hub
-from photoplay.cli.tables import size
+from photoplay.cli.tables import print_table, size
 from photoplay.errors import InputError
 
 if TYPE_CHECKING:
@@ -121,6 +121,30 @@ def migrate() -> None:
 @service.command("overview")
 def overview(as_json: AsJson = False) -> None:
     """Tell what waits, who works, what failed, and whether the ledger of credits is balanced."""
+    with open_hub() as hub:
+        from photoplay.service.accounts import Principal
+        from photoplay.service.routes.admin import overview as seen
+
+        found = seen(hub, Principal("", "", frozenset(), operator=True))
+    if as_json:
+        typer.echo(found.model_dump_json())
+        return
+    queues = [
+        (one.queue, one.plan, str(one.waiting), str(one.running), f"{one.oldest_wait_s:.0f} s") for one in found.queues
+    ]
+    print_table(("queue", "plan", "wait", "run", "oldest"), queues, wrapped="queue")
+    workers = [
+        (one.id, one.state, f"{one.beat_age_s:.0f} s ago", one.device, one.job_id or "", " ".join(one.queues))
+        for one in found.workers
+    ]
+    print_table(("worker", "state", "heard of", "device", "film", "queues"), workers, wrapped="queues")
+    failures = [
+        (one.id, tenants.day(one.finished_at or 0.0), str(one.attempts), one.code, one.message)
+        for one in found.failures
+    ]
+    if failures:
+        print_table(("failed", "when", "tries", "code", "why"), failures, wrapped="why")
+    typer.echo("The ledger is balanced." if found.ledger.balanced else "\n".join(found.ledger.problems))
 
 
 @service.command("sweep")

@@ -11,17 +11,16 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from logging import INFO, WARNING, getLogger
 from threading import Event, Thread
 from types import FrameType
 from typing import Protocol, runtime_checkable
 
 from photoplay.errors import UnavailableError
+from photoplay.service import janitor, telemetry
 from photoplay.service.engine import Hub, open_hub
 from photoplay.service.ids import new_id
 from photoplay.service.settings import Settings
 
-LOG = getLogger(__name__)
 LONGEST_PAUSE = 60.0
 """Seconds between two starts of a worker that dies again and again; it begins with one second and doubles."""
 STEADY = 60.0
@@ -228,7 +227,6 @@ def serve(settings: Settings, overrides: Mapping[str, str], say: Callable[[str],
     Raises:
         UnavailableError: ``port_taken``, ``web_failed``; or the database or store cannot be reached.
     """
-    from photoplay.service import janitor, telemetry
     from photoplay.service.heartbeat import bury
 
     telemetry.start_logging(settings)
@@ -236,10 +234,12 @@ def serve(settings: Settings, overrides: Mapping[str, str], say: Callable[[str],
     stop, over = Stop(), Event()
     with closing(listen(settings.host, settings.port)) as door, leash() as end, stop.listening():
         hub = open_hub(settings)
+        hub.metrics.watch(hub.database)
 
         def died(name: str, status: int, pause: float | None) -> None:
-            LOG.log(WARNING if pause is not None else INFO, "worker %s ended with status %d", name, status)
-            with _surviving("a worker's end could not be noted"):
+            told = telemetry.logger(__name__)
+            (told.info if pause is None else told.warning)("worker_ended", worker=name, status=status, next_s=pause)
+            with _surviving("worker_not_buried"):
                 bury(hub, name, time.time())
 
         crew = Crew(settings.workers, lambda name: start_worker(name, end, overrides), died)
@@ -314,4 +314,4 @@ def _surviving(what: str) -> Iterator[None]:
     try:
         yield
     except Exception:
-        LOG.exception(what)
+        telemetry.logger(__name__).exception(what)
