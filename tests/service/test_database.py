@@ -1,6 +1,6 @@
 """Transactions of both databases do what they say, also when several processes are at it."""
 
-import multiprocessing
+import contextlib
 import threading
 import time
 
@@ -13,9 +13,9 @@ from photoplay.errors import UnavailableError
 from photoplay.service import database as module
 from photoplay.service.database import Database, lock
 from photoplay.service.tables import balances, tenants, users
+from tests.service.processes import PROCESSES, WRITES, together, write
 
 ROW = {"id": "tenant_a", "name": "a", "plan": "free", "created_at": 1.0}
-PROCESSES, WRITES = 4, 50
 
 
 def count(database: Database) -> int:
@@ -109,39 +109,55 @@ def test_who_holds_a_name_holds_it_alone(either):
         assert conn.execute(sa.select(balances.c.amount)).scalar_one() == 40
 
 
-def _write(url: str, name: int, start, failed) -> None:
-    """A process that reads a sum, adds to it, and adds a row of its own."""
-    database = Database(url)
-    start.wait()
-    try:
-        for number in range(WRITES):
-            with database.begin() as conn:
-                lock(conn, "sum")
-                amount = conn.execute(sa.select(balances.c.amount)).scalar_one()
-                conn.execute(balances.update().values(amount=amount + 1))
-                conn.execute(tenants.insert().values(ROW | {"id": f"tenant_{name}_{number}"}))
-    except Exception as error:
-        failed.put(repr(error))
-    database.close()
-
-
 def test_four_processes_write_and_nobody_is_locked_out(either):
     with either.begin() as conn:
         conn.execute(balances.insert().values(account="a", amount=0))
-    spawn = multiprocessing.get_context("spawn")
-    start, failed = spawn.Barrier(PROCESSES), spawn.Queue()
     url = either.engine.url.render_as_string(hide_password=False)
-    writers = [spawn.Process(target=_write, args=(url, name, start, failed)) for name in range(PROCESSES)]
-    for writer in writers:
-        writer.start()
-    while any(writer.is_alive() for writer in writers):
-        count(either)  # somebody reads all the while
-        time.sleep(0.01)
-    assert failed.empty(), failed.get()
-    assert [writer.exitcode for writer in writers] == [0] * PROCESSES
+    assert together(write, url, meanwhile=lambda: count(either)) == []  # and somebody reads all the while
     assert count(either) == PROCESSES * WRITES
     with either.read() as conn:
         assert conn.execute(sa.select(balances.c.amount)).scalar_one() == PROCESSES * WRITES
+
+
+def test_many_threads_write_side_by_side(either):
+    """More of them than there are connections."""
+    failed = []
+
+    def add(name: int) -> None:
+        try:
+            for number in range(5):
+                with either.begin() as conn:
+                    conn.execute(tenants.insert().values(ROW | {"id": f"tenant_{name}_{number}"}))
+        except Exception as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=add, args=(name,)) for name in range(30)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    assert count(either) == 150
+
+
+def test_a_writer_within_a_writer_is_told_off_rather_than_stuck(database, monkeypatch):
+    monkeypatch.setattr(module, "BUSY_MS", 50)
+    with database.begin(), pytest.raises(UnavailableError) as refused, database.begin():
+        pass
+    assert refused.value.code == "database_busy"
+    with database.begin() as conn:
+        conn.execute(tenants.insert().values(ROW))
+
+
+def test_a_process_without_a_free_connection_says_so(either, monkeypatch):
+    monkeypatch.setattr(either.engine.pool, "_timeout", 0.05)
+    with contextlib.ExitStack() as held:
+        for _ in range(module.POOL + module.OVERFLOW):
+            held.enter_context(either.read())
+        with pytest.raises(UnavailableError) as refused, either.read():
+            pass
+    assert refused.value.code == "database_busy"
+    assert count(either) == 0
 
 
 def test_sqlite_is_set_up_for_several_processes(database):

@@ -1,6 +1,5 @@
 """The migrations make exactly the tables of tables.metadata, once, however many processes start together."""
 
-import multiprocessing
 import re
 from pathlib import Path
 
@@ -13,8 +12,7 @@ from photoplay.errors import UnavailableError
 from photoplay.service.database import Database
 from photoplay.service.migrations import VERSION_TABLE
 from photoplay.service.tables import metadata
-
-PROCESSES = 4
+from tests.service.processes import migrate, together
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -68,30 +66,10 @@ def test_migrating_twice_changes_nothing(empty):
     assert shape(empty) == before
 
 
-def _migrate(url: str, start, failed) -> None:
-    try:
-        database = Database(url)
-        start.wait()
-        database.migrate()
-        database.check()
-        database.close()
-    except Exception as error:
-        failed.put(repr(error))
-
-
 def test_processes_that_start_at_once_migrate_once(empty):
-    spawn = multiprocessing.get_context("spawn")
-    start, failed = spawn.Barrier(PROCESSES), spawn.Queue()
-    url = empty.engine.url.render_as_string(hide_password=False)
     if empty.is_sqlite:  # not even the file is there
         Path(empty.engine.url.database).unlink()
-    starting = [spawn.Process(target=_migrate, args=(url, start, failed)) for _ in range(PROCESSES)]
-    for process in starting:
-        process.start()
-    for process in starting:
-        process.join(60)
-    assert failed.empty(), failed.get()
-    assert [process.exitcode for process in starting] == [0] * PROCESSES
+    assert together(migrate, empty.engine.url.render_as_string(hide_password=False)) == []
     with empty.read() as conn:
         assert conn.exec_driver_sql(f"SELECT count(*) FROM {VERSION_TABLE}").scalar() == 1
 

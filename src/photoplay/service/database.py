@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from alembic import command
@@ -27,8 +28,10 @@ from photoplay.service.migrations import VERSION_TABLE
 
 BUSY_MS = 10_000
 """How long a writer waits for the other writers of a SQLite file."""
-POOL, OVERFLOW = 10, 30
-CONNECT_S = 10
+POOL, OVERFLOW = 5, 15
+"""Connections that a process keeps, and those that it may open besides. PostgreSQL allows 100 in all as it comes."""
+WAIT_S = 10
+"""How long anybody waits for a connection."""
 MIGRATIONS = Path(__file__).parent / "migrations"
 MIGRATING = "photoplay migrations"
 ADVISORY = 0x70_70
@@ -48,6 +51,7 @@ class Database:
         if parsed.drivername == "sqlite":
             _make_file(Path(parsed.database or ""))
         self.engine: Engine = _engine(parsed)
+        self._writer = Lock()
         self.is_sqlite: bool = self.engine.dialect.name == "sqlite"
 
     def __repr__(self) -> str:
@@ -61,6 +65,8 @@ class Database:
             UnavailableError: ``database_down``, ``database_busy``: it could not begin.
         """
         with ExitStack() as stack:
+            if self.is_sqlite:
+                stack.enter_context(self._turn())
             with _beginning():
                 conn = stack.enter_context(self.engine.begin())
                 if self.is_sqlite:
@@ -83,6 +89,16 @@ class Database:
                     conn = conn.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
                     conn.begin()
             yield conn
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """One writer of this process at a time: SQLite lets those who wait poll for its lock, ever more seldom."""
+        if not self._writer.acquire(timeout=BUSY_MS / 1000):
+            raise _busy()
+        try:
+            yield
+        finally:
+            self._writer.release()
 
     def migrate(self) -> None:
         """Brings the tables to this version. Several processes may do so at once: one works, the others wait for it.
@@ -176,14 +192,16 @@ def _engine(url: URL) -> Engine:
             url,
             pool_size=POOL,
             max_overflow=OVERFLOW,
+            pool_timeout=WAIT_S,
             pool_pre_ping=True,
-            connect_args={"connect_timeout": CONNECT_S, "application_name": "photoplay"},
+            connect_args={"connect_timeout": WAIT_S, "application_name": "photoplay"},
         )
     # The driver's IMMEDIATE begins the transactions that DBOS writes in; ours say BEGIN themselves (see begin and read).
     engine = create_engine(
         url,
         pool_size=POOL,
         max_overflow=OVERFLOW,
+        pool_timeout=WAIT_S,
         connect_args={"isolation_level": "IMMEDIATE", "timeout": BUSY_MS / 1000},
     )
     event.listen(engine, "connect", _prepare_sqlite)
@@ -215,7 +233,11 @@ def _beginning() -> Iterator[None]:
     except (DBAPIError, PoolTimeout) as error:
         if not isinstance(error, PoolTimeout) and "locked" not in str(error):
             raise _down() from error
-        raise UnavailableError("database_busy", "The database is too busy.", "Try again in a moment.") from error
+        raise _busy() from error
+
+
+def _busy() -> UnavailableError:
+    return UnavailableError("database_busy", "The database is too busy.", "Try again in a moment.")
 
 
 def _down() -> UnavailableError:
