@@ -57,4 +57,6 @@ def find_chromium() -> Chromium | None:
     path = Path(done.stdout.decode())
     if done.returncode or not path.is_file():
         return None
-    return Chromium(str(path), {"LD_LIBRARY_PATH": str(home / "al2023" / "lib"), "FONTCONFIG_PATH": str(home / "fonts")})
+    return Chromium(
+        str(path), {"LD_LIBRARY_PATH": str(home / "al2023" / "lib"), "FONTCONFIG_PATH": str(home / "fonts")}
+    )

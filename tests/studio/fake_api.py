@@ -354,7 +354,12 @@ def _videos(app: FastAPI, world: World) -> None:
         ids = sorted(world.jobs, key=lambda id: world.jobs[id]["created_at"], reverse=order == "desc")
         ids = ids[ids.index(after) + 1 :] if after else ids
         data = [_video(world, id) for id in ids[:limit]]
-        return {"object": "list", "data": data, "has_more": len(ids) > limit, "last_id": data[-1]["id"] if data else None}
+        return {
+            "object": "list",
+            "data": data,
+            "has_more": len(ids) > limit,
+            "last_id": data[-1]["id"] if data else None,
+        }
 
     @app.delete("/v1/videos/{id}")
     def delete(id: str) -> dict[str, Any]:
@@ -438,7 +443,9 @@ def _rest(app: FastAPI, world: World) -> None:
     async def verify(file: UploadFile) -> dict[str, Any]:
         data = await file.read()
         if data.startswith(b"nothing"):
-            raise ProblemError(422, "verify_unsupported", "This is no film or picture.", "Use an mp4, PNG, GIF or WebP.")
+            raise ProblemError(
+                422, "verify_unsupported", "This is no film or picture.", "Use an mp4, PNG, GIF or WebP."
+            )
         unsigned = {"state": "unsigned", "sentence": "No seal: nothing tells who made this file."}
         return SEALED if b"ftyp" in data[:32] else unsigned
 

@@ -1,1 +1,0 @@
-var e={},t={},n={codes:e,templates:t};export{e as codes,n as default,t as templates};
