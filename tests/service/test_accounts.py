@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, update
 
-from photoplay.errors import RequestError
+from photoplay.errors import RequestError, UnavailableError
 from photoplay.service import accounts, credits
 from photoplay.service.accounts import HOME
 from photoplay.service.database import Database
@@ -45,6 +45,23 @@ def test_another_plan_gives_the_difference_at_once(database: Database) -> None:
         accounts.set_plan(conn, tenant, PLANS["pro"], NOW)
         assert accounts.get_tenant(conn, tenant).plan == "pro"
         assert credits.balance(conn, tenant).available == PLANS["pro"].monthly_credits
+
+
+def test_plans_that_accounts_have_cannot_go_missing(database: Database) -> None:
+    some = {name: PLANS[name] for name in ("free", "home")}
+    with database.begin() as conn:
+        accounts.check_plans(conn, some, hosted=False)
+        accounts.check_plans(conn, {}, hosted=True)
+        with pytest.raises(UnavailableError, match="has no home"):
+            accounts.check_plans(conn, {"free": PLANS["free"]}, hosted=False)
+        tenant = accounts.create_tenant(conn, "Ann", PLANS["pro"], NOW).id
+        accounts.create_tenant(conn, "Bob", PLANS["free"], NOW)
+        accounts.check_plans(conn, PLANS, hosted=True)
+        with pytest.raises(UnavailableError, match="has no pro") as missing:
+            accounts.check_plans(conn, some, hosted=True)
+        assert missing.value.code == "plan_missing"
+        accounts.close_tenant(conn, tenant, NOW)
+        accounts.check_plans(conn, some, hosted=True)
 
 
 def test_what_is_not_there_is_not_found(database: Database) -> None:

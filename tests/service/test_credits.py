@@ -262,9 +262,13 @@ def at_once(database: Database, tasks: list[Callable[[Connection], object]]) -> 
     barrier = threading.Barrier(len(tasks))
 
     def run(task: Callable[[Connection], object]) -> object:
-        barrier.wait(timeout=20)
+        if database.is_sqlite:  # where one transaction at a time can begin
+            barrier.wait(timeout=20)
         try:
             with database.begin() as conn:
+                if not database.is_sqlite:
+                    conn.execute(select(1))
+                    barrier.wait(timeout=20)
                 return task(conn)
         except QuotaError as error:
             return error

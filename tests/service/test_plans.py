@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import importlib.util
+import re
 from itertools import pairwise
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import yaml
@@ -14,7 +17,7 @@ from photoplay.service.errors import ForbiddenError
 from photoplay.service.plans import EPOCH, Plan, cost, load_plans, permit, priority, size_class
 
 ROOT = Path(__file__).parents[2]
-DOC = ROOT / "docs" / "service" / "plans.md"
+PAGE = ROOT / "docs" / "service" / "plans.md"
 PLANS = load_plans()
 NOW = EPOCH + 1e7
 
@@ -224,3 +227,30 @@ def test_a_dear_plan_goes_before_a_free_one_that_came_a_little_earlier() -> None
     assert priority(PLANS["ultra"], NOW + waited - 1) < priority(PLANS["free"], NOW)
     assert priority(PLANS["ultra"], NOW + waited) == priority(PLANS["free"], NOW)
     assert priority(PLANS["ultra"], NOW + waited + 1) > priority(PLANS["free"], NOW)
+
+
+def the_docs() -> ModuleType:
+    """docs/write_plans.py, as a module."""
+    spec = importlib.util.spec_from_file_location("write_plans", ROOT / "docs" / "write_plans.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_docs_tables_are_those_of_the_plans() -> None:
+    assert PAGE.read_text(encoding="utf-8") == the_docs().page(), "run python docs/write_plans.py"
+
+
+def test_the_docs_have_no_figure_of_a_plan_beside_the_tables() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    prose = re.sub(r"(?s)<!-- (\w+) -->.*<!-- /\1 -->|```.*?```", "", text)
+    assert re.findall(r"\d+", prose) == ["403", "402"]
+
+
+def test_the_docs_own_plans_load(tmp_path: Path) -> None:
+    (example,) = re.findall(r"(?s)```yaml\n(.*?)```", PAGE.read_text(encoding="utf-8"))
+    file = tmp_path / "plans.yaml"
+    file.write_text(example)
+    assert list(load_plans(file)) == ["home", "members"]

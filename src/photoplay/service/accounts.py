@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Connection, func, select, update
 
-from photoplay.errors import RequestError
+from photoplay.errors import RequestError, UnavailableError
 from photoplay.service.credits import renew
 from photoplay.service.database import Database
 from photoplay.service.errors import ConflictError, NotFoundError
@@ -44,6 +45,7 @@ __all__ = [
     "Tenant",
     "User",
     "check_key",
+    "check_plans",
     "check_session",
     "close_tenant",
     "create_key",
@@ -135,6 +137,21 @@ def set_plan(conn: Connection, tenant_id: str, plan: Plan, now: float) -> None:
     hold_tenant(conn, tenant_id)
     conn.execute(update(tenants).where(tenants.c.id == tenant_id).values(plan=plan.name))
     renew(conn, tenant_id, plan, now)
+
+
+def check_plans(conn: Connection, plans: Mapping[str, Plan], hosted: bool) -> None:
+    """Returns if every open tenant's plan is among ``plans``, and that of one's own machine unless the service is hosted.
+
+    Errors: UnavailableError ``plan_missing``.
+    """
+    needed = set(conn.execute(select(tenants.c.plan).where(tenants.c.closed_at.is_(None)).distinct()).scalars())
+    missing = sorted((needed if hosted else needed | {HOME}) - plans.keys())
+    if missing:
+        raise UnavailableError(
+            "plan_missing",
+            f"The file of plans has no {' and no '.join(missing)}, which accounts have.",
+            "Put it back, or give these accounts another plan before.",
+        )
 
 
 def close_tenant(conn: Connection, tenant_id: str, now: float) -> None:
