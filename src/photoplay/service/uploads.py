@@ -209,15 +209,22 @@ def check(kind: Kind, data: bytes) -> _Checked:
             photo = load_photo(data)
             return _Checked(photo.width, photo.height, None, _picture(photo))
         if kind == "video":
-            info = probe_video(data)
-            if info.seconds > LONGEST:
-                raise MediaError("video_too_long", "This video is longer than a minute.", "Cut it to what you need.")
-            first = next(stream_video(data, max_seconds=LONGEST + 1, max_side=PICTURE_SIDE, seconds=10.0))
-            return _Checked(info.width, info.height, info.seconds or None, _picture(Photo(first, "", "video")))
+            return _checked_clip(data)
         sound = read_audio(data, 8_000, max_seconds=LONGEST)
         return _Checked(seconds=len(sound.samples) / sound.rate)
     finally:
         CHECKS.release()
+
+
+def _checked_clip(data: bytes) -> _Checked:
+    info = probe_video(data)
+    if info.seconds > LONGEST:
+        raise MediaError("video_too_long", "This video is longer than a minute.", "Cut it to what you need.")
+    frames = stream_video(data, max_seconds=LONGEST + 1, max_side=PICTURE_SIDE, seconds=20.0)
+    first = next(frames)
+    # what a browser records does not say how long it is
+    seconds = info.seconds or (1 + sum(1 for _ in frames)) / info.fps
+    return _Checked(info.width, info.height, seconds, _picture(Photo(first, "", "video")))
 
 
 def kind_of(data: bytes) -> Kind:

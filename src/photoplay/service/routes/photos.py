@@ -101,6 +101,7 @@ _PICTURE: dict[int | str, dict[str, Any]] = {
         "description": "A WebP, 1024 pixels at most, of the pixels alone.",
         "content": {"image/webp": {"schema": {"type": "string", "format": "binary"}}},
     },
+    206: {"description": "A part of it.", "content": {"image/webp": {"schema": {"type": "string", "format": "binary"}}}},
     304: {"description": "What `If-None-Match` names is still right."},
 }
 _TAKES = problems.documented(401, 403, 409, 413, 422, 429)
