@@ -31,6 +31,25 @@ def opened(folder: Path, **given: object) -> Iterator[Hub]:
         hub.close()
 
 
+@contextmanager
+def opened_copy(folder: Path, server: ground.PostgresServer, template: str) -> Iterator[Hub]:
+    """An installation on PostgreSQL, in a copy of the database ``template``."""
+    url = server.create(template)
+    try:
+        with opened(folder, database_url=url) as hub:
+            yield hub
+    finally:
+        server.drop(url)
+
+
+def make_template(folder: Path, server: ground.PostgresServer) -> str:
+    """The name of a database on PostgreSQL in which an installation was opened before."""
+    url = server.create()
+    with opened(folder, database_url=url):
+        pass
+    return url.split("?")[0].rsplit("/", 1)[1]
+
+
 def somebody(hub: Hub, plan: str = "ultra", amount: int = 10_000) -> Principal:
     """A new tenant with credits."""
     now = time.time()

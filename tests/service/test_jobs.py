@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from threading import Barrier, Thread
 from typing import Any
 
@@ -18,16 +16,11 @@ from photoplay.service.principals import Principal
 from photoplay.service.requests import JobRequest
 from photoplay.service.tables import consents, uploads
 from photoplay.service.tables import jobs as rows
-from tests.service import rowmaking
-from tests.service.opening import SMILE, audited, count, free_plan, opened, somebody, told, with_plans
+from tests.service import hubs, rowmaking
+from tests.service.opening import SMILE, audited, count, free_plan, somebody, told, with_plans
 
 NOW = 1_790_000_000.0
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[Hub]:
-    with opened(tmp_path) as found:
-        yield found
+hub, template = hubs.hub, hubs.template
 
 
 def money(hub: Hub, who: Principal) -> tuple[int, int]:
@@ -36,10 +29,9 @@ def money(hub: Hub, who: Principal) -> tuple[int, int]:
     return found.available, found.held
 
 
-def waiting(hub: Hub) -> list[tuple[str, str, int, str]]:
-    with hub.database.read() as conn:
-        found = conn.execute(text("SELECT workflow_uuid, queue_name, priority, status FROM workflow_status ORDER BY 1"))
-        return [tuple(row) for row in found]
+def waiting(hub: Hub) -> list[tuple[str, str | None, int | None, str]]:
+    found = sorted(hub.client.list_workflows(), key=lambda one: one.workflow_id)
+    return [(one.workflow_id, one.queue_name, one.priority, one.status) for one in found]
 
 
 def upload(hub: Hub, who: Principal, **given: Any) -> str:

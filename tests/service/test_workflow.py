@@ -5,12 +5,13 @@ from __future__ import annotations
 import fcntl
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from sqlalchemy import update
+from structlog.testing import capture_logs
 
 from photoplay.errors import PhotoplayError, UnavailableError
 from photoplay.service import events, jobs, workflow
@@ -20,10 +21,12 @@ from photoplay.service.maker import Film
 from photoplay.service.tables import jobs as rows
 from photoplay.service.workflow import Work
 from photoplay.types import Progress
+from tests.service import hubs
 from tests.service.makers import SimulatedMaker, content
 from tests.service.opening import SMILE, audited, opened, somebody, told, until
 
 NOW = 1_790_000_000.0
+hub, template = hubs.hub, hubs.template
 
 
 @dataclass
@@ -43,11 +46,10 @@ class Scene:
 
 
 @pytest.fixture
-def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
+def scene(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> Scene:
     monkeypatch.setattr(workflow, "PAUSE", 0.0)
     monkeypatch.setattr(workflow, "PATIENCE", 0.2)
-    with opened(tmp_path) as hub:
-        yield Scene(hub, SimulatedMaker(20))
+    return Scene(hub, SimulatedMaker(20))
 
 
 def film_of(scene: Scene, id_: str) -> bytes:
@@ -140,7 +142,11 @@ def test_a_refusal_ends_the_job_and_gives_the_credits_back(scene: Scene, prompt:
 
 def test_a_bug_is_tried_three_times_and_told_without_its_words(scene: Scene) -> None:
     job, work = scene.job("fails bug"), scene.worker()
-    assert [work.make(job.id, 1) for _ in range(3)] == ["again", "again", "over"]
+    with capture_logs() as logged:
+        assert [work.make(job.id, 1) for _ in range(3)] == ["again", "again", "over"]
+    assert [(one["event"], one["job_id"], one["attempt"]) for one in logged] == [
+        ("attempt_failed", job.id, attempt) for attempt in (1, 2, 3)
+    ]
     after = told(scene.hub, job.id)
     assert (after.state, after.attempt) == ("failed", 3)
     assert after.error is not None

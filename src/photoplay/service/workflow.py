@@ -20,6 +20,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -172,10 +173,11 @@ class Work:
         kept: dict[str, Any] = {"recipe": film.recipe, "report": film.report, "notices": list(film.notices)}
         kept |= {"width": film.width, "height": film.height, "seconds": film.seconds}
         files = {"key": film.path, "thumbnail": film.thumbnail, "spritesheet": film.spritesheet}
-        for name, path in files.items():
-            kept[name] = None if path is None else film_key(job, path.name)
-            if path is not None:
-                self.hub.store.put(kept[name], path, "video/mp4" if name == "key" else "image/png")
+        kept |= {name: None if path is None else film_key(job, path.name) for name, path in files.items()}
+        with ThreadPoolExecutor(len(files)) as pool:  # each waits for the disk, or for the network
+            list(
+                pool.map(self._store, *zip(*((kept[name], path) for name, path in files.items() if path), strict=True))
+            )
         kept |= {"bytes": film.path.stat().st_size, "sha256": _digest(film.path)}
         mine = (jobs.c.id == job_id, jobs.c.round == round, jobs.c.attempt == job.attempt, jobs.c.state == "running")
         with self.hub.database.begin() as conn:
@@ -215,6 +217,9 @@ class Work:
                 if key not in named:
                     self.hub.store.delete(key)
         return "over"
+
+    def _store(self, key: str, path: Path) -> int:
+        return self.hub.store.put(key, path, "video/mp4" if path.suffix == ".mp4" else "image/png")
 
     def _folder(self, job_id: str) -> Path:
         return self.hub.settings.work / job_id
