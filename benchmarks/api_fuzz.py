@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import schemathesis
+import structlog
 from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import events, from_schema
 from tests.service.stage import Stage, open_stage
@@ -112,6 +113,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--seed", type=int, default=1)
     said = parser.parse_args()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder, opened(Path(folder)) as (stage, token):
         found = fuzz(stage, token, examples=said.examples, seconds=said.minutes * 60, seed=said.seed)

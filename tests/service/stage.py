@@ -127,7 +127,7 @@ def open_stage(folder: Path, **given: object) -> Iterator[Stage]:
 @contextmanager
 def served(app: FastAPI) -> Iterator[str]:
     """The address of a real server of the app on loopback, until the block ends."""
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, ws="none"))
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, ws="none", timeout_graceful_shutdown=2))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 
 from photoplay.service import problems
+from photoplay.service.asking import without_null
 from photoplay.service.door import Door, addresses
 from photoplay.service.engine import Hub
 from photoplay.service.looking import Looker
@@ -80,7 +81,7 @@ def _operation_id(route: Any) -> str:  # FastAPI hands in a route of its own kin
 
 
 def describe(app: FastAPI) -> None:
-    """Puts into the OpenAPI what every route says without saying it: the shape of problems."""
+    """Lets the OpenAPI say what is true of every route: the shape of problems, and that forms know no null."""
     made = app.openapi
 
     def whole() -> dict[str, Any]:
@@ -92,12 +93,22 @@ def describe(app: FastAPI) -> None:
             shape = problems.Problem.model_json_schema(ref_template="#/components/schemas/{model}")
             schemas.update(shape.pop("$defs", {}))
             schemas["Problem"] = shape
-            for path in document["paths"].values():
-                for operation in path.values():
-                    answers = operation.get("responses", {})
-                    if "HTTPValidationError" in str(answers.get("422", "")):
-                        del answers["422"]
+            for operation in (one for path in document["paths"].values() for one in path.values()):
+                answers = operation.get("responses", {})
+                if "HTTPValidationError" in str(answers.get("422", "")):
+                    del answers["422"]
+                for kind, body in operation.get("requestBody", {}).get("content", {}).items():
+                    if kind != "application/json":
+                        _plain_fields(body["schema"], schemas)
         assert app.openapi_schema is not None
         return app.openapi_schema
 
     app.openapi = whole  # type: ignore[method-assign]
+
+
+def _plain_fields(schema: dict[str, Any], schemas: dict[str, Any]) -> None:
+    """Takes null out of a form's fields: what is not said is left out."""
+    if "$ref" in schema:
+        schema = schemas[schema["$ref"].rpartition("/")[2]]
+    fields = schema.get("properties", {})
+    fields.update({name: without_null(field) for name, field in fields.items()})

@@ -29,7 +29,8 @@ from photoplay.service.shapes import ReferenceById, ReferenceByUrl, VideoAsk
 MOST_PHOTOS = 2
 MOST_FIELDS = 80
 LISTS = frozenset({"photos", "consent", "consents", "audio"})
-NUMBERS = frozenset({"seed", "intensity", "speed", "left", "first"})
+NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,30})(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,3})?")
+NUMBERS = frozenset({"seconds", "seed", "intensity", "speed", "left", "first"})
 TAKEN_AS_IS = (
     "prompt",
     "template",
@@ -147,15 +148,9 @@ async def asked(request: Request) -> Asked:
 
 def _json(body: bytes) -> Any:
     try:
-        return json.loads(body, parse_float=_whole_number, parse_constant=_no_number)
+        return json.loads(body, parse_constant=_no_number)
     except (ValueError, RecursionError):
         raise _invalid("body", "it is no JSON") from None
-
-
-def _whole_number(text: str) -> float | int:
-    """5.0 is a whole number in JSON."""
-    number = float(text)
-    return int(number) if number.is_integer() and abs(number) < 2**53 else number
 
 
 def _no_number(text: str) -> Any:
@@ -164,9 +159,7 @@ def _no_number(text: str) -> Any:
 
 def _plain(field: str, text: str) -> Any:
     """What a field of a form says, as JSON would."""
-    if field in NUMBERS and re.fullmatch(r"-?[0-9]{1,12}(\.[0-9]{1,12})?", text):
-        return _whole_number(text)
-    return text
+    return float(text) if field in NUMBERS and NUMBER.fullmatch(text) else text
 
 
 async def _form(form: FormData) -> Asked:
@@ -233,7 +226,7 @@ def media(model: type[BaseModel]) -> dict[str, Any]:
     shared = shape.pop("$defs", {})
     shape = _whole(shape, shared)
     form = {name: value for name, value in shape.items() if name not in ("examples", "required")}
-    form["properties"] = {name: _without_null(one) for name, one in shape["properties"].items()}
+    form["properties"] = {name: without_null(one) for name, one in shape["properties"].items()}
     text = {**form, "properties": {k: v for k, v in form["properties"].items() if k != "input_reference"}}
     photo = {"type": "string", "format": "binary"}
     form["properties"]["input_reference"] = {
@@ -256,7 +249,7 @@ def _whole(schema: Any, shared: dict[str, Any]) -> Any:
     return [_whole(one, shared) for one in schema] if isinstance(schema, list) else schema
 
 
-def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+def without_null(schema: dict[str, Any]) -> dict[str, Any]:
     """The schema of a field in a form, which knows no null: it is left out."""
     kept = {name: value for name, value in schema.items() if name not in ("anyOf", "default")}
     some = [one for one in schema.get("anyOf", ()) if one.get("type") != "null"]

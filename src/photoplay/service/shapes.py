@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
 
 from photoplay.finishing.size import STANDARD
 from photoplay.service.jobs import Job
@@ -26,11 +26,22 @@ class Ask(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _whole(cls, said: Any) -> Any:
+        """5.0 is a whole number in JSON."""
+        return {name: _integer(value) for name, value in said.items()} if isinstance(said, dict) else said
+
 
 class Answer(BaseModel):
     """Goes out."""
 
     model_config = ConfigDict(frozen=True)
+
+
+def _integer(value: object) -> object:
+    whole = isinstance(value, float) and value.is_integer() and abs(value) < 2**53
+    return int(value) if whole and isinstance(value, float) else value
 
 
 def _listed(value: object) -> object:

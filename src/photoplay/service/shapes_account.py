@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 
 from photoplay.service.plans import Plan
 from photoplay.service.principals import SCOPES
@@ -179,19 +179,13 @@ class Overview(Answer):
     ledger: LedgerAnswer
 
 
-def _blank(value: object) -> object:
-    return value or None
-
-
 class TakedownAsk(Ask):
     """What shall be taken down: a film by its number, or a file by its digest."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"sha256": "0" * 64}]})
 
-    id: Annotated[str | None, BeforeValidator(_blank)] = Field(
-        None, pattern=r"^[0-9a-f]{16}$", description="A work's number, as its watermark tells it."
-    )
-    sha256: Annotated[str | None, BeforeValidator(_blank)] = Field(None, pattern=r"^[0-9a-f]{64}$")
+    id: str | None = Field(None, pattern=r"^[0-9a-f]{16}$", description="A work's number, as its watermark tells it.")
+    sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$")
     sources: bool = Field(False, description="Block everything that the films were made of as well.")
 
 
