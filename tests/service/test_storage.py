@@ -205,13 +205,32 @@ def test_a_process_that_is_killed_while_it_stores_leaves_no_object(store, settin
     assert store.get(KEY) == b"again"
 
 
+@pytest.mark.parametrize("kind", ["bytes", "file"])
+def test_a_full_disk_leaves_what_was_there(store, settings, tmp_path, kind):
+    store.put(KEY, b"old", "video/mp4")
+    path = tmp_path / "large"
+    path.write_bytes(os.urandom(20_000_000))
+    code = (
+        "import resource, sys; from pathlib import Path; from obstore.store import LocalStore;"
+        "from photoplay.service.storage import Store; from photoplay.errors import UnavailableError\n"
+        "path = Path(sys.argv[2]); data = path.read_bytes() if sys.argv[3] == 'bytes' else path\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))\n"
+        f"try: Store(LocalStore(sys.argv[1])).put({KEY!r}, data, 'video/mp4')\n"
+        "except UnavailableError as error: print(error.code)"
+    )
+    command = [sys.executable, "-c", code, settings.storage_url, path, kind]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "storage_down\n"
+    assert store.get(KEY) == b"old"
+    assert [one.name for one in Path(settings.storage_url).rglob("*") if one.is_file()] == ["film.mp4"]
+
+
 def test_storing_and_deleting_side_by_side(either_store):
     """Folders that fall empty go; nobody who stores into them at that moment is in the way."""
     failed = []
 
     def work(name: int) -> None:
         try:
-            for _ in range(40):
+            for _ in range(20):
                 either_store.put(f"uploads/t/u{name}", b"x" * 100, "image/png")
                 assert either_store.size(f"uploads/t/u{name}") == 100
                 either_store.delete(f"uploads/t/u{name}")
@@ -221,8 +240,8 @@ def test_storing_and_deleting_side_by_side(either_store):
     threads = [threading.Thread(target=work, args=(name,)) for name in range(4)]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
+    while any(thread.is_alive() for thread in threads):
+        assert set(either_store.list("uploads")) <= {f"uploads/t/u{name}" for name in range(4)}
     assert failed == []
 
 

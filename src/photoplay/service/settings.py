@@ -108,7 +108,9 @@ class Settings(BaseSettings):
     queue_limit: int = Field(500, ge=1, description="Jobs that may wait before new ones are turned away.")
     upload_days: float = Field(30, gt=0, description="Days that an upload is kept.")
     max_upload_mb: int = Field(32, ge=1, le=2048, description="Largest file that can be uploaded, in MB.")
-    step_minutes: float = Field(30, gt=0, description="Minutes that a film may take before it counts as stuck.")
+    step_minutes: float = Field(
+        30, gt=0, description="Minutes without any progress after which a film counts as stuck."
+    )
     webhook_hosts: Names = Field((), description="Hosts that webhooks may call. Default: any that is public.")
     log_format: Literal["json", "text"] = Field("json", description="How the log is written.")
     metrics_host: str = Field("127.0.0.1", description="Address at which workers show their own figures.")

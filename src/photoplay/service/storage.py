@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import unquote
 
 import obstore
-from obstore.exceptions import BaseError
+from obstore.exceptions import BaseError, GenericError
 from obstore.store import LocalStore, S3Store
 
 from photoplay.errors import UnavailableError
@@ -36,7 +36,7 @@ UNFINISHED = re.compile(r".*#\d+")
 """What a local write is called until it is whole; one that a crash left behind keeps that name."""
 PATIENCE = timedelta(seconds=60)
 TRIES = 4
-"""Times that a request to a bucket is made again."""
+"""Times that a request to a bucket is made again, and that a file is written."""
 
 
 class Store:
@@ -60,7 +60,7 @@ class Store:
             if self._folder is None:
                 obstore.put(self._backing, _key(key), data, attributes={"Content-Type": media_type}, chunk_size=PART)
             else:
-                obstore.put(self._backing, _key(key), data)
+                self._put_file(_key(key), data)
                 _keep(self._folder, key)
         return size
 
@@ -134,6 +134,16 @@ class Store:
         for path in left:
             path.unlink(missing_ok=True)
         return len(left)
+
+    def _put_file(self, key: str, data: bytes | Path) -> None:
+        """In a folder that falls empty at that moment, and so goes, the next try makes it anew."""
+        for left in reversed(range(TRIES)):
+            try:
+                obstore.put(self._backing, key, data)
+                return
+            except GenericError:
+                if not left:
+                    raise
 
     def _metas(self, prefix: str) -> Iterator[ObjectMeta]:
         with _reached():
