@@ -60,6 +60,17 @@ def test_no_public_address_without_accounts(tmp_path, host):
     assert "hosted is off" in refusal(tmp_path, host=host, hosted=False, public_url="https://example.org")
 
 
+@pytest.mark.parametrize("name", [{"public_url": "https://example.org"}, {"allowed_hosts": ("example.org",)}])
+def test_a_proxy_in_front_is_no_way_around_accounts(tmp_path, name):
+    assert "hosted is off" in refusal(tmp_path, hosted=False, **name)
+    checked = make_settings(tmp_path / "data", **name).checked()
+    assert (checked.hosted, checked.cookie_secure) == (True, True)
+
+
+def test_a_server_of_objects_has_an_http_address(tmp_path):
+    assert "s3_endpoint" in refusal(tmp_path, s3_endpoint="minio:9000")
+
+
 def test_a_hosted_service_knows_its_name(tmp_path):
     assert "public_url" in refusal(tmp_path, host="0.0.0.0")
     make_settings(tmp_path / "named", host="0.0.0.0", allowed_hosts=("example.org",)).checked()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
@@ -34,6 +34,12 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def reaches_others(host: str, public_url: str | None, allowed_hosts: Iterable[str]) -> bool:
+    """Whether others than this machine's users are let in: by the address, or by a proxy in front that gives it a name."""
+    names = [host, *allowed_hosts, *([address(public_url).hostname or ""] if public_url else [])]
+    return not all(is_loopback(name) for name in names)
+
+
 def address(url: str) -> SplitResult:
     """The parts of an address; one that cannot be read has none."""
     try:
@@ -48,9 +54,12 @@ def unsafe(settings: Settings) -> list[str]:
 
 
 def _reach(settings: Settings) -> Iterator[str]:
-    public = not is_loopback(settings.host)
-    if public and not settings.hosted:
-        yield "host is reachable by others but hosted is off (accounts and consent records would not be asked for)"
+    others = reaches_others(settings.host, settings.public_url, settings.allowed_hosts)
+    if others and not settings.hosted:
+        yield (
+            "host, public_url or allowed_hosts lets others in, but hosted is off "
+            "(accounts and consent records would not be asked for)"
+        )
     if settings.hosted and not settings.public_url and not settings.allowed_hosts:
         yield "neither public_url nor allowed_hosts says under which name the service is reached"
     if settings.public_url is None:
@@ -71,6 +80,8 @@ def _secrecy(settings: Settings) -> Iterator[str]:
         yield f"secret is shorter than {SHORTEST_SECRET} random characters"
     if settings.hosted and not settings.cookie_secure:
         yield "cookie_secure is off, so sessions could be read on the way"
+    if settings.s3_endpoint and address(settings.s3_endpoint).scheme not in ("http", "https"):
+        yield "s3_endpoint is no http or https address"
     if (settings.s3_key is None) != (settings.s3_secret is None):
         yield "s3_key and s3_secret must be set together"
 

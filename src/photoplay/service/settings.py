@@ -26,7 +26,7 @@ from yaml import YAMLError
 
 from photoplay.errors import UnavailableError
 from photoplay.safety.certificates import data_home
-from photoplay.service.safe_settings import is_loopback, kept_secret, make_private, unsafe
+from photoplay.service.safe_settings import kept_secret, make_private, reaches_others, unsafe
 
 PREFIX = "PHOTOPLAY_"
 FILE = "PHOTOPLAY_SETTINGS"
@@ -66,18 +66,21 @@ class Settings(BaseSettings):
         default_factory=lambda: data_home() / "service",
         description="Folder of everything that this machine keeps for the service.",
     )
-    host: str = Field("127.0.0.1", description="Address to listen at. Anything but loopback makes the service hosted.")
+    host: str = Field("127.0.0.1", description="Address to listen at.")
     port: int = Field(8188, ge=1, le=65535, description="Port to listen at.")
     public_url: str | None = Field(None, description="Where people reach the service, for links in answers.")
-    hosted: bool = Field(
-        default_factory=lambda data: not is_loopback(data.get("host", "")),
-        description="A service for strangers: consent needs a record of every person. Default: unless host is loopback.",
-    )
     allowed_hosts: Names = Field(
         (), description="Host names that requests may name. Default: loopback's and public_url's."
     )
+    hosted: bool = Field(
+        default_factory=lambda data: reaches_others(
+            data.get("host", ""), data.get("public_url"), data.get("allowed_hosts", ())
+        ),
+        description="A service for strangers: consent needs a record of every person. Default: unless it goes by names of"
+        " this machine alone (host, public_url, allowed_hosts).",
+    )
     cookie_secure: bool = Field(
-        default_factory=lambda data: not is_loopback(data.get("host", "")) or bool(data.get("hosted")),
+        default_factory=lambda data: bool(data.get("hosted", True)),
         description="Send cookies over https alone. Default: when hosted.",
     )
     secret: SecretStr | None = Field(

@@ -234,7 +234,7 @@ def _credits() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_transfers")),
         sa.UniqueConstraint("job_id", "round", "kind", name=op.f("uq_transfers_job_id_round_kind")),
     )
-    op.create_index(op.f("ix_transfers_tenant_id"), "transfers", ["tenant_id"], unique=False)
+    op.create_index(op.f("ix_transfers_tenant_id_at"), "transfers", ["tenant_id", "at"], unique=False)
     op.create_table(
         "entries",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
