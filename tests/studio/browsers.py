@@ -52,7 +52,12 @@ def find_chromium() -> Chromium | None:
     with (home / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         done = subprocess.run(
-            [node(), "--input-type=module", "-e", UNPACK], cwd=WEB, env=environment, capture_output=True, timeout=120
+            [node(), "--input-type=module", "-e", UNPACK],
+            cwd=WEB,
+            env=environment,
+            capture_output=True,
+            timeout=120,
+            check=False,
         )
     path = Path(done.stdout.decode())
     if done.returncode or not path.is_file():

@@ -73,13 +73,12 @@ def _moved(picture: Image.Image, at: float, strength: float) -> Image.Image:
 
 
 @cache
-def wobble(names: tuple[str, ...], template: str) -> bytes:
-    """An animated preview of a motion: each sways in its own way, so that cards can be told apart."""
+def wobble(names: tuple[str, ...], strength: float) -> bytes:
+    """An animated preview of a motion: it sways by some degrees."""
     joined = [portrait(name).resize((240, 300)) for name in names]
     picture = Image.new("RGB", (240 * len(joined), 300))
     for index, one in enumerate(joined):
         picture.paste(one, (240 * index, 0))
-    strength = 1.5 + sum(template.encode()) % 4
     frames = [_moved(picture, step / 8, strength).resize((208, 260)) for step in range(8)]
     out = io.BytesIO()
     frames[0].save(out, "WEBP", save_all=True, append_images=frames[1:], duration=120, loop=0, quality=70)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import uvicorn
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Route
+from playwright.sync_api import Browser, ConsoleMessage, Page, Route
 
 PHONE = {"width": 390, "height": 844}
 DESKTOP = {"width": 1280, "height": 800}
@@ -44,7 +44,6 @@ class Watched:
     page: Page
     base: str
     strange: list[str] = field(default_factory=list)
-    requests: list[Request] = field(default_factory=list)
 
     def check(self) -> None:
         """Nothing went elsewhere, nothing was said on the console, nothing broke the policy."""
@@ -75,7 +74,6 @@ def opened(browser: Browser, base: str, **context: Any) -> Iterator[Watched]:
     made.route(lambda url: not url.startswith(("blob:", "data:")), gate)
     page.on("console", console)
     page.on("pageerror", lambda error: watched.strange.append(f"broke: {error}"))
-    page.on("request", lambda request: watched.requests.append(request))
     try:
         yield watched
     finally:
