@@ -1,0 +1,260 @@
+"""What the service costs beside the films: overhead of the queue, requests a second, and memory of the web process.
+
+    .venv/bin/python -m benchmarks.service_load [--films 40] [--requests 1500] [--clients 8] [--write]
+
+The web process is a real one (uvicorn, SQLite) on 127.0.0.1; the clients are threads of this process, on the same cores.
+Films are simulated: what is measured is what queue, workflow, events, store and credits add to them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import http.client
+import json
+import multiprocessing
+import os
+import signal
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from sqlalchemy import func, select, update
+from tests.service import ground
+from tests.service.chaos import BACKEND, Crew
+from tests.service.opening import somebody
+from tests.service.simulation import p95
+
+from photoplay.device import describe
+from photoplay.service import accounts, jobs
+from photoplay.service.engine import Hub, open_hub
+from photoplay.service.principals import SCOPES, Principal
+from photoplay.service.requests import JobRequest
+from photoplay.service.tables import jobs as rows
+
+RESULTS = Path(__file__).parent / "results"
+FILM_S = 8.6
+"""Seconds that the pocket model takes for a film of 3 s (benchmarks/results, pocket speed)."""
+MADE_MS = 100
+ASKED = {"template": "gentle_smile", "seconds": 3, "size": "480p", "model": BACKEND, "consent": ["self"]}
+GIVEN: dict[str, Any] = {"backends": (BACKEND,), "queue_limit": 60}
+Call = tuple[str, str, dict[str, Any] | None]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Statuses and seconds of answers, and how long all of them took."""
+
+    statuses: list[int]
+    seconds: list[float]
+    whole: float
+    retry_after: int = 0
+
+    def row(self, name: str) -> str:
+        """As a row of the table."""
+        milliseconds = (median(self.seconds), p95(self.seconds), max(self.seconds))
+        told = " | ".join(f"{one * 1000:.1f}" for one in milliseconds)
+        return f"| {name} | {len(self.seconds) / self.whole:,.0f} | {told} |"
+
+
+def web(folder: Path, pipe: Connection) -> None:
+    """The web process."""
+    from photoplay.service.serving import Web, listen
+
+    log = os.open(folder / "web.log", os.O_WRONLY | os.O_CREAT, 0o600)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    hub = open_hub(ground.make_settings(folder, **GIVEN))
+    door = listen("127.0.0.1", 0)
+    served = Web(hub, door)
+    served.start()
+    pipe.send(door.getsockname()[1])
+    pipe.recv()
+    served.stop()
+    served.join()
+    hub.close()
+
+
+def memory(pid: int | None, what: str = "VmRSS") -> float:
+    """MB of a process, as the kernel tells."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1000 for line in lines if line.startswith(f"{what}:"))
+
+
+def ask(port: int, token: str, calls: list[Call], clients: int) -> Answers:
+    """Asks all of it, ``clients`` at a time."""
+
+    def some(mine: list[Call]) -> list[tuple[int, float, bool]]:
+        conn = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
+        answers = []
+        for method, path, body in mine:
+            began = time.perf_counter()
+            conn.request(method, path, None if body is None else json.dumps(body), headers)
+            answer = conn.getresponse()
+            answer.read()
+            answers.append((answer.status, time.perf_counter() - began, bool(answer.getheader("retry-after"))))
+        conn.close()
+        return answers
+
+    began = time.perf_counter()
+    with ThreadPoolExecutor(clients) as pool:
+        all_ = [one for part in pool.map(some, [calls[start::clients] for start in range(clients)]) for one in part]
+    whole = time.perf_counter() - began
+    return Answers([one[0] for one in all_], [one[1] for one in all_], whole, sum(one[2] for one in all_))
+
+
+def overhead(folder: Path, films: int) -> tuple[float, float, float]:
+    """Seconds that a film costs beside its making: of a worker that is busy with many, and from submit to film where
+    nothing waits; and CPU seconds of the worker for each."""
+    hub = open_hub(ground.make_settings(folder, **GIVEN))
+    crew = Crew(folder, GIVEN)
+    try:
+        who = somebody(hub)
+        crew.hire()
+        _film(hub, who, 0)  # the worker is up
+        pid = next(iter(crew.alive.values())).pid
+        idle = [_film(hub, who, number) - MADE_MS / 1000 for number in range(1, 11)]
+        before, others = _cpu(pid), [somebody(hub) for _ in range(films // 10 + 1)]
+        ids = [_submit(hub, others[number // 10], number) for number in range(films)]
+        _until(hub, ids)
+        with hub.database.read() as conn:
+            first = select(func.min(rows.c.started_at), func.max(rows.c.finished_at)).where(rows.c.id.in_(ids))
+            began, ended = conn.execute(first).one()
+        return (ended - began) / films - MADE_MS / 1000, median(idle), (_cpu(pid) - before) / films
+    finally:
+        crew.dismiss()
+        hub.close()
+
+
+def _submit(hub: Hub, who: Principal, number: int) -> str:
+    request = JobRequest(template="gentle_smile", seconds=3.0, backend=BACKEND, seed=number, prompt=f"takes {MADE_MS}")
+    return jobs.submit(hub, who, request, now=time.time()).id
+
+
+def _film(hub: Hub, who: Principal, number: int) -> float:
+    began = time.perf_counter()
+    _until(hub, [_submit(hub, who, number)])
+    return time.perf_counter() - began
+
+
+def _until(hub: Hub, ids: list[str], limit: float = 120.0) -> None:
+    open_ = select(func.count()).select_from(rows).where(rows.c.id.in_(ids), rows.c.state != "completed")
+    end = time.monotonic() + limit
+    while time.monotonic() < end:
+        with hub.database.read() as conn:
+            if not conn.execute(open_).scalar_one():
+                return
+        time.sleep(0.005)
+    raise TimeoutError("the films were not made in time")
+
+
+def _cpu(pid: int | None) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def load(folder: Path, requests: int, clients: int) -> tuple[list[str], list[str]]:
+    """Rows of requests, and of memory."""
+    context = multiprocessing.get_context("spawn")
+    mine, theirs = context.Pipe()
+    folder.mkdir()
+    process = context.Process(target=web, args=(folder, theirs), daemon=True)
+    process.start()
+    port = mine.recv()
+    hub = open_hub(ground.make_settings(folder, **GIVEN))
+    try:
+        people = [somebody(hub) for _ in range(8)]
+        who = people[0]
+        with hub.database.begin() as conn:
+            _, token = accounts.create_key(conn, who.tenant_id, "load", SCOPES, time.time(), may=SCOPES)
+        for number in range(16):
+            _submit(hub, who, number)
+        start = memory(process.pid)
+        kinds: dict[str, Callable[[int], Call]] = {
+            "`GET /healthz`": lambda _: ("GET", "/healthz", None),
+            "`POST /v1/videos/estimate`": lambda _: ("POST", "/v1/videos/estimate", ASKED),
+            "`GET /v1/videos` (16 of them)": lambda _: ("GET", "/v1/videos", None),
+        }
+        lines = []
+        for name, kind in kinds.items():
+            for at_once in (1, clients):
+                found = ask(port, token, [kind(number) for number in range(requests)], at_once)
+                wrong = [status for status in found.statuses if status != 200]
+                assert not wrong, f"{name}: {wrong[:3]}"
+                lines.append(found.row(f"{name}, {at_once} at a time"))
+        for other in people[1:]:
+            for number in range(8):
+                if _waiting(hub) < GIVEN["queue_limit"]:
+                    _submit(hub, other, number)
+        calls = [("POST", "/v1/videos", {**ASKED, "seed": number}) for number in range(requests)]
+        found = ask(port, token, calls, clients)
+        assert set(found.statuses) == {503}, set(found.statuses)
+        assert found.retry_after == requests
+        lines.append(found.row(f"`POST /v1/videos`, queue full: 503 with Retry-After, {clients} at a time"))
+        sizes = [
+            f"| web process, started | {start:.0f} |",
+            f"| after {7 * requests:,} requests | {memory(process.pid):.0f} |",
+        ]
+        mine.send("over")
+        process.join(20)
+        return lines, sizes
+    finally:
+        if process.is_alive() and process.pid is not None:
+            os.kill(process.pid, signal.SIGKILL)
+        with hub.database.begin() as conn:
+            conn.execute(update(rows).values(state="cancelled"))
+        hub.close()
+
+
+def _waiting(hub: Hub) -> int:
+    with hub.database.read() as conn:
+        return int(conn.execute(select(func.count()).select_from(rows).where(rows.c.state == "queued")).scalar_one())
+
+
+def main() -> None:
+    """Measures, prints, and writes with ``--write``."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--films", type=int, default=40)
+    parser.add_argument("--requests", type=int, default=1500)
+    parser.add_argument("--clients", type=int, default=8)
+    parser.add_argument("--write", action="store_true")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        busy, idle, cpu = overhead(Path(name) / "films", given.films)
+        lines, sizes = load(Path(name) / "web", given.requests, given.clients)
+    machine = describe()
+    text = "\n".join(
+        [
+            "# The service's own cost\n",
+            f"`python -m benchmarks.service_load --films {given.films} --requests {given.requests}"
+            f" --clients {given.clients}`: SQLite; {machine['processor']}, {machine['cores']} cores.\n",
+            "| a film's overhead | seconds | share of a film of 3 s with the pocket model |",
+            "|---|---:|---:|",
+            f"| one of {given.films} in a row, by the clock | {busy:.3f} | {busy / FILM_S:.1%} |",
+            f"| the same, CPU of the worker | {cpu:.3f} | {cpu / FILM_S:.1%} |",
+            f"| nothing else waits: submit to film, by the clock | {idle:.3f} | {idle / FILM_S:.1%} |",
+            "",
+            "| requests | a second | median ms | p95 ms | slowest ms |",
+            "|---|---:|---:|---:|---:|",
+            *lines,
+            "",
+            "| memory | MB |",
+            "|---|---:|",
+            *sizes,
+        ]
+    )
+    print(text)
+    if given.write:
+        today = datetime.datetime.now(datetime.UTC).date().isoformat()
+        (RESULTS / f"{today}-service-load.md").write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
