@@ -138,6 +138,38 @@ def test_a_new_password_signs_out_everywhere_and_the_old_one_is_over(either: Dat
     assert accounts.sign_in(either, EMAIL, "another five words of hers", "192.0.2.1", NOW + 3)
 
 
+def test_who_changes_a_password_stays_here_and_nowhere_else(either: Database) -> None:
+    with either.begin() as conn:
+        tenant = accounts.create_tenant(conn, "Ann", PLANS["free"], NOW).id
+        user = accounts.create_user(conn, tenant, EMAIL, NOW)
+    elsewhere = [accounts.change_password(either, user.id, None, PASSWORD, None, NOW)]
+    new = "another five words of hers"
+    for wrong in (None, "", new):
+        with pytest.raises(UnauthorizedError):
+            accounts.change_password(either, user.id, wrong, new, None, NOW)
+    with pytest.raises(RequestError):
+        accounts.change_password(either, user.id, PASSWORD, "weak", None, NOW)
+    elsewhere.append(accounts.sign_in(either, EMAIL, PASSWORD, None, NOW))
+    here = accounts.change_password(either, user.id, PASSWORD, new, None, NOW)
+    with either.read() as conn:
+        assert accounts.check_session(conn, here, NOW) is not None
+        assert not any(accounts.check_session(conn, token, NOW) for token in elsewhere)
+    assert accounts.sign_in(either, EMAIL, new, None, NOW)
+
+
+def test_keys_go_on_while_a_tenant_has_a_user(database: Database) -> None:
+    with database.begin() as conn:
+        tenant = accounts.create_tenant(conn, "Ann", PLANS["free"], NOW).id
+        ann, bob = (accounts.create_user(conn, tenant, email, NOW) for email in (EMAIL, "bob@example.org"))
+        _, key = accounts.create_key(conn, tenant, "mine", ["videos:read"], NOW)
+        accounts.disable_user(conn, ann.id, NOW)
+        assert accounts.check_key(conn, key, NOW) is not None
+        accounts.disable_user(conn, bob.id, NOW + 1)
+        assert accounts.check_key(conn, key, NOW + 1) is None
+        accounts.disable_user(conn, ann.id, NOW + 2)
+        assert accounts.get_user(conn, ann.id).disabled_at == NOW
+
+
 @pytest.mark.parametrize("how", ["user", "tenant"])
 def test_who_is_shut_out_is_out_at_once(database: Database, how: str) -> None:
     with database.begin() as conn:
@@ -152,7 +184,7 @@ def test_who_is_shut_out_is_out_at_once(database: Database, how: str) -> None:
         else:
             accounts.close_tenant(conn, tenant, NOW)
         assert accounts.check_session(conn, session, NOW) is None
-        assert (accounts.check_key(conn, key, NOW) is None) == (how == "tenant")
+        assert accounts.check_key(conn, key, NOW) is None
     with pytest.raises(UnauthorizedError) as wrong:
         accounts.sign_in(database, EMAIL, PASSWORD, None, NOW)
     assert wrong.value.code == "sign_in_failed"

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import Connection, insert, select, update
 
-from photoplay.service import limits
+from photoplay.service import credits, limits
 from photoplay.service.database import Database
 from photoplay.service.errors import NotFoundError, TooManyError
 from photoplay.service.limits import check_submit, forget, forgive, network, throttle
@@ -32,7 +32,9 @@ def a_tenant(conn: Connection, tenant: str = "ann") -> None:
 
 def a_job(conn: Connection, tenant: str = "ann", state: str = "queued", at: float = NOW, **more: object) -> None:
     row = {"tenant_id": tenant, "plan": "free", "queue": "films", "priority": 1, "request": {}, "cost": 0, **more}
-    conn.execute(insert(jobs).values(id=f"job {next(SEQUENCE)}", state=state, created_at=at, **row))
+    job = f"job {next(SEQUENCE)}"
+    conn.execute(insert(jobs).values(id=job, state=state, created_at=at, **row))
+    credits.reserve(conn, tenant, job, 1, 0, at)
 
 
 def a_worker(conn: Connection, name: str, beat: float = NOW, state: str = "up") -> None:
@@ -106,6 +108,15 @@ def test_a_tenant_submits_so_often_in_an_hour(database: Database, settings: Sett
     with database.begin() as conn:
         check_submit(conn, "ann", a_plan(), settings, NOW + 600)
         check_submit(conn, "ann", a_plan(per_hour=6), settings, NOW)
+
+
+def test_films_that_go_on_count_as_often_as_they_do(database: Database, settings: Settings) -> None:
+    with database.begin() as conn:
+        a_tenant(conn)
+        for round in range(1, 6):
+            check_submit(conn, "ann", a_plan(), settings, NOW)
+            credits.reserve(conn, "ann", "again and again", round, 0, NOW)
+    assert refused(database, a_plan(), settings).code == "rate_limited"
 
 
 def test_jobs_that_were_deleted_count_in_their_hour(database: Database, settings: Settings) -> None:

@@ -15,7 +15,7 @@ from photoplay.service.credits import renew
 from photoplay.service.database import Database
 from photoplay.service.errors import ConflictError, NotFoundError
 from photoplay.service.ids import new_id
-from photoplay.service.keys import KeyInfo, check_key, create_key, list_keys, note_use, revoke_key
+from photoplay.service.keys import KeyInfo, check_key, create_key, end_keys, list_keys, note_use, revoke_key
 from photoplay.service.limits import network, throttle
 from photoplay.service.passwords import hash_password
 from photoplay.service.plans import Plan
@@ -44,6 +44,7 @@ __all__ = [
     "Principal",
     "Tenant",
     "User",
+    "change_password",
     "check_key",
     "check_plans",
     "check_session",
@@ -203,10 +204,7 @@ def sign_up(database: Database, email: str, password: str, plan: Plan, address: 
     with database.begin() as conn:
         tenant = create_tenant(conn, email[:NAME], plan, now)
         user = _create_user(conn, tenant.id, email, kept, False, now)
-        session = start_session(conn, user.id, now)
-    if session is None:
-        raise NotFoundError()
-    return session
+        return _entered(conn, user.id, now)
 
 
 def get_user(conn: Connection, user_id: str) -> User:
@@ -234,15 +232,44 @@ def set_password(conn: Connection, user_id: str, password: str, now: float) -> N
     end_sessions(conn, user_id, now)
 
 
+def change_password(
+    database: Database, user_id: str, current: str | None, password: str, address: str | None, now: float
+) -> str:
+    """Gives a user a new password for the current one, and signs them out everywhere but here: a new session's token.
+
+    ``current`` is None for a user who had no password yet.
+
+    Errors: RequestError ``password_weak``; UnauthorizedError ``sign_in_failed``; TooManyError ``too_many_tries``.
+    """
+    with database.read() as conn:
+        user = get_user(conn, user_id)
+    if current is not None or user.has_password:
+        sign_in(database, user.email, current or "", address, now)
+    with database.begin() as conn:
+        set_password(conn, user_id, password, now)
+        return _entered(conn, user_id, now)
+
+
 def disable_user(conn: Connection, user_id: str, now: float) -> None:
-    """Shuts a user out at once.
+    """Shuts a user out at once; the tenant's keys end with its last user.
 
     Errors: NotFoundError.
     """
+    user = get_user(conn, user_id)
+    hold_tenant(conn, user.tenant_id)
     disabled = func.coalesce(users.c.disabled_at, now)
-    if conn.execute(update(users).where(users.c.id == user_id).values(disabled_at=disabled)).rowcount != 1:
-        raise NotFoundError()
+    conn.execute(update(users).where(users.c.id == user_id).values(disabled_at=disabled))
     end_sessions(conn, user_id, now)
+    others = select(users.c.id).where(users.c.tenant_id == user.tenant_id, users.c.disabled_at.is_(None))
+    if conn.execute(others.limit(1)).first() is None:
+        end_keys(conn, user.tenant_id, now)
+
+
+def _entered(conn: Connection, user_id: str, now: float) -> str:
+    session = start_session(conn, user_id, now)
+    if session is None:
+        raise NotFoundError()
+    return session
 
 
 def ensure_home(conn: Connection, now: float) -> User:

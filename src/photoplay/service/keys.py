@@ -153,6 +153,12 @@ def revoke_key(conn: Connection, tenant_id: str, key_id: str, now: float) -> Non
     conn.execute(update(api_keys).where(*mine, api_keys.c.revoked_at.is_(None)).values(revoked_at=now))
 
 
+def end_keys(conn: Connection, tenant_id: str, now: float) -> None:
+    """Revokes all of a tenant's keys."""
+    mine = (api_keys.c.tenant_id == tenant_id, api_keys.c.revoked_at.is_(None))
+    conn.execute(update(api_keys).where(*mine).values(revoked_at=now))
+
+
 def list_keys(conn: Connection, tenant_id: str) -> list[KeyInfo]:
     """The tenant's keys, the newest first."""
     mine = select(api_keys).where(api_keys.c.tenant_id == tenant_id)

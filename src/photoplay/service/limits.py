@@ -18,7 +18,7 @@ from photoplay.service.errors import TooManyError
 from photoplay.service.plans import Plan
 from photoplay.service.rows import hold_tenant
 from photoplay.service.settings import Settings
-from photoplay.service.tables import jobs, throttles, workers
+from photoplay.service.tables import jobs, throttles, transfers, workers
 
 HOUR = timedelta(hours=1).total_seconds()
 SILENT_S = 15.0
@@ -76,15 +76,17 @@ def _check_active(conn: Connection, tenant_id: str, plan: Plan, now: float) -> N
 
 
 def _check_rate(conn: Connection, tenant_id: str, plan: Plan, now: float) -> None:
-    """The submit that has to leave the hour before another one fits in is the ``per_hour``-th from the end."""
-    oldest = (
-        select(jobs.c.created_at)
-        .where(jobs.c.tenant_id == tenant_id, jobs.c.created_at > now - HOUR)
-        .order_by(jobs.c.created_at.desc())
+    """Counts reservations: there is one for every submit, also of a film that goes on or was deleted since.
+
+    The one that has to leave the hour before another one fits in is the ``per_hour``-th from the end.
+    """
+    since = conn.execute(
+        select(transfers.c.at)
+        .where(transfers.c.tenant_id == tenant_id, transfers.c.at > now - HOUR, transfers.c.kind == "reserve")
+        .order_by(transfers.c.at.desc())
         .offset(plan.per_hour - 1)
         .limit(1)
-    )
-    since = conn.execute(oldest).scalar_one_or_none()
+    ).scalar_one_or_none()
     if since is not None:
         raise TooManyError(
             "rate_limited",

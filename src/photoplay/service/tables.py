@@ -185,12 +185,13 @@ transfers = Table(  # of credits; its entries add up to nothing
     metadata,
     Column("id", Text, primary_key=True),
     Column("kind", Text, nullable=False),  # grant, renew, reserve, settle, refund
-    Column("tenant_id", ForeignKey("tenants.id"), nullable=False, index=True),
+    Column("tenant_id", ForeignKey("tenants.id"), nullable=False),
     Column("job_id", Text),
     Column("round", Integer),
     Column("note", Text, nullable=False, default=""),
     Column("at", Double, nullable=False),
     UniqueConstraint("job_id", "round", "kind"),
+    Index(None, "tenant_id", "at"),
 )
 
 entries = Table(
