@@ -7,7 +7,7 @@ import time
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -46,19 +46,20 @@ service.command("grant")(tenants.grant)
 
 
 def serve(
-    host: Annotated[str, typer.Option(help="Address to listen at; anything but loopback is a hosted service.")] = "",
-    port: Annotated[int, typer.Option(help="Port to listen at.", min=0, max=65535)] = 0,
-    workers: Annotated[int, typer.Option(help="Worker processes, -1: as the settings say.", min=-1, max=64)] = -1,
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen at; anything but loopback is a hosted service.")
+    ] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen at.", min=1, max=65535)] = None,
+    workers: Annotated[int | None, typer.Option(help="Worker processes to start; 0: the web alone.", min=0)] = None,
     backend: Annotated[list[str] | None, typer.Option(help="What films can be made with; once for each.")] = None,
 ) -> None:
     """Serve the API and the studio, with workers beside: photoplay serve
 
-    On one's own machine it prints a link that signs in. Everything else is a setting (docs/service/settings.md).
+    On one's own machine it prints a link that signs in. What is not given is as the settings say, which are environment
+    variables (docs/service/settings.md).
     """
-    given: dict[str, Any] = {"host": host, "port": port, "workers": workers if workers >= 0 else None}
-    given = {name: value for name, value in given.items() if value not in ("", None) and (name, value) != ("port", 0)}
-    if backend:
-        given["backends"] = tuple(backend)
+    options = {"host": host, "port": port, "workers": workers, "backends": tuple(backend) if backend else None}
+    given = {name: value for name, value in options.items() if value is not None}
     settings = load_settings(**given).checked()
     from photoplay.service.serving import serve as run
 
