@@ -52,7 +52,7 @@ def report(outcome: Outcome, trial: Trial, database: str) -> str:
         *(f"| {state} | {count} |" for state, count in sorted(outcome.states.items())),
         *(f"| error `{code}` | {count} |" for code, count in sorted(outcome.errors.items())),
         f"| kill -9 | {outcome.kills} |",
-        f"| of them in the middle of a film | {outcome.busy} |",
+        *(f"| of them in the step `{step}` | {count} |" for step, count in sorted(outcome.where.items())),
         *(f"| jobs that took {number} attempts | {count} |" for number, count in sorted(outcome.attempts.items())),
         f"| objects in the store that no film named, before the janitor's round | {outcome.orphans} |",
         f"| things that were wrong | {len(outcome.wrong)} |",

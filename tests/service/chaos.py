@@ -21,7 +21,7 @@ from typing import Any
 from sqlalchemy import func, select
 
 from photoplay.service import credits, heartbeat, janitor, jobs
-from photoplay.service.engine import Hub, open_hub
+from photoplay.service.engine import Hub, open_hub, workflow_id
 from photoplay.service.errors import ConflictError
 from photoplay.service.ids import new_id
 from photoplay.service.job import LIVE, Job
@@ -50,7 +50,6 @@ class Trial:
     seed: int = 1
     seen: float = 0.8
     takes: tuple[int, int] = (50, 400)
-    pause: tuple[float, float] = (0.05, 0.5)
     limit: float = 150.0
 
 
@@ -62,7 +61,7 @@ class Outcome:
     errors: Counter[str] = field(default_factory=Counter)
     attempts: Counter[int] = field(default_factory=Counter)
     kills: int = 0
-    busy: int = 0
+    where: Counter[str] = field(default_factory=Counter)
     orphans: int = 0
     seconds: float = 0.0
     wrong: list[str] = field(default_factory=list)
@@ -169,22 +168,51 @@ def _submit(hub: Hub, trial: Trial, random_: random.Random) -> list[str]:
 
 
 def _kill(hub: Hub, crew: Crew, trial: Trial, random_: random.Random, outcome: Outcome, until: float) -> None:
-    """Kills workers, preferably at work, and replaces them."""
+    """Kills workers, spread evenly over the jobs, and replaces them: every second one in the middle of a film, the others
+    just after it, where the film is put into the store and the job ends."""
     while outcome.kills < trial.kills and time.monotonic() < until:
-        time.sleep(random_.uniform(*trial.pause))
-        with hub.database.read() as conn:
-            up = select(workers.c.id, workers.c.job_id).where(workers.c.id.in_(crew.alive))
-            listed = {row.id: row.job_id for row in conn.execute(up)}
-        busy = [name for name, job in listed.items() if job is not None]
-        if not listed or (not busy and _live(hub)):
-            continue  # still starting
-        name = random_.choice(busy or list(listed))
+        due = outcome.kills * trial.jobs // (trial.kills + 1)
+        if trial.jobs - _live(hub) < due or not (busy := _busy(hub, crew)):
+            time.sleep(0.02)
+            continue
+        name, job = random_.choice(busy)
+        if outcome.kills % 2:
+            _await_made(hub, name, job)
+            time.sleep(random_.uniform(0.0, 0.12))
+        else:
+            time.sleep(random_.uniform(0.0, 0.2))
         crew.kill(name)
         outcome.kills += 1
-        outcome.busy += name in busy
+        outcome.where[_where(hub, job)] += 1
         if random_.random() < trial.seen:
             heartbeat.bury(hub, name, time.time())
         crew.hire()
+
+
+def _busy(hub: Hub, crew: Crew) -> list[tuple[str, str]]:
+    """Workers that are making a film, with its id."""
+    mine = (workers.c.id.in_(crew.alive), workers.c.job_id.is_not(None))
+    with hub.database.read() as conn:
+        return [(row.id, row.job_id) for row in conn.execute(select(workers.c.id, workers.c.job_id).where(*mine))]
+
+
+def _await_made(hub: Hub, name: str, job: str) -> None:
+    """Waits until a worker has made the film that it is at."""
+    end = time.monotonic() + 5
+    while time.monotonic() < end:
+        with hub.database.read() as conn:
+            if heartbeat.job_of(conn, name) != job:
+                return
+        time.sleep(0.002)
+
+
+def _where(hub: Hub, job: str) -> str:
+    """The step of a job's workflow at which its worker died."""
+    steps = ("make", "keep", "finish", "clean", "after it")
+    with hub.database.read() as conn:
+        round_ = conn.execute(select(rows.c.round).where(rows.c.id == job)).scalar_one()
+    done = hub.client.list_workflow_steps(workflow_id(job, round_), load_output=False)
+    return steps[min(len(done), 4)]
 
 
 def _live(hub: Hub) -> int:
