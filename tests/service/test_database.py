@@ -261,6 +261,12 @@ def test_a_file_that_is_no_database_is_refused(tmp_path):
     assert refused.value.code == "database_down"
 
 
+def test_a_process_that_went_silent_keeps_no_lock_on_postgresql(postgres):
+    with postgres.read() as conn:
+        assert conn.exec_driver_sql("SHOW idle_in_transaction_session_timeout").scalar() == "1min"
+        assert conn.exec_driver_sql("SHOW application_name").scalar() == "photoplay"
+
+
 def test_a_server_that_restarts_is_found_again(postgres, postgres_server):
     """Connections that died in the pool are not handed out."""
     assert count(postgres) == 0

@@ -32,6 +32,17 @@ POOL, OVERFLOW = 5, 15
 """Connections that a process keeps, and those that it may open besides. PostgreSQL allows 100 in all as it comes."""
 WAIT_S = 10
 """How long anybody waits for a connection."""
+POSTGRES = {
+    "application_name": "photoplay",
+    "connect_timeout": WAIT_S,
+    # A process or network that went silent keeps no lock: not in the server's eyes, and not in ours.
+    "options": "-c idle_in_transaction_session_timeout=60s -c tcp_keepalives_idle=30",
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+}
+WAL_BYTES = 64 * 1024 * 1024
+"""What SQLite's write-ahead log is cut back to after a time of many writes."""
 MIGRATIONS = Path(__file__).parent / "migrations"
 MIGRATING = "photoplay migrations"
 ADVISORY = 0x70_70
@@ -194,7 +205,7 @@ def _engine(url: URL) -> Engine:
             max_overflow=OVERFLOW,
             pool_timeout=WAIT_S,
             pool_pre_ping=True,
-            connect_args={"connect_timeout": WAIT_S, "application_name": "photoplay"},
+            connect_args=POSTGRES,
         )
     # The driver's IMMEDIATE begins the transactions that DBOS writes in; ours say BEGIN themselves (see begin and read).
     engine = create_engine(
@@ -209,7 +220,13 @@ def _engine(url: URL) -> Engine:
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", f"busy_timeout={BUSY_MS}", "foreign_keys=ON"):
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=NORMAL",
+        f"busy_timeout={BUSY_MS}",
+        "foreign_keys=ON",
+        f"journal_size_limit={WAL_BYTES}",
+    ):
         connection.execute(f"PRAGMA {pragma}").close()
 
 
