@@ -14,7 +14,7 @@ from tests.studio.fake_api import fake_app
 from tests.studio.fake_world import World
 from tests.studio.pictures import film, still
 from tests.studio.stage import DESKTOP, PHONE, Watched, opened, serving
-from tests.studio.walks import add_photos, agree, choose, make, sign_in
+from tests.studio.walks import add_photos, agree, choose, make, sign_in, until
 
 Visit = Callable[..., Watched]
 
@@ -46,7 +46,7 @@ def test_from_a_photo_to_a_film_and_back_to_nothing(visit: Visit, viewport: dict
     agree(page, "It is me")
     # previews of this photo come by themselves, two at a time
     expect(page.locator(".template img[src^=blob]").first).to_be_visible()
-    page.wait_for_function("document.querySelectorAll('.template img').length > 4")
+    until(page, "document.querySelectorAll('.template img').length > 4")
     choose(page, "Smile")
     page.get_by_role("radio", name="480p, quick").check()
     page.get_by_label("Strength").fill("1.3")
@@ -60,7 +60,7 @@ def test_from_a_photo_to_a_film_and_back_to_nothing(visit: Visit, viewport: dict
     assert 1 <= world.most_at_once <= 2
 
     # it plays
-    page.wait_for_function("document.querySelector('video').readyState >= 2")
+    until(page, "document.querySelector('video').readyState >= 2")
     assert page.evaluate("document.querySelector('video').videoWidth") > 400
     page.get_by_role("button", name="Compare with the photo").click()
     slider = page.get_by_label("How much of the photo is shown")

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import time
+
 from playwright.sync_api import Page, expect
 
 from tests.studio.fake_api import TOKEN
 from tests.studio.pictures import still
+
+
+def until(page: Page, expression: str, seconds: float = 10.0) -> None:
+    """Waits until something is so on the page; Playwright's own way would need the page to allow eval."""
+    end = time.monotonic() + seconds
+    while not page.evaluate(expression):
+        assert time.monotonic() < end, expression
+        page.wait_for_timeout(50)
 
 
 def sign_in(page: Page, base: str) -> None:
