@@ -201,7 +201,7 @@ def _await_made(hub: Hub, name: str, job: str) -> None:
     end = time.monotonic() + 5
     while time.monotonic() < end:
         with hub.database.read() as conn:
-            if heartbeat.job_of(conn, name) != job:
+            if conn.execute(select(workers.c.job_id).where(workers.c.id == name)).scalar_one() != job:
                 return
         time.sleep(0.002)
 

@@ -173,11 +173,11 @@ def test_the_cost_is_the_one_that_submitting_takes(tmp_path: Path) -> None:
             )
             photos = tuple(rowmaking.upload(conn, who.tenant_id, NOW) for _ in range(2))
         asked = [
-            JobRequest(photos=photos[:1], template="gentle_smile"),
-            JobRequest(photos=photos[:1], template="gentle_smile", seconds=4.2, size="720p"),
-            JobRequest(photos=photos[:1], audio=(sound,)),
-            JobRequest(photos=photos[:1], audio=(sound, long)),
-            JobRequest(photos=photos, template="hug"),
+            JobRequest(photos=photos[:1], consent=("self",), template="gentle_smile"),
+            JobRequest(photos=photos[:1], consent=("self",), template="gentle_smile", seconds=4.2, size="720p"),
+            JobRequest(photos=photos[:1], consent=("self",), audio=(sound,)),
+            JobRequest(photos=photos[:1], consent=("self",), audio=(sound, long)),
+            JobRequest(photos=photos, consent=("self",), template="hug"),
         ]
         for request in asked:
             with hub.database.read() as conn:

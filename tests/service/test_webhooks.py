@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import datetime
 import ipaddress
 import json
 import socket
+import ssl
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from sqlalchemy import select, update
 
 from photoplay.errors import RequestError
@@ -27,7 +36,7 @@ SECRET = "whsec_of-a-test"
 
 
 @pytest.fixture
-def hub(tmp_path: Any) -> Iterator[Hub]:
+def hub(tmp_path: Path) -> Iterator[Hub]:
     opened = open_hub(ground.make_settings(tmp_path / "data", webhook_hosts=("127.0.0.1",)))
     yield opened
     opened.close()
@@ -308,7 +317,7 @@ def test_what_a_name_turns_out_to_be_is_judged(
 
 
 def test_a_name_is_asked_once_and_what_it_said_is_connected_to(
-    tmp_path: Any, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
 
@@ -325,3 +334,46 @@ def test_a_name_is_asked_once_and_what_it_said_is_connected_to(
     assert webhooks.post(settings, "tenant_a", url, "{}", NOW) == 200
     assert asked == ["hooks.example.com"]
     assert receiver.heard[0][1]["host"] == f"hooks.example.com:{receiver.port}"
+
+
+def test_a_certificate_that_nobody_vouches_for_is_not_trusted(tmp_path: Path) -> None:
+    """The name is the operator's, so that the address is let through; the certificate is not."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    day = datetime.timedelta(days=1)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(datetime.datetime.now(datetime.UTC) - day)
+        .not_valid_after(datetime.datetime.now(datetime.UTC) + day)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, SHA256())
+    )
+    pem = tmp_path / "own.pem"
+    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    pem.write_bytes(secret + certificate.public_bytes(Encoding.PEM))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    refused: list[str] = []
+    with socket.create_server(("127.0.0.1", 0)) as door:
+
+        def answer() -> None:
+            conn, _ = door.accept()
+            conn.settimeout(5)
+            try:
+                context.wrap_socket(conn, server_side=True).close()
+            except OSError as error:
+                refused.append(type(error).__name__)
+            finally:
+                conn.close()
+
+        thread = Thread(target=answer)
+        thread.start()
+        settings = ground.make_settings(tmp_path / "named", webhook_hosts=("localhost",))
+        url = f"https://localhost:{door.getsockname()[1]}/hook"
+        assert webhooks.post(settings, "tenant_a", url, "{}", NOW) == 0
+        thread.join(5)
+    assert refused
