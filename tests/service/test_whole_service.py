@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -90,7 +90,14 @@ class Serving:
 
 @pytest.fixture
 def serving(tmp_path: Path) -> Iterator[Serving]:
-    home = tmp_path / "home"
+    with started(tmp_path) as running:
+        yield running
+
+
+@contextmanager
+def started(folder: Path) -> Iterator[Serving]:
+    """A service at home in ``folder``, with a browser that came by the printed link; nothing of it is left afterwards."""
+    home = folder / "home"
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("PHOTOPLAY_")},
         "PHOTOPLAY_HOME": str(home),
@@ -100,13 +107,13 @@ def serving(tmp_path: Path) -> Iterator[Serving]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
     command = [sys.executable, "-m", "photoplay", "serve", "--port", port, "--backend", "anchor"]
-    with (tmp_path / "log").open("w") as log:
+    with (folder / "log").open("a") as log:
         process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=log, text=True)
     running = Serving(process, home, httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30))
     try:
         assert process.stdout is not None
         link = re.search(r"/sign-in#(\S+)", process.stdout.readline())
-        assert link, (tmp_path / "log").read_text()
+        assert link, (folder / "log").read_text()
         signed_in = running.client.post("/v1/session", json={"token": link[1]})
         assert signed_in.status_code == 200, signed_in.text
         running.csrf = signed_in.json()["csrf"]
@@ -120,6 +127,14 @@ def serving(tmp_path: Path) -> Iterator[Serving]:
         running.client.close()
         assert process.stdout is not None
         process.stdout.close()
+
+
+def runs(pid: int) -> bool:
+    """Whether a process is there and has not ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def verified(serving: Serving, id_: str, tmp_path: Path) -> dict[str, Any]:
@@ -163,8 +178,7 @@ def test_a_film_from_the_link_to_the_seal_although_a_worker_is_killed(serving: S
     (second,) = serving.workers()
     assert second != first
     assert serving.stop() == 0
-    for pid in serving.seen:
-        assert not Path(f"/proc/{pid}").exists(), "a process is left"
+    assert not [pid for pid in serving.seen if runs(pid)], "a process is left"
     left = [path for path in serving.home.rglob("*") if UNFINISHED.fullmatch(path.name)]
     assert left == []
     assert [path for path in (serving.home / "service" / "work").rglob("*") if path.is_file()] == []
@@ -196,3 +210,31 @@ def test_who_stops_the_service_waits_for_the_film_in_work(serving: Serving) -> N
     with closing(sqlite3.connect(serving.home / "service" / "photoplay.db")) as database:
         assert database.execute("SELECT state, attempt FROM jobs").fetchall() == [("completed", 1)]
         assert {state for (state,) in database.execute("SELECT state FROM workers")} == {"gone"}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_who_is_in_a_hurry_leaves_the_film_to_the_next_start_and_a_killed_service_leaves_no_worker(
+    tmp_path: Path,
+) -> None:
+    with started(tmp_path) as serving:
+        wait_for_workers(serving)
+        asked = serving.ask()
+        for kind, data in serving.watch(asked["id"]):
+            if kind == "stage" and data["stage"] == "generate":
+                break
+        serving.process.send_signal(signal.SIGTERM)
+        time.sleep(0.5)
+        serving.process.send_signal(signal.SIGTERM)
+        assert serving.process.wait(15) == 0
+        assert not [pid for pid in serving.seen if runs(pid)]
+    with started(tmp_path) as serving:
+        *_, last = serving.watch(asked["id"])
+        assert last == ("end", {"state": "completed"})
+        assert serving.client.get(f"/v1/jobs/{asked['id']}").json()["attempt"] == 2
+        workers = serving.workers()
+        serving.process.kill()
+        deadline = time.monotonic() + 20
+        while any(runs(pid) for pid in workers):
+            assert time.monotonic() < deadline, "a worker outlived its service"
+            time.sleep(0.1)

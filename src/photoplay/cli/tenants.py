@@ -117,7 +117,7 @@ def list_(as_json: AsJson = False) -> None:
 
 @user.command("disable")
 def disable(email: Email, yes: Yes = False) -> None:
-    """Shut a user out at once: sessions end, links and passwords no longer work. Keys: see `key revoke`."""
+    """Shut a user out at once: sessions, links and passwords end; with an account's last user its keys, too."""
     if not yes and show.interactive():
         typer.confirm(f"Shut out {email}?", abort=True, err=True)
     with open_database() as (_, database), database.begin() as conn:
