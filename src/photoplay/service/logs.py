@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from io import TextIOBase
+from math import isfinite
 from typing import Any
 
 import structlog
@@ -32,6 +33,7 @@ SECRET_TEXTS = (
     (re.compile(r"\bpp_[A-Za-z0-9_-]{20,}"), "pp_" + HIDDEN),
     (re.compile(r"(?<=://)[^/\s@'\"]+(?=@)"), HIDDEN),
     (re.compile(r"\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=-]+", re.IGNORECASE), r"\1 " + HIDDEN),
+    (re.compile(r"(/v1/files/)[^\s?'\"]+"), r"\1" + HIDDEN),
     (re.compile(r"([?&#](?:token|signature|key|secret|code|link)=)[^&\s'\"]+", re.IGNORECASE), r"\1" + HIDDEN),
 )
 OTHERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "dbos", "alembic", "sqlalchemy", "httpx")
@@ -53,7 +55,7 @@ def start_logging(settings: Settings, stream: TextIOBase | None = None) -> None:
     as_json = settings.log_format == "json"
     out = stream or sys.stderr
     last: Processor = (
-        structlog.processors.JSONRenderer(default=str, ensure_ascii=False)
+        structlog.processors.JSONRenderer(default=str)
         if as_json
         else structlog.dev.ConsoleRenderer(colors=out.isatty())
     )
@@ -72,9 +74,7 @@ def start_logging(settings: Settings, stream: TextIOBase | None = None) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
-    for (
-        name
-    ) in OTHERS:  # they have the handler themselves: some, DBOS among them, add one of their own where there is none
+    for name in OTHERS:  # each has the handler itself: DBOS for one adds a handler of its own where it finds none
         other = logging.getLogger(name)
         other.handlers[:] = [handler]
         other.propagate = False
@@ -133,7 +133,7 @@ def _hidden(value: Any, depth: int) -> Any:
         }
     if isinstance(value, (list, tuple, set, frozenset)):
         return [_hidden(one, depth - 1) for one in value]
-    if value is None or isinstance(value, (bool, int, float)):
+    if value is None or isinstance(value, (bool, int)) or (isinstance(value, float) and isfinite(value)):
         return value
     return _hidden(str(value), depth)
 
