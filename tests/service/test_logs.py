@@ -136,7 +136,7 @@ def test_values_of_any_kind_can_be_logged(lines):
     deep: dict = {}
     deep["self"] = deep
     logger().info(
-        "odd", path=b"bytes", thing=object(), number=float("inf"), some={1, 2}, deep=deep, none=None, text="ü\n\0"
+        "odd", path=b"bytes", thing=object(), number=float("inf"), some={1, 2}, deep=deep, none=None, text="ü\n\0\ud800"
     )
     (line,) = lines()
     assert (line["none"], line["text"], sorted(line["some"])) == (None, "ü\n\0\ud800", [1, 2])
