@@ -155,7 +155,7 @@ jobs = Table(
     Index(None, "tenant_id", "created_at"),
     Index(None, "state", "queue"),
     Index(None, "tenant_id", "state"),
-    Index(None, "finished_at"),
+    Index(None, "state", "finished_at"),
 )
 
 idempotency = Table(
