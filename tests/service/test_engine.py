@@ -55,9 +55,9 @@ def test_several_processes_may_open_it_at_once(tmp_path: Path) -> None:
         "open_hub(ground.make_settings(Path(sys.argv[1]))).close()"
     )
     started = [
-        subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], cwd=Path(__file__).parents[2]) for _ in range(3)
+        subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], cwd=Path(__file__).parents[2]) for _ in range(2)
     ]
-    assert [one.wait(60) for one in started] == [0, 0, 0]
+    assert [one.wait(60) for one in started] == [0, 0]
     with opened(tmp_path) as hub:
         assert "films-pocket" in queues(hub)
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from threading import Barrier, Thread
 from typing import Any
 
@@ -121,9 +122,47 @@ def test_a_request_is_held_to_its_shape() -> None:
         {"unknown": 1},
         {"size": "4k"},
         {"consent": ["maybe"]},
+        {"prompt": "a\x00b"},
+        {"prompt": "a\ud800b"},
     ):
         with pytest.raises(ValidationError):
             JobRequest.model_validate(bad)
+
+
+def test_a_statement_is_asked_for_before_anybody_waits(hub: Hub) -> None:
+    who = somebody(hub)
+    two = SMILE.model_copy(update={"photos": (upload(hub, who), upload(hub, who))})
+    for consent, last in (((), None), (("self", "self"), upload(hub, who)), (("self",) * 3, None)):
+        with pytest.raises(ConsentError) as found:
+            jobs.submit(hub, who, two.model_copy(update={"consent": consent, "last": last}), now=NOW)
+        assert found.value.code == "consent_missing"
+    hosted = replace(hub, settings=hub.settings.model_copy(update={"hosted": True}))
+    with pytest.raises(ConsentError) as found:
+        jobs.submit(hosted, who, two.model_copy(update={"consent": ("self",)}), now=NOW)
+    assert found.value.code == "consent_unnamed"
+    assert jobs.submit(hosted, who, SMILE, now=NOW).state == "queued"
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "a\x00", "a\nb", "ä", "\ud800"])
+def test_idempotency_keys_are_plain(hub: Hub, key: str) -> None:
+    with pytest.raises(RequestError, match="idempotency key"):
+        jobs.submit(hub, somebody(hub), SMILE, idempotency_key=key, now=NOW)
+
+
+@pytest.mark.parametrize("id_", ["video_a\x00", "video_\ud800", "", "video_" + "A" * 26])
+def test_what_is_no_id_is_not_there(hub: Hub, id_: str) -> None:
+    with hub.database.read() as conn, pytest.raises(NotFoundError):
+        jobs.get(conn, "tenant_a", id_)
+
+
+def test_the_queue_forgets_what_is_deleted(hub: Hub) -> None:
+    who = somebody(hub)
+    job = jobs.submit(hub, who, SMILE, now=NOW)
+    over(hub, job, "failed")
+    jobs.retry(hub, who, job.id, NOW)
+    over(hub, told(hub, job.id), "failed")
+    jobs.delete(hub, who, job.id, NOW + 100)
+    assert waiting(hub) == []
 
 
 def test_the_plan_s_label_wins(hub: Hub) -> None:
@@ -135,7 +174,7 @@ def test_the_plan_s_label_wins(hub: Hub) -> None:
 
 def test_lengths_are_settled_when_a_job_is_submitted(hub: Hub) -> None:
     who = somebody(hub)
-    open_end = SMILE.model_copy(update={"seconds": None})
+    open_end = SMILE.model_copy(update={"seconds": None, "consent": ("self",)})
     sound = upload(hub, who, kind="audio", seconds=4.51)
     clip = upload(hub, who, kind="video", seconds=2.0)
 
@@ -164,7 +203,7 @@ def test_uploads_and_consents_are_the_tenant_s_own(hub: Hub) -> None:
                 consents.insert().values(id=id_, tenant_id=owner.tenant_id, name="", created_at=NOW, revoked_at=revoked)
             )
     good = SMILE.model_copy(update={"photos": (photo,), "consents": ("mine",)})
-    assert jobs.submit(hub, who, good, now=NOW).state == "queued"
+    assert jobs.submit(hub, who, good, now=NOW).request.consent == ("granted",)
     for bad in ("theirs", "revoked", "nobodys"):
         with pytest.raises(ConsentError):
             jobs.submit(hub, who, good.model_copy(update={"consents": (bad,)}), now=NOW)

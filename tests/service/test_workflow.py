@@ -23,7 +23,7 @@ from photoplay.service.workflow import Work
 from photoplay.types import Progress
 from tests.service import hubs
 from tests.service.makers import SimulatedMaker, content
-from tests.service.opening import SMILE, audited, opened, somebody, told, until
+from tests.service.opening import SMILE, audited, opened, somebody, told, until, wait_for
 
 NOW = 1_790_000_000.0
 hub, template = hubs.hub, hubs.template
@@ -320,6 +320,7 @@ def test_a_resumed_job_finds_its_folder(scene: Scene) -> None:
     thread.start()
     until(scene.hub, job.id, "running")
     kept = scene.hub.settings.work / job.id / "kept.bin"
+    wait_for(kept.parent.is_dir)
     kept.write_bytes(b"a window that was denoised")
     jobs.cancel(scene.hub, who, job.id, NOW)
     thread.join(3)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from dbos import DBOS, DBOSClient
 from sqlalchemy import Connection
 
+from photoplay.service.accounts import check_plans
 from photoplay.service.database import Database
 from photoplay.service.plans import Plan, load_plans
 from photoplay.service.settings import Settings
@@ -65,6 +66,8 @@ def open_hub(settings: Settings) -> Hub:
     database = Database(settings.database_url)
     try:
         database.migrate()
+        with database.read() as conn:
+            check_plans(conn, plans, settings.hosted)
         DBOS.migrate(database.engine.url.render_as_string(hide_password=False))
         client = DBOSClient(
             system_database_engine=database.engine, serializer=PLAIN, application_name=APPLICATION, lazy=True

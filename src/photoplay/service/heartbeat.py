@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dbos import DBOS
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import insert, select, update
 
 from photoplay.errors import PhotoplayError, UnavailableError
 from photoplay.service.ending import end
@@ -47,12 +47,6 @@ def drain(hub: Hub, worker_id: str) -> None:
     mine = (workers.c.id == worker_id, workers.c.state == "up")
     with hub.database.begin() as conn:
         conn.execute(update(workers).where(*mine).values(state="draining"))
-
-
-def job_of(conn: Connection, worker_id: str) -> str | None:
-    """What a worker has in hand."""
-    found: str | None = conn.execute(select(workers.c.job_id).where(workers.c.id == worker_id)).scalar_one_or_none()
-    return found
 
 
 def bury(hub: Hub, worker_id: str, now: float) -> None:

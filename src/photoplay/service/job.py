@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -15,6 +16,7 @@ State: TypeAlias = Literal["queued", "running", "completed", "failed", "cancelle
 LIVE: tuple[State, ...] = ("queued", "running")
 """States of a job that is not over."""
 MOST_LISTED = 100
+ID = re.compile(r"video_[a-z2-7]{26}")
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,8 @@ def find(conn: Connection, id: str, *, hold: bool = False) -> Job | None:
 
     ``hold`` keeps its row as it is until the transaction ends.
     """
+    if ID.fullmatch(id) is None:
+        return None
     wanted = select(jobs).where(jobs.c.id == id, jobs.c.deleted_at.is_(None))
     row = conn.execute(wanted.with_for_update() if hold else wanted).first()
     return None if row is None else Job.of(row)

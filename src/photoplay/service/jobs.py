@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, insert, select, update
 from sqlalchemy import delete as remove
 
-from photoplay.errors import CancelledError
+from photoplay.errors import CancelledError, RequestError
 from photoplay.service import credits, limits
 from photoplay.service.addresses import check_url
 from photoplay.service.ending import end
@@ -50,6 +50,8 @@ __all__ = [
 KEPT = 86_400.0
 """Seconds in which an idempotency key means the same job."""
 LONGEST_KEY = 255
+SETTLED = 60.0
+"""Seconds after a job's end in which its worker may still be busy with it."""
 
 
 def submit(
@@ -69,12 +71,12 @@ def submit(
     Raises:
         TooManyError, QuotaError, ForbiddenError: a limit, the credits, the plan.
         ConflictError: ``idempotency_mismatch``: the key was used with another request.
-        RequestError: ``webhook_address``, and as :func:`photoplay.service.settling.settle`.
+        RequestError: ``webhook_address``, ``idempotency_key_bad``; as :func:`photoplay.service.settling.settle`.
     """
     plan = _plan(hub, principal.plan)
     if webhook is not None:
         check_url(webhook, hub.settings.webhook_hosts)
-    key = None if idempotency_key is None else idempotency_key[:LONGEST_KEY]
+    key = None if idempotency_key is None else _checked(idempotency_key)
     digest = hashlib.sha256(f"{request.digest()} {webhook} {remixed_from}".encode()).hexdigest()
     id_ = new_id("video")
     with hub.database.begin() as conn:
@@ -116,8 +118,7 @@ def cancel(hub: Hub, principal: Principal, id: str, now: float) -> Job:
         elif job.state == "running" and job.cancel_at is None:
             conn.execute(update(jobs).where(jobs.c.id == id).values(cancel_at=now))
         after = get(conn, principal.tenant_id, id)
-    if job.state == "queued":
-        _out_of_queue(hub, job)
+    _out_of_queue(hub, job, now)
     return after
 
 
@@ -201,8 +202,7 @@ def forget(hub: Hub, job_id: str, now: float) -> bool:
             return False
         for table in (job_events, deliveries, idempotency):
             conn.execute(remove(table).where(table.c.job_id == job_id))
-    if job.state == "queued":
-        _out_of_queue(hub, job)
+    _out_of_queue(hub, job, now)
     for key in list(hub.store.list(f"films/{job.tenant_id}/{job.id}")):
         hub.store.delete(key)
     shutil.rmtree(hub.settings.work / job.id, ignore_errors=True)
@@ -286,6 +286,16 @@ def _same(conn: Connection, tenant_id: str, key: str, digest: str, now: float) -
     return str(found.job_id)
 
 
+def _checked(key: str) -> str:
+    if not 0 < len(key) <= LONGEST_KEY or not key.isascii() or not key.isprintable():
+        raise RequestError(
+            "idempotency_key_bad",
+            "This idempotency key cannot be used.",
+            f"Use 1 to {LONGEST_KEY} printable ASCII characters, such as a UUID.",
+        )
+    return key
+
+
 def _plan(hub: Hub, name: str) -> Plan:
     plan = hub.plans.get(name)
     if plan is None:
@@ -293,9 +303,15 @@ def _plan(hub: Hub, name: str) -> Plan:
     return plan
 
 
-def _out_of_queue(hub: Hub, job: Job) -> None:
-    """Spares a worker the look at a job that is over. Where it fails, the worker sees it in the row."""
+def _out_of_queue(hub: Hub, job: Job, now: float) -> None:
+    """Spares a worker the look at a job that waited, and removes what the queue knows of one that was over for a while.
+
+    One that runs is left alone: its worker sees in the row that it is over. Where this fails nothing is lost.
+    """
     try:
-        hub.client.cancel_workflow(workflow_id(job.id, job.round))
+        if job.state == "queued":
+            hub.client.cancel_workflow(workflow_id(job.id, job.round))
+        elif job.finished_at is not None and now - job.finished_at > SETTLED:
+            hub.client.delete_workflows([workflow_id(job.id, round) for round in range(1, job.round + 1)])
     except Exception:
         logger(__name__).warning("job_stays_in_queue", job_id=job.id, exc_info=True)

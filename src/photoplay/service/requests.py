@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 from photoplay.types import Consent, Corner
 
@@ -47,6 +48,18 @@ class JobRequest(BaseModel):
     first: Literal[0, 1] | None = None
     label: Corner | None = None
     codec: Literal["h264", "av1"] = "h264"
+
+    @field_validator("prompt")
+    @classmethod
+    def _is_text(cls, prompt: str) -> str:
+        """Words and line breaks: what is no text at all, no database keeps and no model reads."""
+        if any(unicodedata.category(one) in ("Cc", "Cs") and one not in "\n\r\t" for one in prompt):
+            raise ValueError("a prompt holds no control characters")
+        return prompt
+
+    def pictured(self) -> int:
+        """How many of its files show people, each of which a statement is for."""
+        return len(self.photos) + sum(one is not None for one in (self.last, self.video))
 
     def uploads(self) -> tuple[str, ...]:
         """Ids of everything that it is made from."""

@@ -14,6 +14,7 @@ from photoplay.service.errors import NotFoundError
 from photoplay.service.plans import Plan
 from photoplay.service.requests import JobRequest
 from photoplay.service.tables import consents, uploads
+from photoplay.types import Consent
 
 NATURAL = 3.0
 """Seconds of a film that nothing gives a length."""
@@ -27,8 +28,9 @@ def settle(conn: Connection, hub: Hub, plan: Plan, tenant_id: str, request: JobR
     Whether the plan allows it is asked where its cost is reckoned.
 
     Raises:
-        RequestError: ``backend_not_served``, ``upload_kind``, ``photo_missing``.   NotFoundError: ``upload_missing``.
-        ConsentError: ``consent_unknown``.   RefusedError: the prompt's words.   TemplateError: there is none of that name.
+        RequestError: ``backend_not_served``, ``upload_kind``.   NotFoundError: ``upload_missing``.
+        ConsentError: ``consent_unknown``, ``consent_unnamed``, ``consent_missing``.
+        RefusedError: the prompt's words.   TemplateError: there is none of that name.
     """
     if request.backend not in hub.settings.backends:
         raise RequestError(
@@ -44,7 +46,8 @@ def settle(conn: Connection, hub: Hub, plan: Plan, tenant_id: str, request: JobR
     lengths = _lengths(conn, tenant_id, request)
     _check_consents(conn, tenant_id, request)
     seconds = request.seconds if request.seconds is not None else natural(request, people, lengths)
-    return request.model_copy(update={"seconds": seconds, "label": plan.label or request.label})
+    changed = {"seconds": seconds, "label": plan.label or request.label, "consent": _statements(hub, request)}
+    return request.model_copy(update=changed)
 
 
 def natural(request: JobRequest, people: int, lengths: dict[str, float]) -> float:
@@ -102,3 +105,27 @@ def _check_consents(conn: Connection, tenant_id: str, request: JobRequest) -> No
             "A consent record that this request names is not there, or was revoked.",
             "Name records of this account that are valid.",
         )
+
+
+def _statements(hub: Hub, request: JobRequest) -> tuple[Consent, ...]:
+    """What is stated about the people in the pictures: who names records says that they agreed.
+
+    Raises:
+        ConsentError: ``consent_unnamed``: a service for strangers needs records; ``consent_missing``: a statement is.
+    """
+    pictured = request.pictured()
+    if pictured and hub.settings.hosted and not request.consents:
+        raise ConsentError(
+            "consent_unnamed",
+            "It is not said whose consent records this film rests on.",
+            "Name the ids of the records of everybody in the pictures.",
+        )
+    if pictured and not request.consent and request.consents:
+        return ("granted",)
+    if pictured and len(request.consent) not in (1, pictured):
+        raise ConsentError(
+            "consent_missing",
+            "It is not said for every picture whether its people agreed.",
+            "State it once for all of them, or once for each.",
+        )
+    return request.consent

@@ -63,6 +63,7 @@ class Worker:
         self._maker, self._leave = maker, leave
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
+        self._dbos: DBOS | None = None
 
     def start(self) -> None:
         """Begins to serve."""
@@ -79,8 +80,8 @@ class Worker:
             "run_migrations": False,
             "log_level": "WARNING",
         }
-        dbos = DBOS(config=config)
-        dbos._active_workflows_set = _OneAtATime()
+        self._dbos = DBOS(config=config)
+        self._dbos._active_workflows_set = _OneAtATime()
         Work(self.hub, self._maker, self.id, self.abandon).register()
         DBOS.listen_queues(self.queues)
         DBOS.launch()
@@ -95,14 +96,26 @@ class Worker:
     def stop(self, patience: float = PATIENCE) -> bool:
         """Takes nothing new, waits for the film in hand and says goodbye; whether it was finished in time."""
         heartbeat.drain(self.hub, self.id)
-        DBOS.destroy(destroy_registry=True, workflow_completion_timeout_sec=max(1, int(patience)))
-        with self.hub.database.read() as conn:
-            finished = heartbeat.job_of(conn, self.id) is None
+        finished = self._drained(time.monotonic() + patience)
         self._stop.set()
+        DBOS.destroy(destroy_registry=True)
         for thread in self._threads:
             thread.join()
         heartbeat.bury(self.hub, self.id, time.time())
         return finished
+
+    def _drained(self, deadline: float) -> bool:
+        """Whether what runs came to its end in time; nothing new begins. What is taken from the queue in this very moment
+        stays there under this worker's name, and goes to others as soon as it is gone."""
+        if self._dbos is None:
+            return True
+        for stop in self._dbos.background_thread_stop_events:
+            stop.set()
+        while busy := self._dbos._active_workflows_set.activeList():
+            if time.monotonic() > deadline:
+                return not busy
+            time.sleep(0.1)
+        return True
 
     def abandon(self, why: str) -> None:
         """Leaves the film in hand to others and ends the process."""
@@ -152,6 +165,7 @@ def run(settings: Settings, queues: Sequence[str], maker: Maker | None = None, *
         worker = Worker(hub, queues, maker or LineMaker(hub, open_guard(settings)), worker_id)
         worker.start()
         chores = janitor.start(hub, asked)
+        shown = hub.metrics.serve(settings.metrics_host, settings.metrics_port) if settings.metrics_port else None
         logger(__name__).info("worker_up", worker=worker.id, queues=list(queues))
         _until(asked)
         ended = threading.Event()
@@ -167,6 +181,8 @@ def run(settings: Settings, queues: Sequence[str], maker: Maker | None = None, *
                 worker.abandon("it was told so")
         for chore in chores:
             chore.join(5.0)
+        if shown is not None:
+            shown.close()
         if not finished[0]:
             worker.abandon("its film was not finished in time")
         hub.close()
