@@ -136,7 +136,7 @@ def harm(folder: Path, trial: Trial, **given: Any) -> Outcome:
         time.sleep(1.0)  # the last one's clean step
         statuses = crew.dismiss()
         outcome.wrong += [f"a worker ended with {status}" for status in statuses if status != 0]
-        _judge(hub, trial, ids, outcome)
+        judge(hub, trial, ids, outcome)
     finally:
         crew.dismiss()
         hub.close()
@@ -220,7 +220,7 @@ def _live(hub: Hub) -> int:
         return int(conn.execute(select(func.count()).select_from(rows).where(rows.c.state.in_(LIVE))).scalar_one())
 
 
-def _judge(hub: Hub, trial: Trial, ids: list[str], outcome: Outcome) -> None:
+def judge(hub: Hub, trial: Trial, ids: list[str], outcome: Outcome) -> None:
     """Everything that must hold."""
     wrong = outcome.wrong
     if outcome.kills != trial.kills:
@@ -280,7 +280,8 @@ def _about(hub: Hub, job: Job, moved: Counter[str]) -> list[str]:
 
 def _stored(hub: Hub, found: dict[str, Job], outcome: Outcome) -> list[str]:
     """Objects that lie in the store are whole, and after the janitor's round are those of the films alone."""
-    named = {str((job.film or {})[part]) for job in found.values() if job.state == "completed" for part in STORED}
+    films = [job.film or {} for job in found.values() if job.state == "completed"]
+    named = {str(film[part]) for film in films for part in STORED if part in film}
     there = set(hub.store.list())
     outcome.orphans = len(there - named)
     wrong = [f"half a film is in the store: {key}" for key in there if key.endswith("film.mp4") and _is_half(hub, key)]
