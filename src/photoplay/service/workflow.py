@@ -30,6 +30,7 @@ from dbos import DBOS, StepOptions
 from sqlalchemy import select, update
 
 from photoplay.errors import CancelledError, PhotoplayError, UnavailableError
+from photoplay.service import telemetry
 from photoplay.service.ending import end
 from photoplay.service.engine import Hub
 from photoplay.service.events import tell
@@ -37,7 +38,6 @@ from photoplay.service.job import Job, film_key, find
 from photoplay.service.maker import Film, Maker
 from photoplay.service.safe_settings import make_private
 from photoplay.service.tables import jobs, workers
-from photoplay.service.telemetry import logger
 from photoplay.service.watching import Watch
 from photoplay.service.wire import WORKFLOW
 from photoplay.types import StageEvent
@@ -88,7 +88,9 @@ class Work:
     def _step(self, name: str, job_id: str, round: int, step: Callable[[str, int], Said]) -> Said:
         """A step; where the database or the store are away it is tried again for a minute."""
         options: StepOptions = {"name": name, "retries_allowed": True, "max_attempts": 7, "interval_seconds": 1.0}
-        said: Said = DBOS.run_step(options, step, job_id, round)
+        with telemetry.request_id(job_id), telemetry.span(f"film.{name}", job_id=job_id, round=round) as span:
+            said: Said = DBOS.run_step(options, step, job_id, round)
+            span.set_attribute("said", said)
         return said
 
     def make(self, job_id: str, round: int) -> Said:
@@ -150,7 +152,7 @@ class Work:
 
     def _failed(self, job: Job, error: Exception) -> Said:
         known = isinstance(error, PhotoplayError)
-        log = logger(__name__).info if known else logger(__name__).error
+        log = telemetry.logger(__name__).info if known else telemetry.logger(__name__).error
         log("attempt_failed", job_id=job.id, attempt=job.attempt, code=getattr(error, "code", ""), exc_info=not known)
         if (not isinstance(error, PhotoplayError) or error.code in PASSING) and job.attempt < TRIES:
             time.sleep(PAUSE)
