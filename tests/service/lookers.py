@@ -11,7 +11,7 @@ from photoplay.errors import PhotoplayError
 from photoplay.safety.consent.record import Adult
 from photoplay.safety.consent.record import Terms as RecordTerms
 from photoplay.safety.consent.store import local_store
-from photoplay.service.looking import Enrolled, PreviewOrder, Terms
+from photoplay.service.looking import Enrolled, Looker, PreviewOrder, Terms
 
 FOUND: dict[str, Any] = {
     "faces": [{"box": [0.1, 0.2, 0.3, 0.4], "yaw": 1.0, "pitch": 2.0, "roll": 3.0, "landmarks": [[0.2, 0.3]] * 68,
@@ -22,7 +22,7 @@ FOUND: dict[str, Any] = {
 PREVIEW = b"RIFF....WEBP"
 
 
-class FakeLooker:
+class FakeLooker(Looker):
     """Keeps what it was asked in ``asked``; raises ``trouble`` once where there is some."""
 
     def __init__(self) -> None:

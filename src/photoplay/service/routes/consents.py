@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Form, UploadFile
+from fastapi import APIRouter, Depends, Form
 from pydantic import ConfigDict, Field, WithJsonSchema
 
 from photoplay.errors import ConsentError, InputError
@@ -16,7 +16,7 @@ from photoplay.service.engine import Hub
 from photoplay.service.looking import Terms
 from photoplay.service.principals import Principal
 from photoplay.service.requests import RecordId, UploadId
-from photoplay.service.routes.photos import LookerOf, read_file
+from photoplay.service.routes.photos import Given, LookerOf, read_file
 from photoplay.service.security import HubOf, need
 from photoplay.service.shapes import Answer, Ask
 
@@ -43,14 +43,14 @@ _FORM = {
 class ConsentAsk(Ask):
     """A new record: from a clip that answers a ``challenge``, or from a photo by the word of whoever runs this."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False, arbitrary_types_allowed=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
 
     name: str = Field("", max_length=80, pattern=NAME, description="What you call this person; nobody else sees it.")
     scope: list[Category] = Field(min_length=1, max_length=9, description="Kinds of motion that the person agrees to.")
     days: int = Field(30, ge=1, le=MAX_DAYS)
     adult: AdultMethod = Field("none", description="How it is known that the person is an adult.")
     challenge: str = Field("", pattern=r"^([0-9a-f]{32})?$", description="The challenge that the clip answers.")
-    file: Annotated[UploadFile | None, WithJsonSchema(_FILE)] = None
+    file: Annotated[Given | None, WithJsonSchema(_FILE)] = None
     upload: Annotated[UploadId | None, WithJsonSchema(_UPLOAD)] = None
     face: int = Field(0, ge=0, le=40, description="Which face of the photo, counted from 1 at the left.")
     agreed: bool = Field(False, description="With a photo: that you asked this person, and they agreed.")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, File, Form, Query, Request, UploadFile
-from pydantic import Field
+from fastapi import APIRouter, Depends, File, Form, Query, Request
+from pydantic import Field, InstanceOf, WithJsonSchema
+from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
 from photoplay.errors import MediaError
@@ -24,7 +25,9 @@ router = APIRouter(tags=["photos"])
 
 Seer = Annotated[Principal, Depends(need("photos:read"))]
 Giver = Annotated[Principal, Depends(need("photos:write"))]
-FileOf = Annotated[UploadFile, File(description="The file itself.")]
+Given = Annotated[UploadFile, InstanceOf(), WithJsonSchema({"type": "string", "format": "binary"})]
+"""A file of a form. FastAPI's own class for it is not the one that arrives."""
+FileOf = Annotated[Given, File(description="The file itself.")]
 
 
 def looker_of(request: Request) -> Looker:
@@ -101,7 +104,10 @@ _PICTURE: dict[int | str, dict[str, Any]] = {
         "description": "A WebP, 1024 pixels at most, of the pixels alone.",
         "content": {"image/webp": {"schema": {"type": "string", "format": "binary"}}},
     },
-    206: {"description": "A part of it.", "content": {"image/webp": {"schema": {"type": "string", "format": "binary"}}}},
+    206: {
+        "description": "A part of it.",
+        "content": {"image/webp": {"schema": {"type": "string", "format": "binary"}}},
+    },
     304: {"description": "What `If-None-Match` names is still right."},
 }
 _TAKES = problems.documented(401, 403, 409, 413, 422, 429)

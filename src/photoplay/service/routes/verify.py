@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import BoundedSemaphore
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, File, Request, UploadFile
+from fastapi import APIRouter, File, Request
 from pydantic import Field
 
 from photoplay.errors import UnavailableError
@@ -17,7 +17,7 @@ from photoplay.safety.verify import verify
 from photoplay.service import problems
 from photoplay.service.errors import TooManyError
 from photoplay.service.limits import network, throttle
-from photoplay.service.routes.photos import LookerOf, read_file
+from photoplay.service.routes.photos import Given, LookerOf, read_file
 from photoplay.service.security import HubOf, maybe
 from photoplay.service.shapes import Answer
 
@@ -80,7 +80,7 @@ def verify_file(
     hub: HubOf,
     looker: LookerOf,
     request: Request,
-    file: Annotated[UploadFile, File(description="A film or picture: mp4, PNG, GIF or WebP.")],
+    file: Annotated[Given, File(description="A film or picture: mp4, PNG, GIF or WebP.")],
 ) -> VerificationAnswer:
     """Reads a file's seal; where there is none, looks for the invisible mark. The file is not kept."""
     who = maybe(request)
