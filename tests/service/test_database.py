@@ -261,6 +261,15 @@ def test_a_file_that_is_no_database_is_refused(tmp_path):
     assert refused.value.code == "database_down"
 
 
+def test_who_writes_on_postgresql_sees_what_others_wrote(postgres):
+    """READ COMMITTED, also on a connection that read at one moment before."""
+    for _ in range(3):
+        with postgres.read() as conn:
+            assert conn.exec_driver_sql("SHOW transaction_isolation").scalar() == "repeatable read"
+        with postgres.begin() as conn:
+            assert conn.exec_driver_sql("SHOW transaction_isolation").scalar() == "read committed"
+
+
 def test_a_process_that_went_silent_keeps_no_lock_on_postgresql(postgres):
     with postgres.read() as conn:
         assert conn.exec_driver_sql("SHOW idle_in_transaction_session_timeout").scalar() == "1min"

@@ -238,8 +238,12 @@ def _read_only(conn: Connection) -> Iterator[None]:
         conn.exec_driver_sql("BEGIN")
         yield
     finally:
-        conn.rollback()
-        conn.exec_driver_sql("PRAGMA query_only=OFF")
+        try:
+            conn.rollback()
+            conn.exec_driver_sql("PRAGMA query_only=OFF")
+        except BaseException:
+            conn.invalidate()  # nobody gets it from the pool and wonders why it cannot write
+            raise
 
 
 @contextmanager
