@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import structlog
 import uvicorn
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
@@ -116,11 +117,14 @@ class Stage:
 def open_stage(folder: Path, **given: object) -> Iterator[Stage]:
     """An installation in a folder."""
     hub = open_hub(ground.make_settings(folder, **given))
+    logged = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50), cache_logger_on_first_use=False)
     try:
         app = create_app(hub)
         with TestClient(app, base_url="http://127.0.0.1:8188") as client:
             yield Stage(hub, app, client)
     finally:
+        structlog.configure(**logged)
         hub.close()
 
 

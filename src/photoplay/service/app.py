@@ -10,7 +10,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 
-from photoplay.service import problems
+from photoplay.service import problems, security
 from photoplay.service.asking import without_null
 from photoplay.service.door import Door, addresses
 from photoplay.service.engine import Hub
@@ -81,7 +81,7 @@ def _operation_id(route: Any) -> str:  # FastAPI hands in a route of its own kin
 
 
 def describe(app: FastAPI) -> None:
-    """Lets the OpenAPI say what is true of every route: the shape of problems, and that forms know no null."""
+    """Lets the OpenAPI say what is true of every route: who may, the shape of problems, and that forms know no null."""
     made = app.openapi
 
     def whole() -> dict[str, Any]:
@@ -93,7 +93,9 @@ def describe(app: FastAPI) -> None:
             shape = problems.Problem.model_json_schema(ref_template="#/components/schemas/{model}")
             schemas.update(shape.pop("$defs", {}))
             schemas["Problem"] = shape
-            for operation in (one for path in document["paths"].values() for one in path.values()):
+            for path, method, operation in _operations(document):
+                if path.startswith("/v1/") and (method.upper(), path) not in security.OPEN:
+                    operation.setdefault("security", [{"key": []}, {"session": []}])
                 answers = operation.get("responses", {})
                 if "HTTPValidationError" in str(answers.get("422", "")):
                     del answers["422"]
@@ -104,6 +106,10 @@ def describe(app: FastAPI) -> None:
         return app.openapi_schema
 
     app.openapi = whole  # type: ignore[method-assign]
+
+
+def _operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    return [(path, method, one) for path, methods in document["paths"].items() for method, one in methods.items()]
 
 
 def _plain_fields(schema: dict[str, Any], schemas: dict[str, Any]) -> None:

@@ -17,8 +17,9 @@ from pydantic import BaseModel, ValidationError
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 
-from photoplay.errors import RequestError
+from photoplay.errors import ConsentError, RequestError
 from photoplay.service.engine import Hub
+from photoplay.service.errors import ForbiddenError
 from photoplay.service.plans import size_class
 from photoplay.service.principals import Principal
 from photoplay.service.requests import JobRequest
@@ -90,6 +91,8 @@ class Asked:
         if ask.size and size is None:
             raise RequestError("size_unsupported", "No film is made so large.", "Use 480p, 720p or 1080p.")
         said = {name: getattr(ask, name) for name in TAKEN_AS_IS}
+        if ask.consents and not ask.consent:
+            said["consent"] = ["granted"]  # who names somebody's record says that they agreed
         return JobRequest.model_validate(
             {**said, "photos": photos, "backend": backend, "size": size or JobRequest.model_fields["size"].default}
         )
@@ -103,8 +106,8 @@ def taken_in(hub: Hub, who: Principal, wanted: Asked, now: float) -> Iterator[Jo
     new: list[str] = []
     photos: list[str] = []
     try:
-        wanted.request(hub.settings, ())
         pictures = wanted.pictures()
+        _check_consents(hub.settings, wanted.request(hub.settings, ()), bool(pictures))
         if pictures and "photos:write" not in who.scopes:
             raise _scope()
         for data in pictures[: MOST_PHOTOS + 1]:
@@ -119,9 +122,18 @@ def taken_in(hub: Hub, who: Principal, wanted: Asked, now: float) -> Iterator[Jo
         raise
 
 
-def _scope() -> Exception:
-    from photoplay.service.errors import ForbiddenError
+def _check_consents(settings: Settings, request: JobRequest, pictures: bool) -> None:
+    """A service for strangers makes no film of a picture without a record: better said now than by a worker."""
+    pictured = pictures or request.photos or request.last or request.video
+    if settings.hosted and pictured and not request.consents:
+        raise ConsentError(
+            "consent_unnamed",
+            "It is not said whose consent records this film rests on.",
+            "Make a record at /v1/consents and name it in consents.",
+        )
 
+
+def _scope() -> ForbiddenError:
     return ForbiddenError(
         "scope_missing", "This key may not upload photos: it lacks photos:write.", "Make a key that has this scope."
     )

@@ -19,8 +19,8 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 
 @pytest.fixture
-def browser(stage: Stage) -> Iterator[TestClient]:
-    yield TestClient(stage.app, base_url="http://127.0.0.1:8188")
+def browser(stage: Stage) -> TestClient:
+    return TestClient(stage.app, base_url="http://127.0.0.1:8188")
 
 
 @pytest.fixture(scope="module")
