@@ -94,6 +94,23 @@ def test_pauses_double_up_to_a_minute_and_are_short_again_after_a_steady_time() 
     assert company.died[-1][2] == 1.0
 
 
+def test_a_worker_that_cannot_be_started_is_tried_again() -> None:
+    company, tries = Company(1), 0
+
+    def refused(name: str) -> Process:
+        nonlocal tries
+        tries += 1
+        if tries < 3:
+            raise BlockingIOError("no process is left")
+        return company.start(name)
+
+    company.crew.start = refused
+    for now in (0.0, 0.9, 1.0, 2.9, 3.0):
+        company.crew.tend(now)
+    assert [pause for *_, pause in company.died] == [1.0, 2.0]
+    assert len(company.crew.alive()) == 1
+
+
 def test_a_draining_crew_starts_nobody_and_is_told_each_time() -> None:
     company = Company(2)
     company.crew.tend(0.0)

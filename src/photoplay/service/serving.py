@@ -29,8 +29,12 @@ WEB_GRACE = 10
 """Seconds that requests in flight get once it is time to stop."""
 SILENT_END = 4.0
 """Seconds after which somebody who asked to stop is told what is waited for: idle workers are gone by then."""
+SILENT_END = 4.0
+"""Seconds after which somebody who asked to stop is told what is waited for: idle workers are gone by then."""
 KILL_AFTER = 5.0
 """Seconds that a worker which was told to leave its film gets before it is killed."""
+NOT_STARTED = 127
+"""What is told as the status of a worker that could not even be started."""
 TICK = 0.2
 
 
@@ -76,12 +80,20 @@ class Crew:
         for seat in self._seats:
             if seat.process is not None and (status := seat.process.poll()) is not None:
                 seat.deaths = 1 if now - seat.since >= STEADY else seat.deaths + 1
-                pause = min(LONGEST_PAUSE, 2.0 ** (seat.deaths - 1))
+                pause = _pause(seat.deaths)
                 seat.process, seat.due = None, now + pause
                 self.died(seat.name, status, None if self._draining else pause)
             if seat.process is None and not self._draining and now >= seat.due:
-                seat.name, seat.since = new_id("worker"), now
-                seat.process = self.start(seat.name)
+                self._fill(seat, now)
+
+    def _fill(self, seat: _Seat, now: float) -> None:
+        seat.name, seat.since = new_id("worker"), now
+        try:
+            seat.process = self.start(seat.name)
+        except OSError:  # no memory or no process left on this machine: as if it had died at once
+            seat.deaths += 1
+            seat.due = now + _pause(seat.deaths)
+            self.died(seat.name, NOT_STARTED, seat.due - now)
 
     def alive(self) -> list[int]:
         """The process ids of the workers that have not been seen to end."""
@@ -102,6 +114,11 @@ class Crew:
         for seat in self._seats:
             if seat.process is not None and seat.process.poll() is None:
                 act(seat.process)
+
+
+def _pause(deaths: int) -> float:
+    """Seconds until another start after so many deaths in a row."""
+    return min(LONGEST_PAUSE, 2.0 ** min(deaths - 1, 30))
 
 
 class Stop:
@@ -256,6 +273,7 @@ def serve(settings: Settings, overrides: Mapping[str, str], say: Callable[[str],
         finally:
             over.set()
             crew.kill()
+            crew.tend(time.monotonic())  # who was killed is buried, so that its film is not waited for
             for thread in sweepers:
                 thread.join(KILL_AFTER)
             hub.close()
@@ -266,25 +284,26 @@ def _watch(crew: Crew, web: Web, stop: Stop, say: Callable[[str], None]) -> int:
     while not stop.asked and web.alive():
         crew.tend(time.monotonic())
         time.sleep(TICK)
-    asked, last = stop.asked, None
+    orderly = stop.asked > 0
     web.stop()
     crew.drain()
-    crew.tend(time.monotonic())
-    if crew.alive():
-        say(
-            "Films in work are being finished. Once more Ctrl-C (or SIGTERM) leaves them: they go on at the next start."
-        )
+    tell_at: float | None = time.monotonic() + SILENT_END
+    kill_at: float | None = None
     while crew.alive():
-        crew.tend(time.monotonic())
-        if stop.asked > max(1, asked) and last is None:
+        time.sleep(TICK)
+        now = time.monotonic()
+        crew.tend(now)
+        if kill_at is None and stop.asked >= (2 if orderly else 1):
             web.stop(at_once=True)
             crew.drain()
-            last = time.monotonic() + KILL_AFTER
-        if last is not None and time.monotonic() > last:
+            kill_at = now + KILL_AFTER
+        elif kill_at is None and tell_at is not None and now > tell_at:
+            say("A film is being finished. Ctrl-C once more leaves it: it goes on at the next start.")
+            tell_at = None
+        if kill_at is not None and now > kill_at:
             break  # who does not leave is killed
-        time.sleep(TICK)
     web.join()
-    return 0 if asked else 1
+    return 0 if orderly else 1
 
 
 def base_url(settings: Settings, host: str, port: int) -> str:
