@@ -38,9 +38,16 @@ NOW = 1_800_000_000.0
 PNG = "image/png"
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+both = pytest.mark.parametrize("hub", ["sqlite", "postgres"], indirect=True)
+
+
+@pytest.fixture
 def hub(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Hub]:
-    where = {} if request.param == "sqlite" else {"database_url": request.getfixturevalue("postgres_url")}
+    where = (
+        {}
+        if getattr(request, "param", "sqlite") == "sqlite"
+        else {"database_url": request.getfixturevalue("postgres_url")}
+    )
     opened = open_hub(ground.make_settings(tmp_path / "data", webhook_hosts=("127.0.0.1",), **where))
     yield opened
     opened.close()
@@ -78,6 +85,7 @@ def aged(hub: Hub, key: str, seconds: float) -> None:
     os.utime(path, (at, at))
 
 
+@both
 def test_films_go_when_their_time_is_over_and_not_before(hub: Hub) -> None:
     who = tenant(hub)
     own = finished(hub, who, NOW, expires_at=NOW + 100)
@@ -170,6 +178,7 @@ def test_what_a_torn_write_left_in_the_folder_goes(hub: Hub) -> None:
     assert not torn.exists()
 
 
+@both
 def test_old_rows_go_and_young_ones_stay(hub: Hub) -> None:
     who = tenant(hub)
     old, young, live = finished(hub, who, NOW), finished(hub, who, NOW + DAY), None
@@ -195,6 +204,7 @@ def test_old_rows_go_and_young_ones_stay(hub: Hub) -> None:
     assert sweep(hub, NOW + DAY + 60).rows == 0
 
 
+@both
 def test_the_months_credits_are_given_once_a_month(hub: Hub) -> None:
     free, home, closed = tenant(hub), tenant(hub, "home"), tenant(hub)
     with hub.database.begin() as conn:
@@ -208,6 +218,7 @@ def test_the_months_credits_are_given_once_a_month(hub: Hub) -> None:
     assert amounts == [2 * hub.plans["free"].monthly_credits, 0, 0]
 
 
+@both
 def test_holds_of_rounds_that_are_over_are_given_back(hub: Hub) -> None:
     who = tenant(hub)
     with hub.database.begin() as conn:
@@ -266,6 +277,15 @@ def test_webhooks_are_delivered_on_the_way(hub: Hub) -> None:
         assert conn.execute(select(deliveries)).first() is None
 
 
+@both
+def test_the_store_is_looked_through_once_an_hour_however_many_janitors_there_are(hub: Hub) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(lambda _: janitor._first(hub, NOW), range(4))) == [False, False, False, True]
+    assert not janitor._first(hub, NOW + HOUR / 2)
+    assert janitor._first(hub, NOW + HOUR)
+
+
+@both
 def test_two_at_a_time_do_each_thing_once(hub: Hub) -> None:
     now = time.time()
     whos = [tenant(hub) for _ in range(6)]
@@ -306,6 +326,7 @@ def test_a_part_that_fails_leaves_the_others_alone(hub: Hub, monkeypatch: pytest
     assert row(hub, old).deleted_at is not None
 
 
+@both
 def test_what_is_withdrawn_goes_from_every_tenant(hub: Hub) -> None:
     one, other = tenant(hub), tenant(hub)
     theirs, mine = finished(hub, one, NOW), finished(hub, other, NOW)

@@ -14,23 +14,22 @@ same work, too, so that one owner's deletion may not take the entry from another
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
-from itertools import islice
-from pathlib import Path
 from threading import Event, Thread
 from time import time
-from typing import Any
 
 import structlog
 from sqlalchemy import Connection, Table, and_, delete, exists, func, or_, select
 from sqlalchemy.sql import ColumnElement
 
+from photoplay.errors import PhotoplayError
 from photoplay.service import credits, webhooks
 from photoplay.service.engine import Hub
 from photoplay.service.jobs import forget
+from photoplay.service.leftovers import BATCH, HOUR, OVER, chunks, folders, objects
+from photoplay.service.limits import throttle
 from photoplay.service.requests import JobRequest
 from photoplay.service.tables import (
     balances,
@@ -52,20 +51,10 @@ from photoplay.service.uploads import forget_row, wipe
 LOG = structlog.get_logger(__name__)
 
 DAY = 86_400.0
-HOUR = 3600.0
 HELD = "held:"
-STORED = ("key", "thumbnail", "spritesheet")
-"""What a finished film's row names in the store."""
-OVER = ("completed", "failed", "cancelled")
-BATCH = 500
-"""Rows of a kind in one round: a round stays short, the next one does the rest."""
-UNKNOWN_AFTER = HOUR
-"""Seconds that an object may lie in the store before some row has to know it."""
 EVENTS_KEPT = DAY
 IDEMPOTENCY_KEPT = DAY
 DELIVERIES_KEPT = 7 * DAY
-RESUMABLE = DAY
-"""Seconds that the work folder of a cancelled or failed job is kept, to go on in."""
 WEBHOOKS_EVERY, LIGHT_EVERY, DEEP_EVERY = 2.0, 60.0, HOUR
 
 
@@ -113,10 +102,9 @@ class UploadRow:
     key: str
 
 
-def sweep(hub: Hub, now: float, deep: bool = True) -> Report:
-    """One round. ``deep`` also lists the store and the work folders, and takes long where there is much in them.
-
-    A part that fails is logged and leaves the others alone.
+def sweep(hub: Hub, now: float, deep: bool = True, store: bool | None = None) -> Report:
+    """One round. ``deep`` also looks through the work folders, and through the store where ``store`` does not say otherwise,
+    which takes long where there is much in it. A part that fails is logged and leaves the others alone.
     """
     parts: dict[str, Callable[[Hub, float], int]] = {
         "films": _films,
@@ -127,7 +115,9 @@ def sweep(hub: Hub, now: float, deep: bool = True) -> Report:
         "refunded": _refunded,
     }
     if deep:
-        parts |= {"objects": _objects, "folders": _folders}
+        parts["folders"] = folders
+    if deep if store is None else store:
+        parts["objects"] = objects
     counts: dict[str, int] = {}
     failed = 0
     for name, part in parts.items():
@@ -149,7 +139,7 @@ def withdraw(hub: Hub, digests: Collection[str], now: float) -> int:
     tell the digests. Returns how many were removed."""
     wanted = sorted(set(digests))
     gone = 0
-    for some in _chunks(iter(wanted)):
+    for some in chunks(iter(wanted)):
         with hub.database.read() as conn:
             films = conn.execute(
                 select(jobs.c.id).where(jobs.c.film["sha256"].as_string().in_(some), jobs.c.deleted_at.is_(None))
@@ -179,8 +169,9 @@ def start(hub: Hub, stop: Event) -> tuple[Thread, ...]:
         due = time() + LIGHT_EVERY  # the first round is a deep one, when a start is over
         while not stop.wait(LIGHT_EVERY):
             now = time()
-            sweep(hub, now, deep=now >= due)
-            due = now + DEEP_EVERY if now >= due else due
+            deep = now >= due
+            due = now + DEEP_EVERY if deep else due
+            sweep(hub, now, deep, store=deep and _first(hub, now))
 
     threads = (
         Thread(target=webhook, name="webhooks", daemon=True),
@@ -189,6 +180,17 @@ def start(hub: Hub, stop: Event) -> tuple[Thread, ...]:
     for thread in threads:
         thread.start()
     return threads
+
+
+def _first(hub: Hub, now: float) -> bool:
+    """Whether nobody else has looked through the store within the hour: one look is enough, however many janitors there
+    are."""
+    try:
+        with hub.database.begin() as conn:
+            throttle(conn, "janitor", "store", 1, 0.9 * DEEP_EVERY, now)
+    except PhotoplayError:
+        return False
+    return True
 
 
 def _films(hub: Hub, now: float) -> int:
@@ -316,87 +318,3 @@ def _lost_holds(conn: Connection) -> list[tuple[str, int]]:
         .limit(BATCH)
     ).all()
     return [(row.job_id, row.round) for row in rows]
-
-
-def _objects(hub: Hub, now: float) -> int:
-    """Objects of the store that no row knows: what a crash left between the store and the database."""
-    before = now - UNKNOWN_AFTER
-    gone = hub.store.tidy(before)
-    for prefix, known in KNOWN.items():
-        for keys in _chunks(hub.store.older(prefix, before)):
-            with hub.database.read() as conn:
-                kept = known(conn, keys)
-            for key in keys:
-                if key not in kept:
-                    hub.store.delete(key)
-                    gone += 1
-    return gone
-
-
-def _known_uploads(conn: Connection, keys: list[str]) -> set[str]:
-    found = conn.execute(select(uploads.c.key).where(uploads.c.key.in_(keys), uploads.c.deleted_at.is_(None)))
-    return set(found.scalars())
-
-
-def _known_previews(conn: Connection, keys: list[str]) -> set[str]:
-    """Those of ``keys`` (``previews/{tenant}/{upload}/…``, of two photos ``previews/{tenant}/{upload}/{upload}/…``) whose
-    uploads are all there."""
-    of = {key: {part for part in key.split("/") if part.startswith("upload_")} for key in keys}
-    ids = {id_ for some in of.values() for id_ in some}
-    found = conn.execute(select(uploads.c.id).where(uploads.c.id.in_(ids), uploads.c.deleted_at.is_(None)))
-    live = set(found.scalars())
-    return {key for key, some in of.items() if some and some <= live}
-
-
-def _known_films(conn: Connection, keys: list[str]) -> set[str]:
-    """Those of ``keys`` (``films/{tenant}/{video}/…``) that belong to a job at work or to a finished film."""
-    of = {key: key.split("/")[2] for key in keys if key.count("/") > 2}
-    rows = conn.execute(
-        select(jobs.c.id, jobs.c.state, jobs.c.film).where(jobs.c.id.in_(set(of.values())), jobs.c.deleted_at.is_(None))
-    )
-    named: dict[str, set[str] | None] = {}
-    for row in rows:
-        film = row.film if row.state == "completed" and row.film else {}
-        named[row.id] = None if row.state not in OVER else {str(film.get(part)) for part in STORED}
-    return {key for key, id_ in of.items() if id_ in named and ((names := named[id_]) is None or key in names)}
-
-
-KNOWN: dict[str, Callable[[Connection, list[str]], set[str]]] = {
-    "uploads": _known_uploads,
-    "previews": _known_previews,
-    "films": _known_films,
-}
-"""By the first part of a key: who says which objects belong to something. Other objects are nobody's business here."""
-
-
-def _folders(hub: Hub, now: float) -> int:
-    """Work folders of this machine whose job is over, and cannot go on in them any more."""
-    folder = hub.settings.work
-    names = [path.name for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
-    gone = 0
-    for some in _chunks(name for name in names if name.startswith("video_")):
-        with hub.database.read() as conn:
-            rows = conn.execute(select(jobs).where(jobs.c.id.in_(some), jobs.c.deleted_at.is_(None)))
-            known = {row.id: row for row in rows}
-        for name in some:
-            if _is_over(known.get(name), folder / name, now):
-                shutil.rmtree(folder / name, ignore_errors=True)
-                gone += 1
-    return gone
-
-
-def _is_over(row: Any, folder: Path, now: float) -> bool:
-    """Whether nobody needs a work folder any more."""
-    if row is None:
-        try:
-            return folder.stat().st_mtime < now - UNKNOWN_AFTER
-        except OSError:
-            return False
-    if row.state not in OVER or row.finished_at is None:
-        return False
-    return bool(row.finished_at < now - (UNKNOWN_AFTER if row.state == "completed" else RESUMABLE))
-
-
-def _chunks(keys: Iterator[str]) -> Iterator[list[str]]:
-    while some := list(islice(keys, BATCH)):
-        yield some
