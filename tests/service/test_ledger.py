@@ -172,4 +172,4 @@ class Ledger(RuleBasedStateMachine):
 
 
 TestLedger = Ledger.TestCase
-TestLedger.settings = settings(max_examples=40, stateful_step_count=35, deadline=None)
+TestLedger.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
