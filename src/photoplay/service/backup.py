@@ -45,8 +45,6 @@ TRUST = ("audit", "blocklist", ".blocklist.seen", "consent", "development-certif
 """What must not be there yet where a trust folder is put back."""
 UNFINISHED = re.compile(r".*(\.part|#\d+)|\.(fetching|check|backup)-.*")
 """Names of files that nobody has finished writing."""
-PAGES = 2048
-"""Pages of the database that are copied before writers get their turn again."""
 
 
 @dataclass(frozen=True)
@@ -112,10 +110,14 @@ def _fill(archive: tarfile.TarFile, settings: Settings, places: Mapping[Part, Pa
 
 
 def _copy_database(source: Path, target: Path) -> None:
-    """SQLite's online backup; the copy is checked. Raises sqlite3.Error, also where it is not whole."""
+    """SQLite's online backup; the copy is checked. Raises sqlite3.Error: there is none, or the copy is not whole.
+
+    All pages in one go: in steps it would begin anew whenever somebody writes. Writers go on meanwhile (WAL).
+    """
     target.touch(0o600)
-    with closing(sqlite3.connect(source, timeout=10)) as live, closing(sqlite3.connect(target)) as copy:
-        live.backup(copy, pages=PAGES, sleep=0.01)
+    address = f"{source.resolve().as_uri()}?mode=rw"
+    with closing(sqlite3.connect(address, uri=True, timeout=10)) as live, closing(sqlite3.connect(target)) as copy:
+        live.backup(copy, pages=-1)
         if copy.execute("PRAGMA quick_check").fetchone() != ("ok",):
             raise sqlite3.DatabaseError("the copy is not whole")
 
