@@ -28,8 +28,19 @@ if TYPE_CHECKING:
 TRIES = 4
 LONGEST_WAIT_S = 60.0
 AGAIN = frozenset({429, 502, 503, 504})
-ACCOUNT = frozenset({"scope_missing", "csrf", "session_needed", "live_needed", "adult_vouched"})
-"""Codes of 403 that are about the key, not about safety; so are those that start with ``plan_``."""
+ACCOUNT = frozenset(
+    {
+        "adult_vouched",
+        "csrf",
+        "live_needed",
+        "plan_backend",
+        "plan_length",
+        "plan_size",
+        "scope_missing",
+        "session_needed",
+    }
+)
+"""Codes of 403 that are about the key or its plan, not about safety."""
 ACCOUNT_STATUS = frozenset({400, 401, 402, 404, 405, 409, 413, 415, 416, 429})
 REFUSALS = frozenset(
     {
@@ -42,7 +53,6 @@ REFUSALS = frozenset(
         "check_failed",
         "content_refused",
         "content_unchecked",
-        "lora_unknown",
         "prompt_refused",
         "prompt_too_long",
         "prompt_unreadable",
@@ -57,6 +67,7 @@ BY_CODE: dict[str, type[PhotoplayError]] = {
     "consent_source": InputError,
     "consent_which_face": InputError,
     "face_too_small": SceneError,
+    "lora_unknown": RefusedError,
     "no_face": SceneError,
     "one_person": SceneError,
     "photo_blocked": RefusedError,
@@ -77,7 +88,8 @@ BY_START: tuple[tuple[str, type[PhotoplayError]], ...] = (
     ("needs_", SceneError),
     ("review_", ReviewError),
     *((start, SealError) for start in ("seal_", "ledger_", "certificate_", "sign_settings", "verify_failed")),
-    *((start, MediaError) for start in ("file_", "photo_", "video_", "audio_", "upload_", "verify_")),
+    *((start, MediaError) for start in ("file_", "photo_", "video_", "audio_", "image_", "upload_", "verify_")),
+    *((start, InputError) for start in ("lora_", "upscaler_")),
 )
 """Kinds of errors by their codes, and by how these start, the first that fits."""
 BUSY = frozenset({"queue_full", "looker_busy"})
@@ -112,7 +124,7 @@ def load() -> Any:
 
 def error_of(code: str, message: str, hint: str, status: int = 0, retry_after: float = 0.0) -> PhotoplayError:
     """The error of a code, as the library itself would have raised it; a ServiceError for what only a service says."""
-    if status in ACCOUNT_STATUS or code in {*ACCOUNT, *BUSY} or code.startswith("plan_"):
+    if status in ACCOUNT_STATUS or code in {*ACCOUNT, *BUSY}:
         return ServiceError(code, message, hint, status, retry_after)
     if code == "cancelled":
         return CancelledError(code, message, hint)
