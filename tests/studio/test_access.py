@@ -154,7 +154,7 @@ def test_the_keyboard_is_enough_and_its_place_is_seen(stage: Callable[..., Watch
     expect(page.get_by_role("radio", name="Smile").first).to_be_visible()
     page.get_by_role("radio", name="Smile").first.focus()
     page.keyboard.press("Space")
-    tab_to("Continue with")
+    tab_to("Use “")
     page.keyboard.press("Enter")
     tab_to("Make the film")
     page.keyboard.press("Enter")

@@ -342,7 +342,7 @@ def test_in_german_the_whole_way(visit: Visit) -> None:
     page.get_by_role("button", name="Weiter").click()
     page.get_by_label("Bewegungen suchen").fill("lächeln")
     page.get_by_role("radio", name="Lächeln").first.check()
-    page.get_by_role("button", name="Weiter mit „Lächeln“").click()
+    page.get_by_role("button", name="„Lächeln“ nehmen").click()
     page.get_by_label("Sprache").select_option("en")
     expect(page.get_by_role("heading", name="How should it be?")).to_be_visible()
     page.reload()

@@ -71,7 +71,7 @@ def test_a_real_film_from_the_photo_to_the_bin(browser: Browser, link: str) -> N
             agree(page, "A historical portrait")
             expect(page.locator(".template img[src^=blob]").first).to_be_visible()
             page.get_by_role("radio", name="Nod", exact=False).first.check()
-            page.get_by_role("button", name="Continue with").click()
+            page.get_by_role("button", name="Use “").click()
             page.get_by_role("radio", name="480p, quick").check()
             expect(page.get_by_text("Starts at once.")).to_be_visible()
             page.get_by_role("button", name="Make the film").click()

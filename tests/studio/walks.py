@@ -44,7 +44,7 @@ def agree(page: Page, *statements: str) -> None:
 def choose(page: Page, motion: str) -> None:
     """Chooses a motion and goes on."""
     page.get_by_role("radio", name=motion, exact=False).first.check()
-    page.get_by_role("button", name=f"Continue with “{motion}”").click()
+    page.get_by_role("button", name=f"Use “{motion}”").click()
     expect(page.get_by_role("heading", name="How should it be?")).to_be_visible()
 
 

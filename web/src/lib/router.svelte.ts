@@ -2,6 +2,8 @@
 
 import { tick } from 'svelte';
 
+const PATIENCE_MS = 5000;
+
 class Router {
   path = $state(location.pathname);
   parts = $derived(this.path.split('/').filter(Boolean));
@@ -21,10 +23,18 @@ class Router {
     await this.arrive();
   }
 
-  /** A new page says its name: the heading takes the focus, as it would after a load. */
+  /** A new page says its name: the heading takes the focus, as it would after a load. It may still be on its way. */
   private async arrive(): Promise<void> {
+    const path = this.path;
     await tick();
-    document.querySelector<HTMLElement>('main h1')?.focus({ preventScroll: true });
+    const until = performance.now() + PATIENCE_MS;
+    const look = (): void => {
+      if (path !== this.path || performance.now() > until) return;
+      const heading = document.querySelector<HTMLElement>('main h1');
+      if (heading) heading.focus({ preventScroll: true });
+      else requestAnimationFrame(look);
+    };
+    look();
   }
 }
 
