@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import itertools
-import pickle
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -265,9 +264,3 @@ def test_many_tries_at_once_are_all_counted(either: Database) -> None:
 )
 def test_an_address_counts_as_its_subscriber(address: str | None, counted: str) -> None:
     assert network(address) == counted
-
-
-@pytest.mark.parametrize(("seconds", "told"), [(0.0, 1), (-5.0, 1), (0.2, 1), (1.0, 1), (59.01, 60)])
-def test_a_wait_is_whole_seconds_and_survives_a_process_border(seconds: float, told: int) -> None:
-    error = pickle.loads(pickle.dumps(TooManyError("code", "Message.", "Hint.", seconds)))
-    assert (error.code, error.message, error.hint, error.retry_after) == ("code", "Message.", "Hint.", told)
