@@ -93,7 +93,12 @@ def opened(folder: Path) -> Iterator[tuple[Stage, str]]:
     before = os.environ.get("PHOTOPLAY_HOME")
     os.environ["PHOTOPLAY_HOME"] = str(folder / "home")
     try:
-        given = {"queue_limit": 1_000_000, "sign_up": True, "allowed_hosts": ("127.0.0.1", "localhost", "testserver")}
+        given = {
+            "queue_limit": 1_000_000,
+            "sign_up": True,
+            "hosted": False,
+            "allowed_hosts": ("127.0.0.1", "localhost", "testserver"),
+        }
         with open_stage(folder / "data", **given) as stage:
             stage.app.state.watchers.longest = 0.3  # nobody works on the jobs: their streams would not end
             who = stage.someone("home", operator=True)

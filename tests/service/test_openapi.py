@@ -25,7 +25,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 @pytest.mark.filterwarnings("ignore")  # what schemathesis warns about while it draws
 def test_every_check_of_schemathesis_over_the_whole_openapi(tmp_path: Path) -> None:
     with api_fuzz.opened(tmp_path) as (stage, token):
-        found = api_fuzz.fuzz(stage, token, examples=2, seconds=40, stateful=False)
+        found = api_fuzz.fuzz(stage, token, examples=2, seconds=45, stateful=False)
         paths = stage.app.openapi()["paths"]
     assert not found.failures, "\n".join(found.failures.values())
     operations = {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods}

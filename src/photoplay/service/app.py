@@ -16,6 +16,7 @@ from photoplay.service.door import Door, addresses
 from photoplay.service.engine import Hub
 from photoplay.service.looking import Looker
 from photoplay.service.routes import ROUTERS
+from photoplay.service.routes.admin import Audited
 from photoplay.service.routes.jobs import Watchers
 from photoplay.service.studio import Studio, read_studio
 from photoplay.version import __version__
@@ -49,11 +50,13 @@ def create_app(hub: Hub) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         lifespan=_open,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # the door tells, and no exception's text
         responses=problems.documented(413, 503),
         generate_unique_id_function=_operation_id,
     )
     app.state.hub = hub
     app.state.watchers = Watchers()
+    app.state.audited = Audited()
     app.state.looker = Looker(hub.settings)  # its process starts when it is needed
     problems.install(app)
     for router in ROUTERS:
@@ -99,6 +102,8 @@ def describe(app: FastAPI) -> None:
                 answers = operation.get("responses", {})
                 if "HTTPValidationError" in str(answers.get("422", "")):
                     del answers["422"]
+                if "requestBody" in operation:
+                    answers.setdefault("415", problems.documented(415)[415])
                 for kind, body in operation.get("requestBody", {}).get("content", {}).items():
                     if kind != "application/json":
                         _plain_fields(body["schema"], schemas)

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 
-from photoplay.errors import ConsentError, RequestError
+from photoplay.errors import RequestError
 from photoplay.service.engine import Hub
 from photoplay.service.errors import ForbiddenError
 from photoplay.service.plans import size_class
@@ -91,8 +91,6 @@ class Asked:
         if ask.size and size is None:
             raise RequestError("size_unsupported", "No film is made so large.", "Use 480p, 720p or 1080p.")
         said = {name: getattr(ask, name) for name in TAKEN_AS_IS}
-        if ask.consents and not ask.consent:
-            said["consent"] = ["granted"]  # who names somebody's record says that they agreed
         return JobRequest.model_validate(
             {**said, "photos": photos, "backend": backend, "size": size or JobRequest.model_fields["size"].default}
         )
@@ -107,7 +105,7 @@ def taken_in(hub: Hub, who: Principal, wanted: Asked, now: float) -> Iterator[Jo
     photos: list[str] = []
     try:
         pictures = wanted.pictures()
-        _check_consents(hub.settings, wanted.request(hub.settings, ()), bool(pictures))
+        wanted.request(hub.settings, ())  # before anything is kept
         if pictures and "photos:write" not in who.scopes:
             raise _scope()
         for data in pictures[: MOST_PHOTOS + 1]:
@@ -120,17 +118,6 @@ def taken_in(hub: Hub, who: Principal, wanted: Asked, now: float) -> Iterator[Jo
         for id_ in new:
             uploads.drop(hub, who, id_, now)
         raise
-
-
-def _check_consents(settings: Settings, request: JobRequest, pictures: bool) -> None:
-    """A service for strangers makes no film of a picture without a record: better said now than by a worker."""
-    pictured = pictures or request.photos or request.last or request.video
-    if settings.hosted and pictured and not request.consents:
-        raise ConsentError(
-            "consent_unnamed",
-            "It is not said whose consent records this film rests on.",
-            "Make a record at /v1/consents and name it in consents.",
-        )
 
 
 def _scope() -> ForbiddenError:

@@ -110,7 +110,11 @@ class Door:
                 raise HTTPException(413)
             return message
 
-        with telemetry.request_id(request.headers.get("x-request-id")):
+        route = address.path if address else "web"
+        with (
+            telemetry.request_id(request.headers.get("x-request-id")),
+            telemetry.span("request", route=route, method=request.method) as traced,
+        ):
             try:
                 await self._let_in(request, address, bounded, sealed)
             except Exception as error:
@@ -119,6 +123,7 @@ class Door:
                     raise
                 await problems.broken()(scope, receive, sealed)
             finally:
+                traced.set_attribute("http.response.status_code", status)
                 self._count(request, address, status, time.perf_counter() - began)
 
     async def _let_in(self, request: Request, address: Address | None, receive: Receive, send: Send) -> None:

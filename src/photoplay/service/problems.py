@@ -217,7 +217,7 @@ SAID: Final[dict[int, str]] = {
     429: "Too much at once; `Retry-After` says when to come again.",
     503: "Not available right now; `Retry-After` says when to come again.",
 }
-_RETRY = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer", "minimum": 1}}}
+RETRY = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer", "minimum": 1}}}
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -226,7 +226,7 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
         status: {
             "description": SAID[status],
             "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-            **({"headers": _RETRY} if status in (429, 503) else {}),
+            **({"headers": RETRY} if status in (429, 503) else {}),
         }
         for status in sorted({400, *statuses})
     }

@@ -31,7 +31,12 @@ def healthz() -> Health:
     return Health(version=__version__)
 
 
-@router.get("/readyz", summary="Able to work?", response_model=Readiness, responses={503: {"model": Readiness}})
+@router.get(
+    "/readyz",
+    summary="Able to work?",
+    response_model=Readiness,
+    responses={503: {"model": Readiness, "headers": problems.RETRY}},
+)
 def readyz(hub: HubOf, response: Response) -> Readiness:
     """Whether the database and the store answer, and how many workers there are. 503 where it cannot take requests."""
     database, alive = _workers(hub)
