@@ -33,14 +33,11 @@ ACCOUNT = frozenset(
         "adult_vouched",
         "csrf",
         "live_needed",
-        "plan_backend",
-        "plan_length",
-        "plan_size",
         "scope_missing",
         "session_needed",
     }
 )
-"""Codes of 403 that are about the key or its plan, not about safety."""
+"""Codes of 403 that are about the key, not about safety; so are those that start with ``plan_``."""
 ACCOUNT_STATUS = frozenset({400, 401, 402, 404, 405, 409, 413, 415, 416, 429})
 REFUSALS = frozenset(
     {
@@ -88,7 +85,10 @@ BY_START: tuple[tuple[str, type[PhotoplayError]], ...] = (
     ("needs_", SceneError),
     ("review_", ReviewError),
     *((start, SealError) for start in ("seal_", "ledger_", "certificate_", "sign_settings", "verify_failed")),
-    *((start, MediaError) for start in ("file_", "photo_", "video_", "audio_", "image_", "upload_", "verify_")),
+    *(
+        (start, MediaError)
+        for start in ("file_", "photo_", "video_", "audio_", "image_format_", "image_not_", "upload_", "verify_")
+    ),
     *((start, InputError) for start in ("lora_", "upscaler_")),
 )
 """Kinds of errors by their codes, and by how these start, the first that fits."""
@@ -124,7 +124,7 @@ def load() -> Any:
 
 def error_of(code: str, message: str, hint: str, status: int = 0, retry_after: float = 0.0) -> PhotoplayError:
     """The error of a code, as the library itself would have raised it; a ServiceError for what only a service says."""
-    if status in ACCOUNT_STATUS or code in {*ACCOUNT, *BUSY}:
+    if status in ACCOUNT_STATUS or code in {*ACCOUNT, *BUSY} or (status == 403 and code.startswith("plan_")):
         return ServiceError(code, message, hint, status, retry_after)
     if code == "cancelled":
         return CancelledError(code, message, hint)
