@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import os
 import tempfile
 from pathlib import Path
 
@@ -87,6 +88,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
+    before = os.getloadavg()[0]
     machine = describe()
     with tempfile.TemporaryDirectory() as name, opened(Path(name) / "data") as hub:
         found = overload(hub, given.submits, TIMES, workers=8, seed=given.seed)
@@ -94,7 +96,7 @@ def main() -> None:
         [
             "# The queue",
             f"`python -m benchmarks.queue --jobs {given.jobs} --submits {given.submits} --seed {given.seed}`:"
-            f" {machine['processor']}, {machine['cores']} cores.",
+            f" {machine['processor']}, {machine['cores']} cores, load average before {before:.1f}.",
             "## A day",
             shape(simulate(given.jobs, given.workers[0], given.seed)),
             days(given.jobs, given.workers, given.seed),

@@ -151,7 +151,7 @@ def _until(hub: Hub, ids: list[str], limit: float = 120.0) -> None:
         with hub.database.read() as conn:
             if not conn.execute(open_).scalar_one():
                 return
-        time.sleep(0.005)
+        time.sleep(0.02)
     raise TimeoutError("the films were not made in time")
 
 
@@ -226,6 +226,7 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
+    before = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as name:
         busy, idle, cpu = overhead(Path(name) / "films", given.films)
         lines, sizes = load(Path(name) / "web", given.requests, given.clients)
@@ -234,7 +235,8 @@ def main() -> None:
         [
             "# The service's own cost\n",
             f"`python -m benchmarks.service_load --films {given.films} --requests {given.requests}"
-            f" --clients {given.clients}`: SQLite; {machine['processor']}, {machine['cores']} cores.\n",
+            f" --clients {given.clients}`: SQLite; {machine['processor']}, {machine['cores']} cores,"
+            f" load average before {before:.1f}.\n",
             "| a film's overhead | seconds | share of a film of 3 s with the pocket model |",
             "|---|---:|---:|",
             f"| one of {given.films} in a row, by the clock | {busy:.3f} | {busy / FILM_S:.1%} |",

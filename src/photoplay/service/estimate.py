@@ -105,22 +105,13 @@ def weight(size: str, seconds: float) -> float:
 
 def _pace(conn: Connection, queue: str) -> float:
     """Seconds of work for a unit of weight, by the last films of a queue."""
-    last = conn.execute(
-        select(jobs.c.request, jobs.c.film, jobs.c.started_at, jobs.c.finished_at)
-        .where(
-            jobs.c.queue == queue,
-            jobs.c.state == "completed",
-            jobs.c.started_at.is_not(None),
-            jobs.c.finished_at.is_not(None),
-            jobs.c.deleted_at.is_(None),
-        )
-        .order_by(jobs.c.finished_at.desc())
-        .limit(RECENT)
-    ).all()
-    paces = []
-    for row in last:
-        made = (row.film or {}).get("seconds") or row.request.get("seconds") or NATURAL
-        paces.append(max(row.finished_at - row.started_at, 0.0) / weight(row.request.get("size", "480p"), float(made)))
+    made = select(
+        jobs.c.request["size"].as_string().label("size"),
+        jobs.c.request["seconds"].as_float().label("seconds"),
+        (jobs.c.finished_at - jobs.c.started_at).label("took"),
+    ).where(jobs.c.queue == queue, jobs.c.state == "completed", jobs.c.started_at.is_not(None))
+    last = conn.execute(made.where(jobs.c.deleted_at.is_(None)).order_by(jobs.c.finished_at.desc()).limit(RECENT)).all()
+    paces = [max(row.took or 0.0, 0.0) / weight(row.size, row.seconds or NATURAL) for row in last]
     return median(paces) if paces else PRIORS.get(queue.removeprefix(queue_name("")), OTHER_PRIOR)
 
 
