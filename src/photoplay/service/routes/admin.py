@@ -52,8 +52,11 @@ class Audited:
 )
 def overview(hub: HubOf, _who: Operator, request: Request) -> Overview:
     """The queue by plan, the workers, what failed and why, and whether the credits added up within the last minute."""
-    now = time.time()
-    audited: Audited = request.app.state.audited
+    return look(hub, request.app.state.audited, time.time())
+
+
+def look(hub: Hub, audited: Audited, now: float) -> Overview:
+    """What the overview tells, for the command line as well."""
     with hub.database.read() as conn:
         wrong = audited.problems(conn, now)
         return Overview(
