@@ -11,6 +11,7 @@ from sqlalchemy import Connection, case, func, select
 from photoplay.errors import RequestError
 from photoplay.safety.takedown import take_down
 from photoplay.service import credits, janitor, problems
+from photoplay.service.engine import Hub
 from photoplay.service.maker import open_guard
 from photoplay.service.security import HubOf, Operator
 from photoplay.service.shapes_account import (
