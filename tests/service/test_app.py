@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -166,3 +167,31 @@ def test_a_studio_that_is_missing_says_so(tmp_path: Path) -> None:
     assert client.get("/").status_code == 200
     assert "not in this installation" in client.get("/").text
     assert client.get("/history").status_code == 404
+
+
+def test_the_same_on_postgresql(tmp_path: Path, postgres_url: str) -> None:
+    with open_stage(tmp_path / "data", database_url=postgres_url) as stage:
+        who, operator = stage.someone(), stage.someone("home", operator=True)
+        done, waits = stage.completed(who), stage.queued(who, prompt="she smiles")
+        listed = stage.client.get("/v1/videos", headers=who.headers).json()["data"]
+        assert {video["id"] for video in listed} == {done, waits}
+        assert stage.client.get("/v1/account", headers=who.headers).json()["usage"]["seconds_this_month"] == 3.0
+        assert stage.client.get(f"/v1/jobs/{waits}", headers=who.headers).json()["left_s"] > 0
+        told = stage.client.get("/v1/admin/overview", headers=operator.headers).json()
+        assert told["ledger"]["balanced"]
+        assert told["queues"][0]["waiting"] == 1
+        for body in ({"prompt": "\x00"}, {"prompt": "\ud800"}, {"template": "a\x00"}, {"photos": ["upload_\x00"]}):
+            content = json.dumps(body).encode()
+            answer = stage.client.post(
+                "/v1/videos", headers={**who.headers, "content-type": "application/json"}, content=content
+            )
+            assert answer.status_code == 400, body
+        for path in ("/v1/videos/%00", "/v1/jobs/video_%00", "/v1/videos?after=%00", "/v1/files/%00", "/v1/photos/%FF"):
+            assert stage.client.get(path, headers=who.headers).status_code in (400, 404), path
+        keyed = {**who.headers, "idempotency-key": "a\x00b"}
+        assert stage.client.post("/v1/videos", headers=keyed, json={"template": "gentle_smile"}).status_code == 400
+        said = {"email": "a\x00@example.org", "password": "\x00"}
+        assert stage.client.post("/v1/session", json=said).status_code == 400
+        form = {"prompt": "\x00", "template": "gentle_smile"}
+        assert stage.client.post("/v1/videos", headers=who.headers, data=form).status_code == 400
+        assert stage.client.delete(f"/v1/videos/{done}", headers=who.headers).status_code == 200

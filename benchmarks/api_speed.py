@@ -1,0 +1,122 @@
+"""How quick the API is: each read with thousands of films in the database, requests a second over HTTP, memory.
+
+    python -m benchmarks.api_speed [--films 5000] [--seconds 4]
+
+One installation in a folder of its own, on SQLite, one web process on loopback, a few clients. It ends by itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import structlog
+from sqlalchemy import insert
+from tests.service.stage import Someone, Stage, open_stage, served
+
+from photoplay.service.ids import new_id
+from photoplay.service.requests import JobRequest
+from photoplay.service.tables import job_events, jobs
+
+READS = 200
+CLIENTS = 4
+
+
+def fill(stage: Stage, who: Someone, films: int) -> str:
+    """Many films of one account, with events, and one that is there whole. Returns its id."""
+    now, request = time.time(), JobRequest(template="gentle_smile", seconds=3.0).model_dump(mode="json")
+    shared = {"tenant_id": who.tenant_id, "plan": "home", "queue": "films-pocket", "request": request, "cost": 0}
+    film = {"seconds": 3.0, "width": 854, "height": 480, "bytes": 1, "sha256": "0" * 64, "key": "x"}
+    done = {"state": "completed", "film": film, "started_at": now - 60, "finished_at": now - 50, "percent": 100}
+    rows = [
+        {**shared, **done, "id": new_id("video"), "priority": 1, "created_at": now - 100_000 + number}
+        for number in range(films)
+    ]
+    with stage.hub.database.begin() as conn:
+        conn.execute(insert(jobs), rows)
+        told = {"attempt": 1, "kind": "stage", "data": {"percent": 1}, "at": now}
+        conn.execute(insert(job_events), [{**told, "job_id": row["id"]} for row in rows for _ in range(10)])
+    return stage.completed(who)
+
+
+def timed(stage: Stage, who: Someone, path: str) -> tuple[float, float, float]:
+    """Milliseconds of a request through the whole app, in memory: median, 95th percentile, and of processor time (which
+    counts the client too, and says the same on a busy machine)."""
+    found, worked = [], time.process_time()
+    for _ in range(READS):
+        began = time.perf_counter()
+        answer = stage.client.get(path, headers=who.headers)
+        found.append((time.perf_counter() - began) * 1000)
+        assert answer.status_code < 300, answer.text
+    worked = (time.process_time() - worked) * 1000 / READS
+    return statistics.median(found), statistics.quantiles(found, n=20)[-1], worked
+
+
+def throughput(address: str, who: Someone, path: str, seconds: float) -> tuple[float, float]:
+    """Requests a second of a few clients over HTTP, and the 95th percentile in ms."""
+    took: list[float] = []
+    until = time.perf_counter() + seconds
+
+    def ask() -> None:
+        with httpx.Client(base_url=address, headers=who.headers) as client:
+            while time.perf_counter() < until:
+                began = time.perf_counter()
+                client.get(path).raise_for_status()
+                took.append((time.perf_counter() - began) * 1000)
+
+    threads = [threading.Thread(target=ask) for _ in range(CLIENTS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return len(took) / seconds, statistics.quantiles(took, n=20)[-1]
+
+
+def overload(stage: Stage, who: Someone) -> tuple[float, float]:
+    """Milliseconds (median, worst of 100) to turn a film away where the queue is full."""
+    found = []
+    for _ in range(100):
+        began = time.perf_counter()
+        answer = stage.client.post("/v1/videos", headers=who.headers, json={"template": "gentle_smile"})
+        found.append((time.perf_counter() - began) * 1000)
+        assert answer.status_code in (429, 503), answer.text
+        assert int(answer.headers["retry-after"]) >= 1
+    return statistics.median(found), max(found)
+
+
+def main() -> int:
+    """Measures and tells."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--films", type=int, default=5000)
+    parser.add_argument("--seconds", type=float, default=4)
+    said = parser.parse_args()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+    with tempfile.TemporaryDirectory() as folder, open_stage(Path(folder) / "data", queue_limit=1) as stage:
+        who = stage.someone("home", operator=True)
+        id_ = fill(stage, who, said.films)
+        reads = ("/v1/videos?limit=20", f"/v1/videos/{id_}", f"/v1/jobs/{id_}", f"/v1/videos/{id_}/content")
+        for path in (*reads, "/v1/photos", "/v1/account", "/v1/session", "/v1/templates", "/v1/admin/overview"):
+            middle, slow, worked = timed(stage, who, path)
+            print(f"{path.replace(id_, '…'):30s} {middle:6.2f} ms  p95 {slow:6.2f}  processor {worked:5.2f}")
+        with served(stage.app) as address:
+            for path in ("/healthz", f"/v1/videos/{id_}"):
+                rate, slow = throughput(address, who, path, said.seconds)
+                print(
+                    f"{path.replace(id_, '…'):30s} {rate:6.0f} requests/s over HTTP, p95 {slow:.1f} ms, {CLIENTS} clients"
+                )
+        stage.queued(who)
+        middle, worst = overload(stage, who)
+        print(f"a full queue turns away in {middle:.1f} ms, at worst {worst:.1f} ms")
+    print(f"memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB at most, clients and all")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
