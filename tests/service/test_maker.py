@@ -86,6 +86,7 @@ def asked(hub: Hub, who: Principal, photo: str, **changed: object) -> Job:
     return jobs.submit(hub, who, request, now=time.time())
 
 
+@pytest.mark.slow
 def test_a_photo_becomes_a_sealed_film_in_the_store(
     hub: Hub, guard: Guard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -99,7 +100,7 @@ def test_a_photo_becomes_a_sealed_film_in_the_store(
     try:
         after = until(hub, job.id, "completed", "failed", seconds=120)
     finally:
-        worker.stop(0)
+        worker.stop(10)
     assert left == []
     assert after.error is None
     assert [request for _, request in looked_at] == [job.request]

@@ -37,7 +37,7 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
 
 
 @contextmanager
-def working(hub: Hub, maker: SimulatedMaker, *queues: str, patience: float = 0) -> Iterator[Worker]:
+def working(hub: Hub, maker: SimulatedMaker, *queues: str, patience: float = 10) -> Iterator[Worker]:
     """A worker in this process, which must not end it."""
     left: list[int] = []
     worker = Worker(hub, queues or ("films-echo",), maker, leave=left.append)
@@ -115,6 +115,7 @@ def test_a_worker_makes_the_films_of_its_queues_by_priority(either: Hub) -> None
     ]
 
 
+@pytest.mark.slow
 def test_one_film_at_a_time_whatever_the_queues(hub: Hub) -> None:
     who, at_once, most = somebody(hub), [], []
 
@@ -272,6 +273,8 @@ def test_a_job_that_kills_every_worker_is_put_aside(hub: Hub) -> None:
     assert after.error is not None
     assert (after.error["code"], after.attempt) == ("job_poisoned", 3)
     assert told(hub, good.id).attempt == 2
+    with working(hub, SimulatedMaker()):  # the last one was killed before it could clean up
+        wait_for(lambda: len(list(hub.store.list("films"))) == 3)
     check_films(hub, good)
 
 

@@ -31,6 +31,8 @@ from photoplay.service.workflow import Work
 
 PATIENCE = 600.0
 """Seconds that a film gets to be finished once its worker shall end."""
+QUIET = 3
+"""Looks in a row, a tenth of a second apart, at which a worker that ends has nothing in hand."""
 REAP_EVERY, RECONCILE_EVERY = 3.0, 30.0
 LEFT = 75
 """Exit status of a worker that left its film to others."""
@@ -105,15 +107,21 @@ class Worker:
         return finished
 
     def _drained(self, deadline: float) -> bool:
-        """Whether what runs came to its end in time; nothing new begins. What is taken from the queue in this very moment
-        stays there under this worker's name, and goes to others as soon as it is gone."""
+        """Whether what runs came to its end in time; nothing new begins.
+
+        A look at the queue that began before may still take a film, so it has to be quiet for a while. What is taken even
+        later stays in the queue under this worker's name, and goes to others as soon as it is gone.
+        """
         if self._dbos is None:
             return True
         for stop in self._dbos.background_thread_stop_events:
             stop.set()
-        while busy := self._dbos._active_workflows_set.activeList():
-            if time.monotonic() > deadline:
-                return not busy
+        quiet = 0
+        while quiet < QUIET:
+            busy = bool(self._dbos._active_workflows_set.activeList())
+            if busy and time.monotonic() > deadline:
+                return False
+            quiet = 0 if busy else quiet + 1
             time.sleep(0.1)
         return True
 
