@@ -146,6 +146,22 @@ def test_sweep_tells_what_it_did() -> None:
     assert done("service", "sweep").strip()
 
 
+def test_a_person_is_erased() -> None:
+    from datetime import UTC, datetime
+
+    from photoplay.safety.consent.record import Terms
+    from photoplay.safety.consent.store import local_store
+    from tests.safety.consent.people import person
+
+    record, _ = local_store().enrol(person(1), Terms(("face",), 30), datetime.now(UTC))
+    assert run("service", "erase", record.subject, given="n\n").exit_code == 1
+    assert len(local_store().records()) == 1
+    shown = done("service", "erase", record.subject, "--yes")
+    assert "0 films and uploads" in shown
+    assert "1 records" in shown
+    assert local_store().records() == ()
+
+
 def test_check_looks_at_every_part(home: Path) -> None:
     done("service", "migrate")
     found = {one["name"]: one for one in told("check")}

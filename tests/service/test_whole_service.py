@@ -23,7 +23,7 @@ import pytest
 from PIL import Image
 from skimage.data import astronaut
 
-PATIENCE = 50.0
+PATIENCE = 100.0
 UNFINISHED = re.compile(r".*(\.part|\.tmp|#\d+)|\.(fetching|check|backup)-.*")
 
 
@@ -150,7 +150,7 @@ def verified(serving: Serving, id_: str, tmp_path: Path) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 def test_a_film_from_the_link_to_the_seal_although_a_worker_is_killed(serving: Serving, tmp_path: Path) -> None:
     (first,) = wait_for_workers(serving)
     asked = serving.ask()
@@ -195,7 +195,7 @@ def wait_for_workers(serving: Serving) -> list[int]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 def test_who_stops_the_service_waits_for_the_film_in_work(serving: Serving) -> None:
     wait_for_workers(serving)
     asked = serving.ask()
@@ -213,7 +213,7 @@ def test_who_stops_the_service_waits_for_the_film_in_work(serving: Serving) -> N
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(240)
 def test_who_is_in_a_hurry_leaves_the_film_to_the_next_start_and_a_killed_service_leaves_no_worker(
     tmp_path: Path,
 ) -> None:

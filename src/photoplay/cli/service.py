@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from photoplay.cli import tenants
+from photoplay.cli import tenants, trust
 from photoplay.cli.installation import load_settings, open_database, open_hub
 from photoplay.cli.tables import print_table, size
 from photoplay.errors import InputError
@@ -155,6 +155,23 @@ def sweep() -> None:
 
         done = run(hub, time.time()).lines()
     typer.echo("\n".join(done) or "There was nothing to do.")
+
+
+@service.command("erase")
+def erase(
+    subject: Annotated[str, typer.Argument(help="The person's id, as `photoplay consent show` tells it.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Erase a person from the service: films and photos of whatever account, records, and what is known of them."""
+    if not yes:
+        typer.confirm("This deletes films for good. Go on?", abort=True, err=True)
+    with open_hub() as hub:
+        from photoplay.service.erasing import erase_person
+        from photoplay.service.maker import open_guard
+
+        done = erase_person(hub, open_guard(hub.settings), subject, time.time())
+    typer.echo(f"{done.removed} films and uploads of the service are removed.")
+    trust.tell_erased(done.rest)
 
 
 @service.command("backup")

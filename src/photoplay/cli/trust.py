@@ -11,6 +11,7 @@ import typer
 from photoplay.errors import RefusedError
 
 if TYPE_CHECKING:
+    from photoplay.safety.erase import Erasure
     from photoplay.types import Rgb
 
 audit = typer.Typer(
@@ -116,7 +117,11 @@ def erase(
 
     if not yes:
         typer.confirm("This deletes films for good. Go on?", abort=True, err=True)
-    done = run(Guard.local(), subject, folder or ())
+    tell_erased(run(Guard.local(), subject, folder or ()))
+
+
+def tell_erased(done: Erasure) -> None:
+    """Says what was erased. Exit status 5 where something is left or has to be looked at."""
     typer.echo(f"Erased: {done.records} records, {done.works} works, {done.files} files.")
     for path in done.left:
         typer.echo(f"  still holds something: {path}")
