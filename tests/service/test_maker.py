@@ -196,12 +196,9 @@ def test_the_guard_of_a_hosted_service_believes_no_statement(tmp_path: Path) -> 
     with opened(tmp_path / "open", hosted=True) as hosted, opened(tmp_path / "home") as home:
         assert open_guard(hosted.settings, Harmless()).hosted
         assert not open_guard(home.settings, Harmless()).hosted
-        who = somebody(hosted)
-        with hosted.database.begin() as conn:
-            photo = rowmaking.upload(conn, who.tenant_id, time.time())
-        hosted.store.put(f"uploads/{who.tenant_id}/{photo}", picture(astronaut()[:400, 20:420]), "image/jpeg")
-        job = asked(hosted, who, photo, backend="echo")
-        maker = LineMaker(hosted, open_guard(hosted.settings, Harmless()))
+        who = somebody(home)
+        job = asked(home, who, upload(home, who, picture(astronaut()[:400, 20:420])), backend="echo")
+        maker = LineMaker(home, open_guard(hosted.settings, Harmless()))
         with pytest.raises(PhotoplayError) as found:
             maker.make(job, tmp_path, lambda event: None, lambda png: None)
         assert found.value.code == "consent_unnamed"
