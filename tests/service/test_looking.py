@@ -95,6 +95,31 @@ def test_too_many_questions_are_told_to_come_again(child: Looker, monkeypatch: p
     holder.join()
 
 
+def test_closing_waits_for_nobody_and_the_child_knows_no_secrets(
+    child: Looker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PHOTOPLAY_SECRET", "s" * 40)
+    monkeypatch.setenv("PHOTOPLAY_TOLD", "1")
+    environment = Path(f"/proc/{child.ask('sleep', 0)}/environ").read_bytes()
+    assert b"PHOTOPLAY_TOLD" in environment
+    assert b"PHOTOPLAY_SECRET" not in environment
+    told: list[str] = []
+
+    def waits() -> None:
+        with pytest.raises(UnavailableError) as caught:
+            child.ask("sleep", 20, patience=20)
+        told.append(caught.value.code)
+
+    thread = threading.Thread(target=waits)
+    thread.start()
+    time.sleep(0.3)
+    began = time.monotonic()
+    child.close()
+    thread.join()
+    assert time.monotonic() - began < 5
+    assert told == ["looker_down"]
+
+
 @pytest.fixture(scope="module")
 def photo() -> bytes:
     data = io.BytesIO()

@@ -6,7 +6,9 @@ started when it is first needed, ended when it takes too long, and started again
 
 from __future__ import annotations
 
+import os
 import socket
+import struct
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -30,6 +32,9 @@ CLIP_PATIENCE_S = 150.0
 """Seconds for one answer; a live clip has up to 40 seconds of frames, and each is looked at."""
 TURN_S = 30.0
 """Seconds that a question may wait for its turn."""
+
+KEPT_BACK = frozenset(f"PHOTOPLAY_{name}" for name in ("SECRET", "SECRETS", "DATABASE_URL", "S3_KEY", "S3_SECRET"))
+"""What the child has no business with."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +127,9 @@ class Looker:
         raise _down()
 
     def close(self) -> None:
-        """Ends the child."""
+        """Ends the child at once; whoever waits for it is told that it is down."""
+        if (child := self._child) is not None:
+            child.process.kill()
         with self._turn:
             self._end()
 
@@ -158,11 +165,14 @@ class _Child:
 
 
 def _start(command: Sequence[str]) -> _Child:
+    environment = {name: value for name, value in os.environ.items() if name not in KEPT_BACK}
     ours, theirs = socket.socketpair()
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", int(TURN_S), 0))  # a child that hangs
     with theirs:
         process = subprocess.Popen(
             [*command, str(theirs.fileno())],
             pass_fds=(theirs.fileno(),),
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from photoplay import topology
 from photoplay.errors import PhotoplayError
 from photoplay.generation.backends import get_backend
 from photoplay.media import load_photo, resize_photo
-from photoplay.motion.library import find
+from photoplay.motion.library import find, list_templates
 from photoplay.perception.scene import perceive
 from photoplay.pipeline.enrolment import face_in_clip, face_in_photo
 from photoplay.pipeline.gallery import draw_moving
@@ -63,6 +63,7 @@ class Eyes:
         """Loads what the first preview would wait for."""
         with suppress(PhotoplayError):  # whoever asks is told
             get_backend("anchor")
+            list_templates()
             self.guard.content.check([np.zeros((64, 64, 3), np.uint8)])
 
     def inspect(self, data: bytes) -> dict[str, Any]:
@@ -79,7 +80,9 @@ class Eyes:
         """A small sealed moving preview (WebP)."""
         photos = tuple(self._photo(data) for data in order.photos)
         consent = order.consent * len(photos) if len(order.consent) == 1 else order.consent
-        request = small(Request(photos, consent, "", records=order.records), find(order.template))
+        people: Literal[2] | None = 2 if len(photos) == 2 else None
+        template = find(order.template, people=people)
+        request = small(Request(photos, consent, "", records=order.records), template)
         with tempfile.TemporaryDirectory(prefix="photoplay-") as folder:
             out = Path(folder) / "preview.webp"
             draw_moving(request, out, self.guard, self._recent)
