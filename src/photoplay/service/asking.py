@@ -91,9 +91,11 @@ class Asked:
         if ask.size and size is None:
             raise RequestError("size_unsupported", "No film is made so large.", "Use 480p, 720p or 1080p.")
         said = {name: getattr(ask, name) for name in TAKEN_AS_IS}
-        return JobRequest.model_validate(
-            {**said, "photos": photos, "backend": backend, "size": size or JobRequest.model_fields["size"].default}
-        )
+        said |= {"photos": photos, "backend": backend, "size": size or JobRequest.model_fields["size"].default}
+        try:
+            return JobRequest.model_validate(said)
+        except ValidationError as error:
+            raise _unreadable(error) from None
 
 
 @contextmanager
@@ -203,9 +205,11 @@ def _checked(said: Any) -> VideoAsk:
     try:
         return VideoAsk.model_validate(said)
     except ValidationError as error:
-        raise RequestValidationError(
-            error.errors(include_url=False, include_input=False, include_context=False)
-        ) from None
+        raise _unreadable(error) from None
+
+
+def _unreadable(error: ValidationError) -> RequestValidationError:
+    return RequestValidationError(error.errors(include_url=False, include_input=False, include_context=False))
 
 
 def _invalid(where: str, why: str) -> RequestValidationError:

@@ -17,8 +17,8 @@ VIDEO = "video_aaaaaaaaaaaaaaaaaaaaaaaaaa"
 UPLOAD = "upload_aaaaaaaaaaaaaaaaaaaaaaaaaa"
 VideoId = Annotated[str, StringConstraints(pattern=r"^video_[a-z2-7]{26}$")]
 Variant = Literal["video", "thumbnail", "spritesheet"]
-WORDS = r"^[^\x00]*$"
-"""A database keeps no NUL."""
+WORDS = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$"
+"""Words and line breaks, no control characters: no database keeps them and no model reads them."""
 
 
 class Ask(BaseModel):

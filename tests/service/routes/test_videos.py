@@ -101,6 +101,8 @@ def test_an_idempotency_key_makes_one_film_also_with_files(stage: Stage, who: So
         ({"json": {}}, 422),
         ({"json": {"seed": "1"}}, 400),
         ({"json": {"prompt": "\u0000"}}, 400),
+        ({"json": {"prompt": "a\u001bb"}}, 400),
+        ({"json": {"prompt": "a\u0085b"}}, 400),
         ({"content": b'{"seed": NaN}', "headers": {"content-type": "application/json"}}, 400),
     ],
 )
