@@ -192,6 +192,8 @@ def _photos(app: FastAPI, world: World) -> None:
         world.most_at_once = max(world.most_at_once, world.at_once)
         try:
             await asyncio.sleep(0.05)
+            if asked["template"] in world.unfit:
+                raise ProblemError(422, "arm_missing", "This needs an arm in the photo.", "Use another photo.")
             pictures = tuple(world.uploads[id]["picture"] for id in asked["photos"])
         finally:
             world.at_once -= 1

@@ -79,9 +79,9 @@ def wobble(names: tuple[str, ...], strength: float) -> bytes:
     picture = Image.new("RGB", (240 * len(joined), 300))
     for index, one in enumerate(joined):
         picture.paste(one, (240 * index, 0))
-    frames = [_moved(picture, step / 8, strength).resize((208, 260)) for step in range(8)]
+    frames = [_moved(picture, step / 4, strength).resize((120, 150)) for step in range(4)]
     out = io.BytesIO()
-    frames[0].save(out, "WEBP", save_all=True, append_images=frames[1:], duration=120, loop=0, quality=70)
+    frames[0].save(out, "WEBP", save_all=True, append_images=frames[1:], duration=240, loop=0, quality=70)
     return out.getvalue()
 
 
@@ -95,6 +95,7 @@ def film(name: str) -> tuple[int, int, bytes]:
     with av.open(out, "w", format="mp4") as box:
         stream = box.add_stream("libx264", rate=Fraction(RATE))
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.options = {"preset": "ultrafast"}
         for frame in frames:
             pixels = np.asarray(frame.resize((width, height)))
             box.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))

@@ -15,6 +15,8 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Route
 
 PHONE = {"width": 390, "height": 844}
 DESKTOP = {"width": 1280, "height": 800}
+PATIENCE_MS = 20_000.0
+"""Other tests may run beside these on the same cores."""
 
 
 @contextmanager
@@ -55,7 +57,7 @@ def opened(browser: Browser, base: str, **context: Any) -> Iterator[Watched]:
     """A page in a context of its own; no request leaves the base's origin."""
     settings: dict[str, Any] = {"viewport": DESKTOP, "locale": "en-GB", "reduced_motion": "no-preference", **context}
     made = browser.new_context(**settings)
-    made.set_default_timeout(8000)
+    made.set_default_timeout(PATIENCE_MS)
     page = made.new_page()
     watched = Watched(page, base)
 

@@ -59,7 +59,7 @@ def every_page(at: Watched, world: World) -> Iterator[tuple[str, Page]]:
     expect(page.get_by_role("progressbar")).to_be_visible()
     yield "progress", page
     world.seconds = 0.1
-    expect(page.locator("video")).to_be_visible(timeout=15000)
+    expect(page.locator("video")).to_be_visible()
     yield "film", page
     page.get_by_text("How was this made?").click()
     expect(page.get_by_text("Made by photoplay, and unchanged since")).to_be_visible()
@@ -70,7 +70,7 @@ def every_page(at: Watched, world: World) -> Iterator[tuple[str, Page]]:
     page.get_by_role("button", name="Keep it").click()
     world.fail = {"code": "review_failed", "message": "It did not pass.", "hint": "Try less."}
     page.get_by_role("button", name="Another take").click()
-    expect(page.get_by_role("heading", name="did not work out")).to_be_visible(timeout=15000)
+    expect(page.get_by_role("heading", name="did not work out")).to_be_visible()
     yield "failed", page
     for path in ("films", "verify", "account", "operator", "nowhere"):
         page.goto(f"{at.base}/{path}")
@@ -158,7 +158,7 @@ def test_the_keyboard_is_enough_and_its_place_is_seen(stage: Callable[..., Watch
     page.keyboard.press("Enter")
     tab_to("Make the film")
     page.keyboard.press("Enter")
-    expect(page.locator("video")).to_be_visible(timeout=15000)
+    expect(page.locator("video")).to_be_visible()
     expect(page.get_by_role("heading", name="Smile")).to_be_focused()
     tab_to("Delete for good")
     page.keyboard.press("Enter")

@@ -224,11 +224,11 @@ def test_stopped_resumed_failed_and_tried_again(visit: Visit) -> None:
         {"code": "review_failed", "message": "It did not pass review.", "hint": "Try less."},
     )
     page.get_by_role("button", name="Go on").click()
-    expect(page.get_by_role("heading", name="This film did not work out")).to_be_visible(timeout=15000)
+    expect(page.get_by_role("heading", name="This film did not work out")).to_be_visible()
     expect(page.get_by_text("It did not pass review.")).to_be_visible()
     world.fail = None
     page.get_by_role("button", name="Try again").click()
-    expect(page.locator("video")).to_be_visible(timeout=15000)
+    expect(page.locator("video")).to_be_visible()
     page.get_by_role("button", name="Change something").click()
     expect(page.get_by_role("radio", name="Smile").first).to_be_checked()
 
@@ -274,6 +274,18 @@ def test_a_full_queue_says_when_to_come_again(visit: Visit) -> None:
     expect(page.get_by_role("alert")).to_contain_text("Too many wait.")
     world.refuse.clear()
     make(page)
+
+
+def test_a_motion_that_this_photo_cannot_do_says_why(visit: Visit) -> None:
+    world = World(unfit=frozenset({"wave_left"}))
+    at = visit(world)
+    page = at.page
+    sign_in(page, at.base)
+    add_photos(page, "astronaut")
+    agree(page, "They agreed")
+    page.get_by_label("Search motions").fill("wave left")
+    expect(page.get_by_text("This needs an arm in the photo.")).to_be_visible()
+    expect(page.get_by_role("radio", name="Wave left")).to_be_disabled()
 
 
 def test_any_file_can_be_verified_by_anybody(visit: Visit) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.studio.stage import PHONE, opened
+from tests.studio.stage import PATIENCE_MS, PHONE, opened
 from tests.studio.walks import add_photos, agree, until
 
 START = 45.0
@@ -98,5 +98,5 @@ def test_a_real_film_from_the_photo_to_the_bin(browser: Browser, link: str) -> N
             page.get_by_role("dialog").get_by_role("button", name="Delete for good").click()
             expect(page.get_by_text("No films yet")).to_be_visible()
         finally:
-            expect.set_options(timeout=5_000)
+            expect.set_options(timeout=PATIENCE_MS)
         at.check()

@@ -10,7 +10,7 @@ from tests.studio.fake_api import TOKEN
 from tests.studio.pictures import still
 
 
-def until(page: Page, expression: str, seconds: float = 10.0) -> None:
+def until(page: Page, expression: str, seconds: float = 20.0) -> None:
     """Waits until something is so on the page; Playwright's own way would need the page to allow eval."""
     end = time.monotonic() + seconds
     while not page.evaluate(expression):
@@ -52,4 +52,4 @@ def make(page: Page) -> None:
     """Starts the film and waits for it."""
     page.get_by_role("button", name="Make the film").click()
     expect(page.get_by_role("progressbar")).to_be_visible()
-    expect(page.locator("video")).to_be_visible(timeout=15000)
+    expect(page.locator("video")).to_be_visible()

@@ -2,14 +2,17 @@
 
 import { ApiError, fetchBlob } from './api';
 import { draft } from './draft.svelte';
+import type { Problem } from './types';
 
 const AT_ONCE = 2;
 const BUSY_S = 4;
 const TRIES = 5;
+const REFUSED = new Set([403, 422]);
 
 class Previews {
   shown = $state<Record<string, string>>({});
-  failed = $state<Record<string, boolean>>({});
+  /** Where there will be no preview: why, or nothing where nobody can say. */
+  failed = $state<Record<string, Problem | null>>({});
   private waiting: string[] = [];
   private running = new Map<string, AbortController>();
   private of = '';
@@ -24,7 +27,7 @@ class Previews {
   want(template: string): void {
     const { key } = this.about();
     if (key !== this.of) this.forget(key);
-    if (this.shown[template] || this.failed[template] || this.running.has(template) || this.waiting.includes(template)) return;
+    if (this.shown[template] || template in this.failed || this.running.has(template) || this.waiting.includes(template)) return;
     this.waiting.unshift(template); // what came into view last is looked at now
     this.work();
   }
@@ -62,6 +65,7 @@ class Previews {
 
   private async make(template: string, signal: AbortSignal): Promise<void> {
     const { key, body } = this.about();
+    let problem: Problem | null = null;
     for (let attempt = 0; attempt < TRIES && !signal.aborted; attempt++) {
       try {
         const picture = await fetchBlob('POST', '/v1/previews', { json: { ...body, template }, signal });
@@ -70,12 +74,16 @@ class Previews {
       } catch (error) {
         if (signal.aborted) return;
         const busy = error instanceof ApiError && (error.problem.status === 429 || error.problem.status === 503);
-        if (!busy) break;
+        if (!busy) {
+          // A refusal is of this photo with this motion: a film would end the same way.
+          if (error instanceof ApiError && REFUSED.has(error.problem.status)) problem = error.problem;
+          break;
+        }
         const wait = Math.min(30, error.problem.retryAfter ?? BUSY_S);
         await new Promise((resolve) => setTimeout(resolve, wait * 1000));
       }
     }
-    if (this.of === key && !signal.aborted) this.failed[template] = true;
+    if (this.of === key && !signal.aborted) this.failed[template] = problem;
   }
 }
 
