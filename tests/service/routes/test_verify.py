@@ -12,7 +12,7 @@ from photoplay.errors import UnavailableError
 from photoplay.pipeline.line import animate
 from photoplay.service.routes import verify as route
 from tests.service.routes.looked import looked_stage, looker_of
-from tests.service.stage import Stage
+from tests.service.stage import Stage, jpeg
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +60,17 @@ def test_where_there_is_no_seal_the_mark_is_looked_for(stage: Stage) -> None:
     assert stage.client.post("/v1/verify", files={"file": ("x.png", png())}).json()["mark"] == looker.mark
     looker.trouble = UnavailableError("looker_down", "Down.", "Wait.")
     assert stage.client.post("/v1/verify", files={"file": ("x.png", png())}).json()["mark"] is None
+
+
+def test_a_screenshot_is_known_by_its_mark(stage: Stage) -> None:
+    looker, photo = looker_of(stage), jpeg()
+    looker.mark = None
+    none = stage.client.post("/v1/verify", files={"file": ("x.jpg", photo)})
+    assert (none.status_code, none.json()["code"]) == (422, "verify_unsupported")
+    looker.mark = {"number": "b" * 16, "known": True, "sentence": "It comes from here.", "created": ""}
+    said = stage.client.post("/v1/verify", files={"file": ("x.jpg", photo)}).json()
+    assert (said["state"], said["mark"], said["recipe"]) == ("unsigned", looker.mark, None)
+    looker.mark = None
 
 
 @pytest.mark.parametrize(

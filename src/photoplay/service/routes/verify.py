@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, File, Request
 from pydantic import Field
 
-from photoplay.errors import UnavailableError
-from photoplay.safety.verify import verify
+from photoplay.errors import MediaError, UnavailableError
+from photoplay.safety.verify import Verification, verify
 from photoplay.service import problems
 from photoplay.service.errors import TooManyError
 from photoplay.service.limits import network, throttle
@@ -28,6 +28,7 @@ TRIES, TRIES_S = 60, 3600.0
 READS = BoundedSemaphore(2)
 """Each file is read in a process of its own: so many at a time."""
 READS_WAIT_S = 20.0
+NO_SEAL = "A file of this kind holds no seal of photoplay, but it carries its mark."
 
 
 class Stated(Answer):
@@ -91,23 +92,40 @@ def verify_file(
         else:
             throttle(conn, "verify", who.tenant_id, 3 * TRIES, TRIES_S, time.time())
     data = read_file(hub, file)
-    if not READS.acquire(timeout=READS_WAIT_S):
-        raise TooManyError("looker_busy", "Too many files are being read.", "Try again in a moment.", 5)
+    unsupported: MediaError | None = None
     try:
-        with tempfile.TemporaryDirectory(prefix="photoplay-") as folder:
-            path = Path(folder) / "file"
-            path.write_bytes(data)
-            found = asdict(verify(path))
-    finally:
-        READS.release()
+        found = asdict(_read(data))
+    except MediaError as error:
+        if error.code != "verify_unsupported":
+            raise
+        unsupported, found = error, asdict(Verification("unsigned", NO_SEAL))
     mark = None
     if found["state"] == "unsigned":
         try:
             mark = looker.recover(data)
         except (UnavailableError, TooManyError):
             mark = None  # the seal's answer stands without it
+    if unsupported is not None and mark is None:
+        raise unsupported
     said = {name: found[name] for name in VerificationAnswer.model_fields if name not in ("recipe", "mark")}
     said["consent"] = [
         Stated(**{name: one.get(name, "") for name in ("photo", "statement", "date")}) for one in found["consent"]
     ]
     return VerificationAnswer(**said, recipe=found["recipe"] or None, mark=Mark.model_validate(mark) if mark else None)
+
+
+def _read(data: bytes) -> Verification:
+    """What a file's seal says.
+
+    Raises:
+        MediaError: ``verify_unsupported``.   SealError: ``verify_failed``.   TooManyError: ``looker_busy``.
+    """
+    if not READS.acquire(timeout=READS_WAIT_S):
+        raise TooManyError("looker_busy", "Too many files are being read.", "Try again in a moment.", 5)
+    try:
+        with tempfile.TemporaryDirectory(prefix="photoplay-") as folder:
+            path = Path(folder) / "file"
+            path.write_bytes(data)
+            return verify(path)
+    finally:
+        READS.release()
