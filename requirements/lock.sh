@@ -12,6 +12,9 @@ compile $main --extra train --extra gpu --group dev --constraint requirements/ru
   --output-file requirements/dev.txt
 # accelerate asks for torch as well, so what torch itself needs is read from a second look without the override.
 compile $train --constraint requirements/dev.txt --output-file requirements/torch.txt
+# What the image of a GPU worker needs beyond run.txt and torch.txt.
+compile pyproject.toml --extra gpu --override requirements/overrides.txt --override requirements/without-torch.txt \
+  --constraint requirements/dev.txt --output-file requirements/gpu.txt
 python3 - <<'PYTHON'
 import re
 from pathlib import Path
@@ -20,6 +23,11 @@ dev, path = Path("requirements/dev.txt"), Path("requirements/torch.txt")
 blocks = re.findall(r"^\S.*(?:\n .*)*", path.read_text(), flags=re.M)
 names = set(re.findall(r"^([\w.-]+)==", dev.read_text(), flags=re.M))
 path.write_text("\n".join(b for b in blocks if b.split("==")[0] not in names) + "\n")
+
+gpu = Path("requirements/gpu.txt")
+there = set(re.findall(r"^([\w.-]+)==", Path("requirements/run.txt").read_text() + path.read_text(), flags=re.M))
+blocks = re.findall(r"^\S.*(?:\n .*)*", gpu.read_text(), flags=re.M)
+gpu.write_text("\n".join(b for b in blocks if b.split("==")[0] not in there) + "\n")
 PYTHON
 
 folder=$(mktemp -d)
