@@ -71,6 +71,9 @@ def test_a_body_that_is_too_large_is_not_read(stage: Stage, who: Someone) -> Non
     headers = {**who.headers, "content-type": "application/json"}
     told = stage.client.post("/v1/videos", headers=headers, content=b" " * 2_000_000)
     assert (told.status_code, told.json()["code"]) == (413, "too_large")
+    for path in ("/v1/session", "/v1/sign-up", "/v1/videos/estimate", "/v1/account/keys"):  # only files may be large
+        for content in (b" " * 70_000, (b" " * 7_000 for _ in range(10))):
+            assert stage.client.post(path, headers=headers, content=content).status_code == 413, path
     read: list[int] = []
 
     def pieces() -> Iterator[bytes]:  # comes in pieces, and says nothing of its length

@@ -179,6 +179,7 @@ def test_the_owner_gets_in(stage: Stage) -> None:
     """Else the tests below would prove nothing."""
     last = {"delete_video", "delete_photo", "revoke_consent", "revoke_key", "sign_out"}
     not_the_owners = {
+        "metrics",
         "overview",
         "takedown",
         "sign_in",

@@ -40,7 +40,11 @@ def client(address: str, who: Someone) -> Iterator[openai.OpenAI]:
 
 def test_create_retrieve_poll_download_delete(stage: Stage, client: openai.OpenAI) -> None:
     video = client.videos.create(
-        prompt="she smiles and nods", input_reference=("me.jpg", jpeg()), seconds="4", size="1280x720"
+        prompt="she smiles and nods",
+        input_reference=("me.jpg", jpeg()),
+        seconds="4",
+        size="1280x720",
+        extra_body={"consent": "self"},
     )
     assert (video.object, video.status, video.progress, video.model) == ("video", "queued", 0, "pocket")
     assert (video.seconds, video.size, video.prompt) == ("4", "1280x720", "she smiles and nods")
@@ -64,12 +68,15 @@ def test_create_retrieve_poll_download_delete(stage: Stage, client: openai.OpenA
 
 def test_photos_as_data_urls_by_id_and_two_of_them(stage: Stage, client: openai.OpenAI, who: Someone) -> None:
     url = "data:image/jpeg;base64," + base64.b64encode(jpeg(30)).decode()
-    inline = {"input_reference": {"image_url": url}}  # the client takes files alone in its own argument
+    inline = {
+        "input_reference": {"image_url": url},
+        "consent": "self",
+    }  # the client takes files alone in its own argument
     first = client.videos.create(prompt="she smiles", extra_body=inline)
     again = client.videos.create(prompt="she smiles", extra_body=inline)
     kept = [stage.client.get(f"/v1/jobs/{one.id}", headers=who.headers).json()["request"] for one in (first, again)]
     assert kept[0]["photos"] == kept[1]["photos"]  # the same bytes are kept once
-    known = {"input_reference": {"file_id": kept[0]["photos"][0]}}
+    known = {"input_reference": {"file_id": kept[0]["photos"][0]}, "consent": "self"}
     by_id = client.videos.create(prompt="she smiles", extra_body=known)
     assert (
         stage.client.get(f"/v1/jobs/{by_id.id}", headers=who.headers).json()["request"]["photos"] == kept[0]["photos"]
@@ -148,5 +155,5 @@ def test_too_much_at_once_says_when_to_come_again(stage: Stage, address: str) ->
         stage.queued(free, photos=(photo,), seed=seed)
     with openai.OpenAI(base_url=f"{address}/v1", api_key=free.token, max_retries=0) as client:
         with pytest.raises(openai.RateLimitError) as caught:
-            client.videos.create(prompt="she smiles", extra_body={"photos": [photo]})
+            client.videos.create(prompt="she smiles", extra_body={"photos": [photo], "consent": "self"})
         assert int(caught.value.response.headers["retry-after"]) >= 1

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from threading import Thread
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 
+from photoplay.motion.library import find
 from photoplay.service import problems, security
 from photoplay.service.asking import without_null
 from photoplay.service.door import Door, addresses
@@ -70,7 +72,8 @@ def create_app(hub: Hub) -> FastAPI:
 
 @asynccontextmanager
 async def _open(app: FastAPI) -> AsyncIterator[None]:
-    """While the app runs; what it started ends with it."""
+    """While the app runs; what it started ends with it. The templates are read before somebody waits for them."""
+    Thread(target=find, args=("gentle_smile",), daemon=True).start()
     yield
     await run_in_threadpool(app.state.looker.close)
 

@@ -14,6 +14,7 @@ from typing import Any
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 
@@ -29,6 +30,8 @@ from photoplay.service.shapes import ReferenceById, ReferenceByUrl, VideoAsk
 
 MOST_PHOTOS = 2
 MOST_FIELDS = 80
+MOST_NESTED = 1000
+"""Objects and lists in a request: it needs a handful, and each of them costs memory."""
 LISTS = frozenset({"photos", "consent", "consents", "audio"})
 NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,30})(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,3})?")
 NUMBERS = frozenset({"seconds", "seed", "intensity", "speed", "left", "first"})
@@ -136,7 +139,8 @@ async def asked(request: Request) -> Asked:
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/json":
-        return Asked(_checked(_json(await request.body())), ())
+        body = await request.body()
+        return await run_in_threadpool(lambda: Asked(_checked(_json(body)), ()))  # it may be large
     if kind == "multipart/form-data":
         room = hub_of(request).settings.max_upload_mb * 1_400_000  # base64 needs a third more
         async with request.form(max_files=MOST_PHOTOS, max_fields=MOST_FIELDS, max_part_size=room) as form:
@@ -148,6 +152,8 @@ async def asked(request: Request) -> Asked:
 
 
 def _json(body: bytes) -> Any:
+    if body.count(b"[") + body.count(b"{") > MOST_NESTED:
+        raise _invalid("body", "it is too intricate")
     try:
         return json.loads(body, parse_constant=_no_number)
     except (ValueError, RecursionError):

@@ -41,6 +41,8 @@ HEADERS: Final[Mapping[str, str]] = {
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
 }
+SMALL = 65_536
+"""Bytes of a body that holds no file: it is read at once, and by one thread for everybody."""
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 PROBES = frozenset({"/healthz", "/readyz"})
 """Asked by machines that know an address only, no name."""
@@ -92,8 +94,9 @@ class Door:
             await self.app(scope, receive, send)
             return
         request = Request(scope, receive)
-        began, status, started, read = time.perf_counter(), 500, False, 0
         address = self._address(scope["path"])
+        most = self._most(request, address)
+        began, status, started, read = time.perf_counter(), 500, False, 0
 
         async def sealed(message: Message) -> None:
             nonlocal status, started
@@ -106,7 +109,7 @@ class Door:
             nonlocal read
             message = await receive()
             read += len(message.get("body", b""))
-            if read > self.most:
+            if read > most:
                 raise HTTPException(413)
             return message
 
@@ -143,16 +146,22 @@ class Door:
         if address is None:
             return problems.nowhere() if path == "/v1" or path.startswith("/v1/") else None
         length = request.headers.get("content-length", "0")
-        if not (length.isascii() and length.isdecimal()) or int(length[:20]) > self.most:
+        if not (length.isascii() and length.isdecimal()) or int(length[:20]) > self._most(request, address):
             return problems.problem(413, *problems.HTTP_CODES[413])
         if request.method not in address.methods:
             allow = {"allow": ", ".join(sorted(address.methods))}
             return problems.problem(405, *problems.HTTP_CODES[405], allow)
         return None if self._is_readable(request, address) else problems.problem(415, *problems.HTTP_CODES[415])
 
+    def _most(self, request: Request, address: Address | None) -> int:
+        """Bytes that a body may have: files come in forms alone, and in the data URLs of a film that is asked for."""
+        kind = _kind(request)
+        inline = kind == "application/json" and address is not None and address.path == "/v1/videos"
+        return self.most if kind == "multipart/form-data" or inline else SMALL
+
     def _is_readable(self, request: Request, address: Address) -> bool:
         """Whether a body is of a kind that the OpenAPI says is read there."""
-        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        kind = _kind(request)
         operation = self.document()["paths"].get(address.path, {}).get(request.method.lower(), {})
         accepted = operation.get("requestBody", {}).get("content")
         comes = request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
@@ -187,6 +196,10 @@ class Door:
         self.hub.metrics.requests.labels(route=route, status=str(status)).inc()
         self.hub.metrics.request_seconds.labels(route=route).observe(seconds)
         telemetry.logger().info("request", method=method, route=route, status=status, seconds=round(seconds, 4))
+
+
+def _kind(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def _hostname(host: str) -> str:

@@ -66,7 +66,7 @@ def test_an_idempotency_key_makes_one_film_also_with_files(stage: Stage, who: So
         answer = stage.client.post(
             "/v1/videos",
             headers={**who.headers, "idempotency-key": "once"},
-            data={"prompt": prompt},
+            data={"prompt": prompt, "consent": "self"},
             files={"input_reference": ("a.jpg", jpeg(4), "image/jpeg")},
         )
         assert "x-should-retry" not in answer.headers or answer.status_code == 409
@@ -91,6 +91,7 @@ def test_an_idempotency_key_makes_one_film_also_with_files(stage: Stage, who: So
         ({"json": {"input_reference": {}}}, 400),
         ({"json": []}, 400),
         ({"content": b"{", "headers": {"content-type": "application/json"}}, 400),
+        ({"content": b"[" + b"[]," * 20_000 + b"[]]", "headers": {"content-type": "application/json"}}, 400),
         ({"content": b"[" * 200_000, "headers": {"content-type": "application/json"}}, 400),
         ({"content": b"x", "headers": {"content-type": "text/plain"}}, 415),
         ({"content": b"x"}, 415),
@@ -116,11 +117,18 @@ def test_what_is_no_request_is_said_to_be_none(stage: Stage, who: Someone, said:
 def test_sizes_and_models(stage: Stage, who: Someone) -> None:
     photo = stage.photo(who)
     for size, kept in (("720x1280", "720p"), ("640x360", "480p"), ("1080p", "1080p"), (None, "480p")):
-        status, video = post(stage, who, json={"photos": [photo], "template": "gentle_smile", "size": size})
+        status, video = post(
+            stage, who, json={"photos": [photo], "template": "gentle_smile", "size": size, "consent": "self"}
+        )
         assert status == 200
         job = stage.client.get(f"/v1/jobs/{video['id']}", headers=who.headers).json()
         assert job["request"]["size"] == kept
-    assert post(stage, who, json={"photos": [photo], "template": "gentle_smile", "model": "echo"})[1]["model"] == "echo"
+    assert (
+        post(stage, who, json={"photos": [photo], "template": "gentle_smile", "model": "echo", "consent": "self"})[1][
+            "model"
+        ]
+        == "echo"
+    )
     assert post(stage, who, json={"prompt": "x", "model": "wan-i2v"})[1]["code"] == "model_unknown"
     assert post(stage, who, json={"photos": [photo] * 3})[0] == 400
 
@@ -142,7 +150,9 @@ def test_credits_run_out(stage: Stage) -> None:
     photo = stage.photo(free)
     for seed in range(100):
         status, said = post(
-            stage, free, json={"photos": [photo], "template": "gentle_smile", "seconds": 4, "seed": seed}
+            stage,
+            free,
+            json={"photos": [photo], "template": "gentle_smile", "seconds": 4, "seed": seed, "consent": "self"},
         )
         if status == 200:
             stage.client.post(f"/v1/jobs/{said['id']}/cancel", headers=free.headers)
