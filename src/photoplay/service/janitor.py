@@ -25,7 +25,7 @@ from sqlalchemy import Connection, Table, and_, delete, exists, func, or_, selec
 from sqlalchemy.sql import ColumnElement
 
 from photoplay.errors import PhotoplayError
-from photoplay.service import credits, webhooks
+from photoplay.service import accounts, credits, webhooks
 from photoplay.service.engine import Hub
 from photoplay.service.jobs import forget
 from photoplay.service.leftovers import BATCH, HOUR, OVER, chunks, folders, objects
@@ -38,10 +38,7 @@ from photoplay.service.tables import (
     idempotency,
     job_events,
     jobs,
-    links,
-    sessions,
     tenants,
-    throttles,
     transfers,
     uploads,
     workers,
@@ -256,14 +253,12 @@ def _rows(hub: Hub, now: float) -> int:
         (idempotency, idempotency.c.created_at < now - IDEMPOTENCY_KEPT),
         (deliveries, and_(deliveries.c.next_at.is_(None), deliveries.c.created_at < now - DELIVERIES_KEPT)),
         (uploads, uploads.c.deleted_at < now - DAY),
-        (sessions, sessions.c.expires_at < now - DAY),
-        (links, links.c.expires_at < now - DAY),
         (challenges, challenges.c.created_at < now - DAY),
-        (throttles, throttles.c.since < now - DAY),
         (workers, and_(workers.c.state == "gone", workers.c.beat_at < now - DAY)),
     )
     with hub.database.begin() as conn:
-        return sum(conn.execute(delete(table).where(which)).rowcount for table, which in old)
+        gone = accounts.sweep(conn, now)
+        return gone + sum(conn.execute(delete(table).where(which)).rowcount for table, which in old)
 
 
 def _renewed(hub: Hub, now: float) -> int:
