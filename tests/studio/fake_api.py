@@ -170,6 +170,15 @@ def _photos(app: FastAPI, world: World) -> None:
         kept["found"] = found
         return found
 
+    @app.get("/v1/photos")
+    def kept() -> dict[str, Any]:
+        return {"data": [get(id) for id in world.uploads]}
+
+    @app.delete("/v1/photos/{id}")
+    def delete(id: str) -> dict[str, Any]:
+        del world.uploads[id]
+        return {"id": id, "deleted": True}
+
     @app.get("/v1/photos/{id}")
     def get(id: str) -> dict[str, Any]:
         if id not in world.uploads:

@@ -323,6 +323,21 @@ def test_keys_are_shown_once_and_revoked(visit: Visit) -> None:
     expect(page.get_by_text("pp_Abc123…")).to_be_hidden()
 
 
+def test_photos_are_deleted_for_good(visit: Visit) -> None:
+    world = World()
+    at = visit(world)
+    page = at.page
+    sign_in(page, at.base)
+    add_photos(page, "astronaut")
+    page.get_by_role("link", name="Account").click()
+    page.get_by_role("button", name="Delete photo 1 for good").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete for good").click()
+    expect(page.get_by_text("No photos are kept.")).to_be_visible()
+    assert not world.uploads
+    page.get_by_role("link", name="Make").click()
+    expect(page.get_by_role("heading", name="Bring a photo to life")).to_be_visible()
+
+
 def test_the_operator_sees_and_takes_down(visit: Visit) -> None:
     world = World()
     at = visit(world)
