@@ -2,17 +2,21 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from itertools import islice
 from pathlib import Path
 
 import pytest
 from fastapi import APIRouter
 from fastapi.testclient import TestClient
+from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
-from photoplay.service import job
+from photoplay.service import job, jobs
 from photoplay.service.app import create_app
-from photoplay.service.door import addresses
+from photoplay.service.door import MOST_INSIDE, addresses
 from photoplay.service.routes import ROUTERS
 from photoplay.service.studio import Studio, read_studio
 from tests.service.stage import Someone, Stage, open_stage
@@ -105,6 +109,36 @@ def test_what_breaks_inside_says_nothing_of_it(stage: Stage, who: Someone, monke
     told = stage.client.get("/v1/videos", headers=who.headers)
     assert (told.status_code, told.json()["code"]) == (503, "database_busy")
     assert "secret" not in told.text
+
+
+def test_nobody_takes_all_threads(stage: Stage, who: Someone, monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on, other = threading.Event(), stage.someone()
+    listed = jobs.list_jobs
+
+    def slow(conn: Connection, tenant_id: str, *rest: object) -> object:
+        if tenant_id == who.tenant_id:
+            assert go_on.wait(20)
+        return listed(conn, tenant_id, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("photoplay.service.jobs.list_jobs", slow)
+
+    def ask(_: int) -> int:
+        answer = stage.client.get("/v1/videos", headers=who.headers)
+        if answer.status_code == 429:
+            assert (answer.json()["code"], answer.headers["retry-after"]) == ("too_many_requests", "1")
+        return answer.status_code
+
+    with ThreadPoolExecutor(40) as pool:
+        asked = [pool.submit(ask, number) for number in range(40)]
+        for refused in islice(as_completed(asked, timeout=20), 40 - MOST_INSIDE):
+            assert refused.result() == 429
+        assert (
+            stage.client.get("/v1/videos", headers=other.headers).status_code == 200
+        )  # the others are served meanwhile
+        assert stage.client.get("/healthz").status_code == 200
+        go_on.set()
+    assert sorted(one.result() for one in asked) == [200] * MOST_INSIDE + [429] * (40 - MOST_INSIDE)
+    assert ask(0) == 200
 
 
 def test_two_installations_live_side_by_side(stage: Stage, who: Someone, tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def create_app(hub: Hub) -> FastAPI:
         redirect_slashes=False,
         lifespan=_open,
         telemetry={"tracing": False, "metrics": False, "logs": False},  # the door tells, and no exception's text
-        responses=problems.documented(413, 503),
+        responses=problems.documented(413, 429, 503),
         generate_unique_id_function=_operation_id,
     )
     app.state.hub = hub

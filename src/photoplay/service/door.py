@@ -26,6 +26,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from photoplay.errors import PhotoplayError
 from photoplay.service import problems, security, telemetry
 from photoplay.service.engine import Hub
+from photoplay.service.errors import TooManyError
+from photoplay.service.limits import network
+from photoplay.service.principals import Principal
 from photoplay.service.settings import Settings
 
 CSP = (
@@ -41,6 +44,8 @@ HEADERS: Final[Mapping[str, str]] = {
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
 }
+MOST_INSIDE = 12
+"""Requests of one caller at a time: nobody takes all threads of the process."""
 SMALL = 65_536
 """Bytes of a body that holds no file: it is read at once, and by one thread for everybody."""
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -84,6 +89,7 @@ class Door:
     ) -> None:
         self.app, self.hub, self.table, self.document = app, hub, tuple(table), document
         self.most = hub.settings.max_upload_mb * 1_400_000 + 65_536  # base64 needs a third more
+        self.inside: dict[str, int] = {}  # on the event loop alone
         self.hosts = allowed_hosts(hub.settings)
         self.headers = dict(HEADERS)
         if hub.settings.cookie_secure:
@@ -132,10 +138,32 @@ class Door:
     async def _let_in(self, request: Request, address: Address | None, receive: Receive, send: Send) -> None:
         """Answers at the door, or hands the request on."""
         answer = self._refusal(request, address)
-        if answer is None and request.scope["path"].startswith("/v1/"):
-            assert address is not None
-            answer = await self._identified(request, (request.method, address.path) in security.OPEN)
-        await (answer or self.app)(request.scope, receive, send)
+        if answer is not None or not request.scope["path"].startswith("/v1/"):
+            await (answer or self.app)(request.scope, receive, send)
+            return
+        assert address is not None
+        answer = await self._identified(request, (request.method, address.path) in security.OPEN)
+        if answer is not None or address.path.endswith(
+            "/events"
+        ):  # streams hold no thread and are counted where they are
+            await (answer or self.app)(request.scope, receive, send)
+            return
+        caller = self._caller(request)
+        if self.inside.get(caller, 0) >= MOST_INSIDE:
+            await problems.answer(_crowded())(request.scope, receive, send)
+            return
+        self.inside[caller] = self.inside.get(caller, 0) + 1
+        try:
+            await self.app(request.scope, receive, send)
+        finally:
+            self.inside[caller] -= 1
+            if not self.inside[caller]:
+                del self.inside[caller]
+
+    def _caller(self, request: Request) -> str:
+        """Whose share of the threads a request takes: the tenant's, or that of a stranger's network."""
+        who: Principal | None = request.scope.get("photoplay.principal")
+        return who.tenant_id if who else f"from {network(request.client.host if request.client else None)}"
 
     def _refusal(self, request: Request, address: Address | None) -> Response | None:
         path = request.scope["path"]
@@ -196,6 +224,12 @@ class Door:
         self.hub.metrics.requests.labels(route=route, status=str(status)).inc()
         self.hub.metrics.request_seconds.labels(route=route).observe(seconds)
         telemetry.logger().info("request", method=method, route=route, status=status, seconds=round(seconds, 4))
+
+
+def _crowded() -> TooManyError:
+    return TooManyError(
+        "too_many_requests", f"More than {MOST_INSIDE} requests at a time are too many.", "Send fewer at a time.", 1
+    )
 
 
 def _kind(request: Request) -> str:

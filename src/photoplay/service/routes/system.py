@@ -26,7 +26,7 @@ _TEXT: dict[int | str, dict[str, Any]] = {
 
 
 @router.get("/healthz", summary="Alive?", response_model=Health)
-def healthz() -> Health:
+async def healthz() -> Health:  # needs no thread: it answers however busy the process is
     """This process answers."""
     return Health(version=__version__)
 
