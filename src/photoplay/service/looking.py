@@ -25,12 +25,12 @@ from photoplay.service.telemetry import logger
 from photoplay.types import Consent
 
 CHILD = "photoplay.service.looking_child"
-WAITING = 8
+WAITING = 6
 """Questions that may wait; whoever comes then is told to come again."""
 PATIENCE_S = 60.0
 CLIP_PATIENCE_S = 150.0
 """Seconds for one answer; a live clip has up to 40 seconds of frames, and each is looked at."""
-TURN_S = 30.0
+TURN_S = 20.0
 """Seconds that a question may wait for its turn."""
 
 KEPT_BACK = frozenset(f"PHOTOPLAY_{name}" for name in ("SECRET", "SECRETS", "DATABASE_URL", "S3_KEY", "S3_SECRET"))

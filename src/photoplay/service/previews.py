@@ -47,6 +47,7 @@ def preview(
     with hub.database.read() as conn:
         found = [uploads.get(conn, principal.tenant_id, one, "photo") for one in photos]
     enrolment.check_hold(hub, principal.tenant_id, records, now)
+    consent = consent or (("granted",) if records else ())
     said: list[Any] = [__version__, wanted.name, consent, records, hub.settings.hosted]
     name = f"{wanted.name}-{hashlib.sha256(json.dumps(said).encode()).hexdigest()[:24]}"
     key = uploads.preview_key(principal.tenant_id, photos, name)

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from threading import BoundedSemaphore
 from typing import Any, Literal, TypeAlias
 
 from sqlalchemy import Connection, and_, func, insert, or_, select, update
@@ -21,9 +20,10 @@ from photoplay.errors import MediaError
 from photoplay.media import load_photo, probe_video, read_audio, resize_photo, save_image, stream_video
 from photoplay.media.sniff import HEAD, audio_format, photo_format, video_format
 from photoplay.service.engine import Hub
-from photoplay.service.errors import ConflictError, NotFoundError, TooManyError
+from photoplay.service.errors import ConflictError, NotFoundError
 from photoplay.service.ids import new_id
 from photoplay.service.principals import Principal
+from photoplay.service.rooms import Room
 from photoplay.service.rows import hold_tenant
 from photoplay.service.tables import uploads
 from photoplay.types import Photo
@@ -37,9 +37,8 @@ PICTURE_SIDE = 1024
 """Pixels of the longer side of what is handed out of a photo or clip."""
 LONGEST = 60.0
 """Seconds of a clip or of sound."""
-CHECKS = BoundedSemaphore(2)
+CHECKS = Room(2, 6, 10.0)
 """Files of 50 megapixels are large in memory: so many are checked at a time in a process."""
-CHECKS_WAIT_S = 20.0
 
 
 @dataclass(frozen=True)
@@ -202,9 +201,7 @@ def check(kind: Kind, data: bytes) -> _Checked:
     Raises:
         MediaError: as :mod:`photoplay.media`.   TooManyError: ``looker_busy``.
     """
-    if not CHECKS.acquire(timeout=CHECKS_WAIT_S):
-        raise TooManyError("looker_busy", "Too many files are being checked.", "Try again in a moment.", 5)
-    try:
+    with CHECKS.turn():
         if kind == "photo":
             photo = load_photo(data)
             return _Checked(photo.width, photo.height, None, _picture(photo))
@@ -212,8 +209,6 @@ def check(kind: Kind, data: bytes) -> _Checked:
             return _checked_clip(data)
         sound = read_audio(data, 8_000, max_seconds=LONGEST)
         return _Checked(seconds=len(sound.samples) / sound.rate)
-    finally:
-        CHECKS.release()
 
 
 def _checked_clip(data: bytes) -> _Checked:
@@ -235,7 +230,8 @@ def kind_of(data: bytes) -> Kind:
     if video_format(head) is None:
         return "audio"
     try:
-        probe_video(data)
+        with CHECKS.turn():
+            probe_video(data)
     except MediaError:
         if audio_format(head) is None:
             raise

@@ -6,7 +6,6 @@ import tempfile
 import time
 from dataclasses import asdict
 from pathlib import Path
-from threading import BoundedSemaphore
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, File, Request
@@ -17,6 +16,7 @@ from photoplay.safety.verify import Verification, verify
 from photoplay.service import problems
 from photoplay.service.errors import TooManyError
 from photoplay.service.limits import network, throttle
+from photoplay.service.rooms import Room
 from photoplay.service.routes.photos import Given, LookerOf, read_file
 from photoplay.service.security import HubOf, maybe
 from photoplay.service.shapes import Answer
@@ -25,9 +25,8 @@ router = APIRouter(tags=["verify"])
 
 TRIES, TRIES_S = 60, 3600.0
 """Files that strangers of one network may ask about in so many seconds; three times as many where somebody is signed in."""
-READS = BoundedSemaphore(2)
+READS = Room(2, 4, 10.0)
 """Each file is read in a process of its own: so many at a time."""
-READS_WAIT_S = 20.0
 NO_SEAL = "A file of this kind holds no seal of photoplay, but it carries its mark."
 
 
@@ -120,12 +119,7 @@ def _read(data: bytes) -> Verification:
     Raises:
         MediaError: ``verify_unsupported``.   SealError: ``verify_failed``.   TooManyError: ``looker_busy``.
     """
-    if not READS.acquire(timeout=READS_WAIT_S):
-        raise TooManyError("looker_busy", "Too many files are being read.", "Try again in a moment.", 5)
-    try:
-        with tempfile.TemporaryDirectory(prefix="photoplay-") as folder:
-            path = Path(folder) / "file"
-            path.write_bytes(data)
-            return verify(path)
-    finally:
-        READS.release()
+    with READS.turn(), tempfile.TemporaryDirectory(prefix="photoplay-") as folder:
+        path = Path(folder) / "file"
+        path.write_bytes(data)
+        return verify(path)
