@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import update
 
 from photoplay.errors import ReviewError
+from photoplay.safety.takedown import Receipt
 from photoplay.service import ending, job
 from photoplay.service.tables import jobs
 from tests.service import rowmaking
@@ -61,6 +63,24 @@ def test_a_takedown_blocks_and_removes(stage: Stage, operator: Someone) -> None:
     assert (nothing.status_code, nothing.json()["code"]) == (422, "takedown_unclear")
     unknown = stage.client.post("/v1/admin/takedown", headers=operator.headers, json={"id": "0" * 16})
     assert (unknown.status_code, unknown.json()["code"]) == (403, "takedown_unknown")
+
+
+def test_a_takedown_with_its_sources_removes_the_photos_too(
+    stage: Stage, operator: Someone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    who = stage.someone()
+    with stage.hub.database.begin() as conn:
+        photo = rowmaking.upload(conn, who.tenant_id, time.time(), sha256="c" * 64)
+    work = SimpleNamespace(id="1" * 16, release_digests={"d" * 64}, source_digests={"c" * 64})
+    guard = SimpleNamespace(ledger=SimpleNamespace(survey=lambda: ((work,), ())))
+    monkeypatch.setattr("photoplay.service.routes.admin.open_guard", lambda *_: guard)
+    receipt = Receipt((work.id,), (), 2, "a.b.c")
+    monkeypatch.setattr("photoplay.service.routes.admin.take_down", lambda *_, **__: receipt)
+    for sources, removed in ((False, 0), (True, 1)):
+        body = {"id": work.id, "sources": sources}
+        done = stage.client.post("/v1/admin/takedown", headers=operator.headers, json=body).json()
+        assert done["removed"] == removed
+    assert stage.client.get(f"/v1/photos/{photo}", headers=who.headers).status_code == 404
 
 
 def test_to_everybody_else_there_is_nothing(stage: Stage) -> None:
