@@ -58,8 +58,8 @@ def templates() -> list[dict[str, Any]]:
 
 def fake_app(world: World, studio: Path | None = None) -> FastAPI:
     """The fake with the studio's built files at its root, under the real headers."""
-    from photoplay.service.door import HEADERS
-    from photoplay.service.studio import Studio, read_studio
+    from photoplay.service.api.door import HEADERS
+    from photoplay.service.api.studio import Studio, read_studio
 
     app = FastAPI()
 
