@@ -1,7 +1,7 @@
 /** The film that is being put together; a reload does not lose it. */
 
-import { call, upload } from './api';
-import type { JobRequest, Size, Statement, Template, Upload } from './types';
+import { ApiError, call, upload } from './api';
+import type { Found, JobRequest, Size, Statement, Template, Upload } from './types';
 
 export interface DraftPhoto {
   key: string;
@@ -35,6 +35,8 @@ export interface DraftOptions {
 }
 
 const KEY = 'photoplay.draft';
+/** Times that a photo is shown to a service that is busy looking at others. */
+const TRIES = 3;
 let counter = 0;
 
 function plain(): DraftOptions {
@@ -91,8 +93,16 @@ class Draft {
   }
 
   private async inspect(made: Upload): Promise<Upload> {
-    const answer = await call<Upload | NonNullable<Upload['found']>>('POST', `/v1/photos/${made.id}/inspect`);
-    return 'faces' in answer ? { ...made, found: answer } : answer;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const answer = await call<Upload | Found>('POST', `/v1/photos/${made.id}/inspect`);
+        return 'faces' in answer ? { ...made, found: answer } : answer;
+      } catch (error) {
+        const busy = error instanceof ApiError && error.problem.status === 503;
+        if (!busy || attempt === TRIES) throw error;
+        await new Promise((resolve) => setTimeout(resolve, Math.min(10, error.problem.retryAfter ?? 2) * 1000));
+      }
+    }
   }
 
   async addStored(id: string, statement: Statement | null = null, name = ''): Promise<void> {
