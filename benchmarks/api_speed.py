@@ -21,9 +21,9 @@ import structlog
 from sqlalchemy import insert
 from tests.service.stage import Someone, Stage, open_stage, served
 
-from photoplay.service.ids import new_id
-from photoplay.service.requests import JobRequest
-from photoplay.service.tables import job_events, jobs
+from photoplay.service.ground.ids import new_id
+from photoplay.service.ground.tables import job_events, jobs
+from photoplay.service.jobs.requests import JobRequest
 
 READS = 200
 CLIENTS = 4

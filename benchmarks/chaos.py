@@ -16,7 +16,7 @@ import tempfile
 import warnings
 from pathlib import Path
 
-from tests.service import ground
+from tests.service import groundwork
 from tests.service.chaos import Outcome, Trial, harm
 
 from photoplay.device import describe
@@ -32,7 +32,7 @@ def run(trial: Trial, database: str) -> Outcome:
             return harm(folder / "data", trial)
         os.environ.setdefault("XDG_RUNTIME_DIR", name)
         with warnings.catch_warnings(action="ignore"):
-            server, handle = ground.start_postgres()
+            server, handle = groundwork.start_postgres()
         try:
             return harm(folder / "data", trial, database_url=server.create())
         finally:

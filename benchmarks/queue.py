@@ -3,8 +3,8 @@
     .venv/bin/python -m benchmarks.queue [--jobs 5000] [--workers 7 8 9 10 11] [--submits 3000] [--write]
 
 The day runs on a virtual clock with the service's own priorities and the queue's order (lowest priority, then earliest),
-and is told beside first come, first served. The submits go to the real admission (``photoplay.service.jobs.submit`` on
-SQLite), 20 times as many as the workers can make.
+and is told beside first come, first served. The submits go to the real admission
+(``photoplay.service.jobs.lifecycle.submit`` on SQLite), 20 times as many as the workers can make.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tests.service.opening import opened
 from tests.service.simulation import MIX, START, Day, Overload, overload, p95, simulate
 
 from photoplay.device import describe
-from photoplay.service.plans import load_plans
+from photoplay.service.ground.plans import load_plans
 
 RESULTS = Path(__file__).parent / "results"
 TIMES = 20

@@ -26,17 +26,18 @@ from statistics import median
 from typing import Any
 
 from sqlalchemy import func, select, update
-from tests.service import ground
+from tests.service import groundwork
 from tests.service.chaos import BACKEND, Crew
 from tests.service.opening import somebody
 from tests.service.simulation import p95
 
 from photoplay.device import describe
-from photoplay.service import accounts, jobs
+from photoplay.service.accounts import tenants as accounts
+from photoplay.service.accounts.principals import SCOPES, Principal
 from photoplay.service.engine import Hub, open_hub
-from photoplay.service.principals import SCOPES, Principal
-from photoplay.service.requests import JobRequest
-from photoplay.service.tables import jobs as rows
+from photoplay.service.ground.tables import jobs as rows
+from photoplay.service.jobs import lifecycle as jobs
+from photoplay.service.jobs.requests import JobRequest
 
 RESULTS = Path(__file__).parent / "results"
 FILM_S = 8.6
@@ -65,12 +66,12 @@ class Answers:
 
 def web(folder: Path, pipe: Connection) -> None:
     """The web process."""
-    from photoplay.service.serving import Web, listen
+    from photoplay.service.operations.serving import Web, listen
 
     log = os.open(folder / "web.log", os.O_WRONLY | os.O_CREAT, 0o600)
     os.dup2(log, 1)
     os.dup2(log, 2)
-    hub = open_hub(ground.make_settings(folder, **GIVEN))
+    hub = open_hub(groundwork.make_settings(folder, **GIVEN))
     door = listen("127.0.0.1", 0)
     served = Web(hub, door)
     served.start()
@@ -113,7 +114,7 @@ def ask(port: int, token: str, calls: list[Call], clients: int) -> Answers:
 def overhead(folder: Path, films: int) -> tuple[float, float, float]:
     """Seconds that a film costs beside its making: of a worker that is busy with many, and from submit to film where
     nothing waits; and CPU seconds of the worker for each."""
-    hub = open_hub(ground.make_settings(folder, **GIVEN))
+    hub = open_hub(groundwork.make_settings(folder, **GIVEN))
     crew = Crew(folder, GIVEN)
     try:
         who = somebody(hub)
@@ -168,7 +169,7 @@ def load(folder: Path, requests: int, clients: int) -> tuple[list[str], list[str
     process = context.Process(target=web, args=(folder, theirs), daemon=True)
     process.start()
     port = mine.recv()
-    hub = open_hub(ground.make_settings(folder, **GIVEN))
+    hub = open_hub(groundwork.make_settings(folder, **GIVEN))
     try:
         people = [somebody(hub) for _ in range(8)]
         who = people[0]

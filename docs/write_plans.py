@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from photoplay.service import accounts, keys, limits, passwords, sessions
-from photoplay.service.plans import Plan, cost, load_plans
+from photoplay.service.accounts import keys, limits, passwords, sessions
+from photoplay.service.accounts import tenants as accounts
+from photoplay.service.ground.plans import Plan, cost, load_plans
 
 PAGE = Path(__file__).parent / "service" / "plans.md"
 PLANS = load_plans()

@@ -10,7 +10,7 @@ from typing import get_args, get_origin
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from photoplay.service.settings import PREFIX, Settings
+from photoplay.service.ground.settings import PREFIX, Settings
 
 PAGE = Path(__file__).parent / "service" / "settings.md"
 START, END = "<!-- settings -->\n", "<!-- /settings -->\n"

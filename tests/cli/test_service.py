@@ -14,10 +14,11 @@ from typer.testing import CliRunner
 from photoplay.cli import installation
 from photoplay.cli.app import app, exit_code
 from photoplay.errors import InputError, PhotoplayError, RequestError, UnavailableError
-from photoplay.service import serving, worker
-from photoplay.service.database import Database
-from photoplay.service.errors import ConflictError, ForbiddenError, NotFoundError, QuotaError, TooManyError
-from photoplay.service.settings import Settings
+from photoplay.service.ground.database import Database
+from photoplay.service.ground.errors import ConflictError, ForbiddenError, NotFoundError, QuotaError, TooManyError
+from photoplay.service.ground.settings import Settings
+from photoplay.service.operations import serving
+from photoplay.service.upkeep import worker
 
 ANNA = "anna@example.org"
 
@@ -71,7 +72,7 @@ def test_an_account_from_its_link_to_its_end() -> None:
 
 def with_link(token: str) -> str:
     """Uses up a link; the session's token."""
-    from photoplay.service import accounts
+    from photoplay.service.accounts import tenants as accounts
 
     database = Database(Settings().database_url)
     try:

@@ -14,9 +14,9 @@ from photoplay.client import Client, ServiceError
 from photoplay.client import client as module
 from photoplay.client.client import _parsed
 from photoplay.errors import CancelledError, ConsentError, MediaError, TemplateError, UnavailableError
-from photoplay.service.tables import jobs as rows
+from photoplay.service.ground.tables import jobs as rows
+from tests.service.api.routes.looked import looked_stage, looker_of
 from tests.service.lookers import FOUND, PREVIEW
-from tests.service.routes.looked import looked_stage, looker_of
 from tests.service.stage import FILM, STILL, Someone, Stage, jpeg, served
 
 

@@ -15,9 +15,9 @@ from photoplay.client import Client, ServiceError, wire
 from photoplay.client.wire import Wire, error_of
 from photoplay.errors import CancelledError, PhotoplayError, UnavailableError
 from photoplay.media.refusals import REFUSALS
-from photoplay.service import errors as service_errors
-from photoplay.service import problems
-from photoplay.service.errors import TooManyError
+from photoplay.service.api import problems
+from photoplay.service.ground import errors as service_errors
+from photoplay.service.ground.errors import TooManyError
 
 SOURCE = Path(photoplay.__file__).parent
 NOT_SERVED = ("cli", "training", "weights", "client", "device", "release", "media/decode", "service/backup")

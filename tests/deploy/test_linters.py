@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from photoplay.service.settings import PREFIX, Settings
+from photoplay.service.ground.settings import PREFIX, Settings
 from photoplay.version import __version__
 
 ROOT = Path(__file__).parents[2]
@@ -245,7 +245,7 @@ def test_pods_are_confined(pod: dict[str, Any]) -> None:
 
 def test_pods_end_no_sooner_than_their_work() -> None:
     """A worker may take ten minutes to end its film, and the web the time of its requests."""
-    from photoplay.service.serving import WEB_GRACE
+    from photoplay.service.operations.serving import WEB_GRACE
 
     for name, pod in PODS:
         if "worker" in name:

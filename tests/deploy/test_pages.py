@@ -12,9 +12,9 @@ import typer
 import yaml
 
 from photoplay.cli.app import app
-from photoplay.service.database import Database
-from photoplay.service.metrics import Metrics
-from photoplay.service.settings import PREFIX, Settings
+from photoplay.service.ground.database import Database
+from photoplay.service.ground.metrics import Metrics
+from photoplay.service.ground.settings import PREFIX, Settings
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted((ROOT / "docs" / "service").glob("*.md"))

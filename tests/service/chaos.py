@@ -20,15 +20,18 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from photoplay.service import credits, heartbeat, janitor, jobs
+from photoplay.service.accounts import credits
 from photoplay.service.engine import Hub, open_hub, workflow_id
-from photoplay.service.errors import ConflictError
-from photoplay.service.ids import new_id
-from photoplay.service.job import LIVE, Job
-from photoplay.service.requests import JobRequest
-from photoplay.service.tables import entries, job_events, transfers, workers
-from photoplay.service.tables import jobs as rows
-from tests.service import ground
+from photoplay.service.ground.errors import ConflictError
+from photoplay.service.ground.ids import new_id
+from photoplay.service.ground.tables import entries, job_events, transfers, workers
+from photoplay.service.ground.tables import jobs as rows
+from photoplay.service.jobs import heartbeat
+from photoplay.service.jobs import lifecycle as jobs
+from photoplay.service.jobs.job import LIVE, Job
+from photoplay.service.jobs.requests import JobRequest
+from photoplay.service.upkeep import janitor
+from tests.service import groundwork
 from tests.service.makers import SimulatedMaker, content
 from tests.service.opening import somebody
 
@@ -69,13 +72,13 @@ class Outcome:
 
 def work(folder: Path, given: dict[str, Any], worker_id: str) -> None:
     """A worker process."""
-    from photoplay.service.worker import run
+    from photoplay.service.upkeep.worker import run
 
     log = os.open(folder / "workers.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(log, 1)
     os.dup2(log, 2)
     raise SystemExit(
-        run(ground.make_settings(folder, **given), [f"films-{BACKEND}"], SimulatedMaker(), worker_id=worker_id)
+        run(groundwork.make_settings(folder, **given), [f"films-{BACKEND}"], SimulatedMaker(), worker_id=worker_id)
     )
 
 
@@ -85,7 +88,7 @@ class Crew:
     def __init__(self, folder: Path, given: dict[str, Any]) -> None:
         self._folder, self._given = folder, given
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["photoplay.service.worker", "tests.service.chaos"])
+        self._context.set_forkserver_preload(["photoplay.service.upkeep.worker", "tests.service.chaos"])
         self.alive: dict[str, ForkServerProcess] = {}
 
     def hire(self) -> str:
@@ -124,7 +127,7 @@ def harm(folder: Path, trial: Trial, **given: Any) -> Outcome:
     random_ = random.Random(trial.seed)
     outcome = Outcome()
     began = time.monotonic()
-    hub = open_hub(ground.make_settings(folder, **given))
+    hub = open_hub(groundwork.make_settings(folder, **given))
     crew = Crew(folder, given)
     try:
         ids = _submit(hub, trial, random_)

@@ -2,7 +2,7 @@
 
 ``database``        a migrated SQLite file;  ``postgres``: a migrated PostgreSQL database;  ``either``: a test for each
 ``postgres_url``    the address of an empty PostgreSQL database of this test's own
-``settings``        settings whose data, database and store lie in this test's folder (tests.service.ground.make_settings)
+``settings``        settings whose data, database and store lie in this test's folder (groundwork.make_settings)
 ``store``           the store of these settings; ``either_store``: a test for a folder and one for a bucket
 ``s3``              settings for a new bucket of an S3 server on loopback
 """
@@ -16,10 +16,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from photoplay.service.database import Database
-from photoplay.service.settings import Settings
-from photoplay.service.storage import Store, open_store
-from tests.service import ground
+from photoplay.service.ground.database import Database
+from photoplay.service.ground.settings import Settings
+from photoplay.service.ground.storage import Store, open_store
+from tests.service import groundwork
 
 
 @pytest.fixture(scope="session")
@@ -36,7 +36,7 @@ def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return ground.make_settings(tmp_path / "data")
+    return groundwork.make_settings(tmp_path / "data")
 
 
 @pytest.fixture
@@ -57,16 +57,16 @@ def store(settings: Settings) -> Store:
 @pytest.fixture(scope="session")
 def s3_endpoint() -> Iterator[str]:
     """An S3 server for all tests of this run."""
-    with ground.s3_server() as address:
+    with groundwork.s3_server() as address:
         yield address
 
 
 @pytest.fixture
 def s3(settings: Settings, s3_endpoint: str) -> Settings:
     """Settings for a new bucket of the S3 server."""
-    bucket = f"films-{next(ground.DRAWN)}"
+    bucket = f"films-{next(groundwork.DRAWN)}"
     httpx.put(f"{s3_endpoint}/{bucket}").raise_for_status()
-    return ground.make_settings(
+    return groundwork.make_settings(
         settings.data,
         storage_url=f"s3://{bucket}/some/prefix",
         s3_endpoint=s3_endpoint,
@@ -82,22 +82,22 @@ def either_store(request: pytest.FixtureRequest) -> Store:
 
 
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[ground.PostgresServer]:
+def postgres_server() -> Iterator[groundwork.PostgresServer]:
     """A PostgreSQL server for all tests of this run."""
-    started, handle = ground.start_postgres()
+    started, handle = groundwork.start_postgres()
     yield started
     handle.cleanup()
 
 
 @pytest.fixture
-def postgres_url(postgres_server: ground.PostgresServer) -> Iterator[str]:
+def postgres_url(postgres_server: groundwork.PostgresServer) -> Iterator[str]:
     url = postgres_server.create()
     yield url
     postgres_server.drop(url)
 
 
 @pytest.fixture
-def postgres(postgres_server: ground.PostgresServer) -> Iterator[Database]:
+def postgres(postgres_server: groundwork.PostgresServer) -> Iterator[Database]:
     url = postgres_server.create(postgres_server.template)
     found = Database(url)
     yield found

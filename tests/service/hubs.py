@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from photoplay.service.engine import Hub
-from tests.service import ground
+from tests.service import groundwork
 from tests.service.opening import make_template, opened, opened_copy
 
 
 @pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory, postgres_server: ground.PostgresServer) -> str:
+def template(tmp_path_factory: pytest.TempPathFactory, postgres_server: groundwork.PostgresServer) -> str:
     return make_template(tmp_path_factory.mktemp("template"), postgres_server)
 
 

@@ -11,7 +11,7 @@ from photoplay.errors import PhotoplayError
 from photoplay.safety.consent.record import Adult
 from photoplay.safety.consent.record import Terms as RecordTerms
 from photoplay.safety.consent.store import local_store
-from photoplay.service.looking import Enrolled, Looker, PreviewOrder, Terms
+from photoplay.service.looking.looker import Enrolled, Looker, PreviewOrder, Terms
 
 FOUND: dict[str, Any] = {
     "faces": [{"box": [0.1, 0.2, 0.3, 0.4], "yaw": 1.0, "pitch": 2.0, "roll": 3.0, "landmarks": [[0.2, 0.3]] * 68,

@@ -28,8 +28,8 @@ import av
 import numpy as np
 
 from photoplay.errors import RefusedError, ReviewError, SceneError
-from photoplay.service.checking import check_film
-from photoplay.service.maker import Film, Job
+from photoplay.service.jobs.checking import check_film
+from photoplay.service.jobs.maker import Film, Job
 from photoplay.types import Progress, StageEvent
 
 ERRORS = {
@@ -105,8 +105,8 @@ def _film(job: Job, folder: Path) -> Film:
 
 
 if __name__ == "__main__":
-    from photoplay.service.settings import Settings
-    from photoplay.service.worker import run
+    from photoplay.service.ground.settings import Settings
+    from photoplay.service.upkeep.worker import run
 
     name = os.environ.pop("SIMULATED_WORKER", None)
     takes = float(os.environ.pop("SIMULATED_MS", "20"))

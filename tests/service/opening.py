@@ -10,13 +10,15 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from photoplay.service import accounts, credits, plans
+from photoplay.service.accounts import credits
+from photoplay.service.accounts import tenants as accounts
+from photoplay.service.accounts.principals import SCOPES, Principal
 from photoplay.service.engine import Hub, open_hub
-from photoplay.service.job import Job, find
-from photoplay.service.principals import SCOPES, Principal
-from photoplay.service.requests import JobRequest
-from photoplay.service.tables import jobs
-from tests.service import ground
+from photoplay.service.ground import plans
+from photoplay.service.ground.tables import jobs
+from photoplay.service.jobs.job import Job, find
+from photoplay.service.jobs.requests import JobRequest
+from tests.service import groundwork
 
 SMILE = JobRequest(template="smile", seconds=1.0, backend="echo")
 
@@ -24,7 +26,7 @@ SMILE = JobRequest(template="smile", seconds=1.0, backend="echo")
 @contextmanager
 def opened(folder: Path, **given: object) -> Iterator[Hub]:
     """An installation in a folder; ``given`` settings first."""
-    hub = open_hub(ground.make_settings(folder, **{"backends": ("echo", "pocket"), **given}))
+    hub = open_hub(groundwork.make_settings(folder, **{"backends": ("echo", "pocket"), **given}))
     try:
         yield hub
     finally:
@@ -32,7 +34,7 @@ def opened(folder: Path, **given: object) -> Iterator[Hub]:
 
 
 @contextmanager
-def opened_copy(folder: Path, server: ground.PostgresServer, template: str) -> Iterator[Hub]:
+def opened_copy(folder: Path, server: groundwork.PostgresServer, template: str) -> Iterator[Hub]:
     """An installation on PostgreSQL, in a copy of the database ``template``."""
     url = server.create(template)
     try:
@@ -42,7 +44,7 @@ def opened_copy(folder: Path, server: ground.PostgresServer, template: str) -> I
         server.drop(url)
 
 
-def make_template(folder: Path, server: ground.PostgresServer) -> str:
+def make_template(folder: Path, server: groundwork.PostgresServer) -> str:
     """The name of a database on PostgreSQL in which an installation was opened before."""
     url = server.create()
     with opened(folder, database_url=url):

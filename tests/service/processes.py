@@ -6,8 +6,8 @@ import multiprocessing
 import time
 from collections.abc import Callable
 
-from photoplay.service.database import Database, lock
-from photoplay.service.tables import balances, tenants
+from photoplay.service.ground.database import Database, lock
+from photoplay.service.ground.tables import balances, tenants
 
 PROCESSES, WRITES = 4, 50
 

@@ -6,10 +6,10 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from photoplay.service import plans
-from photoplay.service.ids import new_id
-from photoplay.service.requests import JobRequest
-from photoplay.service.tables import jobs, tenants, uploads, workers
+from photoplay.service.ground import plans
+from photoplay.service.ground.ids import new_id
+from photoplay.service.ground.tables import jobs, tenants, uploads, workers
+from photoplay.service.jobs.requests import JobRequest
 
 PLANS = plans.load_plans()
 

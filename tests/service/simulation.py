@@ -1,7 +1,8 @@
 """A day of the queue on a clock that costs nothing, and an hour of far too many submits against the real admission.
 
-The simulated workers take jobs by the rule by which DBOS does: the lowest ``photoplay.service.plans.priority`` first, then
-the earliest. Arrivals follow a day of people: quiet at night, a peak at noon and a higher one in the evening.
+The simulated workers take jobs by the rule by which DBOS does: the lowest
+``photoplay.service.ground.plans.priority`` first, then the earliest.
+Arrivals follow a day of people: quiet at night, a peak at noon and a higher one in the evening.
 """
 
 from __future__ import annotations
@@ -20,16 +21,17 @@ from statistics import median
 from sqlalchemy import select
 
 from photoplay.motion.library import find
-from photoplay.service import credits, jobs
-from photoplay.service.ending import end
+from photoplay.service.accounts import credits
+from photoplay.service.accounts.principals import SCOPES, Principal
 from photoplay.service.engine import Hub
-from photoplay.service.errors import TooManyError
-from photoplay.service.estimate import weight
-from photoplay.service.job import Job
-from photoplay.service.plans import Plan, load_plans, priority
-from photoplay.service.principals import SCOPES, Principal
-from photoplay.service.requests import JobRequest
-from photoplay.service.tables import jobs as rows
+from photoplay.service.ground.errors import TooManyError
+from photoplay.service.ground.plans import Plan, load_plans, priority
+from photoplay.service.ground.tables import jobs as rows
+from photoplay.service.jobs import lifecycle as jobs
+from photoplay.service.jobs.ending import end
+from photoplay.service.jobs.estimate import weight
+from photoplay.service.jobs.job import Job
+from photoplay.service.jobs.requests import JobRequest
 from tests.service import rowmaking
 
 DAY = 86_400.0
@@ -207,8 +209,9 @@ class Overload:
 
 
 def overload(hub: Hub, submits: int, times: float, workers: int, seed: int, tenants: int = 300) -> Overload:
-    """Submits ``times`` as much as the workers can make, all to the real :func:`photoplay.service.jobs.submit`, on the
-    simulated clock; the workers go on meanwhile and finish everything that was accepted."""
+    """Submits ``times`` as much as the workers can make, all to the real
+    :func:`photoplay.service.jobs.lifecycle.submit`, on the simulated clock;
+    the workers go on meanwhile and finish everything that was accepted."""
     random_ = random.Random(seed)
     names = random_.choices(list(MIX), list(MIX.values()), k=tenants)
     with hub.database.begin() as conn:

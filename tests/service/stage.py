@@ -18,13 +18,15 @@ from fastapi.testclient import TestClient
 from PIL import Image
 from sqlalchemy import update
 
-from photoplay.service import accounts, ending, job, jobs
-from photoplay.service.app import create_app
+from photoplay.service.accounts import tenants as accounts
+from photoplay.service.accounts.principals import SCOPES, Principal
+from photoplay.service.api.app import create_app
 from photoplay.service.engine import Hub, open_hub
-from photoplay.service.principals import SCOPES, Principal
-from photoplay.service.requests import JobRequest
-from photoplay.service.tables import jobs as rows
-from tests.service import ground, rowmaking
+from photoplay.service.ground.tables import jobs as rows
+from photoplay.service.jobs import ending, job
+from photoplay.service.jobs import lifecycle as jobs
+from photoplay.service.jobs.requests import JobRequest
+from tests.service import groundwork, rowmaking
 
 FILM = bytes(range(256)) * 8
 STILL = b"\x89PNG still"
@@ -116,7 +118,7 @@ class Stage:
 @contextmanager
 def open_stage(folder: Path, **given: object) -> Iterator[Stage]:
     """An installation in a folder."""
-    hub = open_hub(ground.make_settings(folder, **given))
+    hub = open_hub(groundwork.make_settings(folder, **given))
     logged = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50), cache_logger_on_first_use=False)
     try:

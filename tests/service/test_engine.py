@@ -7,10 +7,10 @@ from pathlib import Path
 from sqlalchemy import inspect, text
 
 from photoplay.service.engine import Hub, open_hub, queue_name
-from photoplay.service.settings import Settings
-from photoplay.service.tables import metadata
-from photoplay.service.wire import APPLICATION, VERSION
-from tests.service import ground
+from photoplay.service.ground.settings import Settings
+from photoplay.service.ground.tables import metadata
+from photoplay.service.ground.wire import APPLICATION, VERSION
+from tests.service import groundwork
 from tests.service.opening import opened
 
 
@@ -50,9 +50,9 @@ def test_our_tables_and_those_of_the_queue_do_not_meet(tmp_path: Path) -> None:
 
 def test_several_processes_may_open_it_at_once(tmp_path: Path) -> None:
     code = (
-        "import sys; from tests.service import ground; from pathlib import Path;"
+        "import sys; from tests.service import groundwork; from pathlib import Path;"
         "from photoplay.service.engine import open_hub;"
-        "open_hub(ground.make_settings(Path(sys.argv[1]))).close()"
+        "open_hub(groundwork.make_settings(Path(sys.argv[1]))).close()"
     )
     started = [
         subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], cwd=Path(__file__).parents[2]) for _ in range(2)
@@ -87,7 +87,7 @@ def test_what_is_undone_is_not_in_the_queue(tmp_path: Path) -> None:
 
 
 def test_it_opens_on_postgres(tmp_path: Path, postgres_url: str) -> None:
-    settings: Settings = ground.make_settings(tmp_path, database_url=postgres_url)
+    settings: Settings = groundwork.make_settings(tmp_path, database_url=postgres_url)
     hub = open_hub(settings)
     try:
         assert "films-pocket" in queues(hub)

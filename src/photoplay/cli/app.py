@@ -21,7 +21,7 @@ from photoplay.errors import (
     SealError,
     UnavailableError,
 )
-from photoplay.service.errors import (
+from photoplay.service.ground.errors import (
     ConflictError,
     ForbiddenError,
     NotFoundError,

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from photoplay.errors import UnavailableError
 
 if TYPE_CHECKING:
-    from photoplay.service.database import Database
     from photoplay.service.engine import Hub
-    from photoplay.service.settings import Settings
+    from photoplay.service.ground.database import Database
+    from photoplay.service.ground.settings import Settings
 
 PACKAGES = (
     "alembic", "argon2", "dbos", "fastapi", "httpx", "obstore", "opentelemetry.sdk", "prometheus_client", "psycopg",
@@ -46,7 +46,7 @@ def load_settings(**given: Any) -> Settings:
         UnavailableError: ``service_missing``, ``settings_invalid``.
     """
     check_installed()
-    from photoplay.service.settings import Settings
+    from photoplay.service.ground.settings import Settings
 
     return Settings.load(**given)
 
@@ -55,8 +55,8 @@ def load_settings(**given: Any) -> Settings:
 def open_database() -> Iterator[tuple[Settings, Database]]:
     """The database, brought up to date, until the block ends."""
     settings = load_settings()
-    from photoplay.service.database import Database
-    from photoplay.service.safe_settings import make_private
+    from photoplay.service.ground.database import Database
+    from photoplay.service.ground.safe_settings import make_private
 
     make_private(settings.data)
     with closing(Database(settings.database_url)) as database:

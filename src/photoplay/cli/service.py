@@ -17,7 +17,7 @@ from photoplay.cli.tables import print_table, size
 from photoplay.errors import InputError
 
 if TYPE_CHECKING:
-    from photoplay.service.settings import Settings
+    from photoplay.service.ground.settings import Settings
 
 MARKS = {"fine": "ok ", "weak": "!  ", "failed": "NO "}
 COLOURS = {"fine": None, "weak": "yellow", "failed": "red"}
@@ -61,7 +61,7 @@ def serve(
     options = {"host": host, "port": port, "workers": workers, "backends": tuple(backend) if backend else None}
     given = {name: value for name, value in options.items() if value is not None}
     settings = load_settings(**given).checked()
-    from photoplay.service.serving import serve as run
+    from photoplay.service.operations.serving import serve as run
 
     overrides = {f"PHOTOPLAY_{name.upper()}": _written(value) for name, value in given.items()}
     raise typer.Exit(run(settings, overrides, typer.echo))
@@ -79,9 +79,9 @@ def worker(
     It finishes its film first; a second SIGTERM leaves the film to another worker.
     """
     settings = load_settings().checked()
-    from photoplay.service import telemetry
-    from photoplay.service.serving import hold
-    from photoplay.service.worker import run
+    from photoplay.service.ground import telemetry
+    from photoplay.service.operations.serving import hold
+    from photoplay.service.upkeep.worker import run
 
     telemetry.start_logging(settings)
     telemetry.start_tracing(settings)
@@ -98,7 +98,7 @@ def check(as_json: AsJson = False) -> None:
     Exit status 8 where something keeps it from running.
     """
     settings = load_settings()
-    from photoplay.service.checkup import check_up
+    from photoplay.service.operations.checkup import check_up
 
     found = check_up(settings)
     if as_json:
@@ -123,7 +123,7 @@ def migrate() -> None:
 def overview(as_json: AsJson = False) -> None:
     """Tell what waits, who works, what failed, and whether the ledger of credits is balanced."""
     with open_hub() as hub:
-        from photoplay.service.routes.admin import Audited, look
+        from photoplay.service.api.routes.admin import Audited, look
 
         found = look(hub, Audited(), time.time())
     if as_json:
@@ -151,7 +151,7 @@ def overview(as_json: AsJson = False) -> None:
 def sweep() -> None:
     """Do one round of what `serve` does all the time: delete what ran out, renew credits, call webhooks."""
     with open_hub() as hub:
-        from photoplay.service.janitor import sweep as run
+        from photoplay.service.upkeep.janitor import sweep as run
 
         done = run(hub, time.time()).lines()
     typer.echo("\n".join(done) or "There was nothing to do.")
@@ -166,8 +166,8 @@ def erase(
     if not yes:
         typer.confirm("This deletes films for good. Go on?", abort=True, err=True)
     with open_hub() as hub:
-        from photoplay.service.erasing import erase_person
-        from photoplay.service.maker import open_guard
+        from photoplay.service.jobs.maker import open_guard
+        from photoplay.service.upkeep.erasing import erase_person
 
         done = erase_person(hub, open_guard(hub.settings), subject, time.time())
     typer.echo(f"{done.removed} films and uploads of the service are removed.")
@@ -183,7 +183,7 @@ def backup(
 
     A database server and a bucket are backed up with their own tools: docs/service/backup.md."""
     settings = load_settings()
-    from photoplay.service.backup import back_up
+    from photoplay.service.operations.backup import back_up
 
     done = back_up(settings, out, [one.value for one in part or PartChoice])
     typer.echo(f"{done.files} files, {size(done.bytes)}, every one with its digest in the archive's manifest.")
@@ -196,7 +196,7 @@ def restore(
 ) -> None:
     """Check an archive against its manifest and put everything back. Only where no service and no trust folder is yet."""
     settings = load_settings()
-    from photoplay.service.backup import read_back
+    from photoplay.service.operations.backup import read_back
 
     done = read_back(settings, archive, check_only=verify)
     typer.echo(f"{done.files} files, {size(done.bytes)}: {'whole' if verify else 'restored'}.")

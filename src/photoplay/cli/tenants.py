@@ -19,9 +19,9 @@ from photoplay.errors import InputError
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from photoplay.service.accounts import User
-    from photoplay.service.plans import Plan
-    from photoplay.service.settings import Settings
+    from photoplay.service.accounts.tenants import User
+    from photoplay.service.ground.plans import Plan
+    from photoplay.service.ground.settings import Settings
 
 Email = Annotated[str, typer.Argument(metavar="EMAIL", help="The account's e-mail address.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
@@ -45,7 +45,7 @@ def add(
     """Make an account with one user. It prints a link that signs them in, once."""
     word = sys.stdin.readline().rstrip("\r\n") if password else None
     with open_database() as (settings, database), database.begin() as conn:
-        from photoplay.service import accounts
+        from photoplay.service.accounts import tenants as accounts
 
         now = time.time()
         tenant = accounts.create_tenant(conn, name or email[: accounts.NAME], _plan(settings, plan), now)
@@ -70,7 +70,7 @@ def link_(email: Email) -> None:
 def plan_(email: Email, plan: Annotated[str, typer.Argument(help="Its name.", show_default=False)]) -> None:
     """Change the plan of a user's account. More monthly credits come at once, fewer from next month on."""
     with open_database() as (settings, database), database.begin() as conn:
-        from photoplay.service import accounts
+        from photoplay.service.accounts import tenants as accounts
 
         accounts.set_plan(conn, _found(conn, email).tenant_id, _plan(settings, plan), time.time())
     typer.echo(f"The plan is {plan} now.")
@@ -82,8 +82,8 @@ def list_(as_json: AsJson = False) -> None:
     with open_database() as (_, database), database.read() as conn:
         from sqlalchemy import select
 
-        from photoplay.service.credits import balance
-        from photoplay.service.tables import tenants, users
+        from photoplay.service.accounts.credits import balance
+        from photoplay.service.ground.tables import tenants, users
 
         joined = select(users, tenants.c.plan).join(tenants, tenants.c.id == users.c.tenant_id).order_by(users.c.email)
         rows: list[dict[str, Any]] = []
@@ -121,7 +121,7 @@ def disable(email: Email, yes: Yes = False) -> None:
     if not yes and show.interactive():
         typer.confirm(f"Shut out {email}?", abort=True, err=True)
     with open_database() as (_, database), database.begin() as conn:
-        from photoplay.service import accounts
+        from photoplay.service.accounts import tenants as accounts
 
         accounts.disable_user(conn, _found(conn, email).id, time.time())
     typer.echo("The user is shut out.")
@@ -143,7 +143,7 @@ def create(
 ) -> None:
     """Make an API key. It is shown this once."""
     with open_database() as (_, database), database.begin() as conn:
-        from photoplay.service import accounts
+        from photoplay.service.accounts import tenants as accounts
 
         owner = _found(conn, email)
         may = accounts.SCOPES | ({accounts.OPERATE} if owner.operator else set())
@@ -160,7 +160,7 @@ def create(
 def keys(email: Email, as_json: AsJson = False) -> None:
     """List the keys of a user's account."""
     with open_database() as (_, database), database.read() as conn:
-        from photoplay.service import accounts
+        from photoplay.service.accounts import tenants as accounts
 
         found = accounts.list_keys(conn, _found(conn, email).tenant_id)
     if as_json:
@@ -188,7 +188,7 @@ def keys(email: Email, as_json: AsJson = False) -> None:
 def revoke(email: Email, id_: Annotated[str, typer.Argument(metavar="ID", show_default=False)]) -> None:
     """End a key at once."""
     with open_database() as (_, database), database.begin() as conn:
-        from photoplay.service import accounts
+        from photoplay.service.accounts import tenants as accounts
 
         accounts.revoke_key(conn, _found(conn, email).tenant_id, id_, time.time())
     typer.echo("The key is revoked.")
@@ -201,7 +201,7 @@ def grant(
 ) -> None:
     """Give credits to a user's account."""
     with open_database() as (_, database), database.begin() as conn:
-        from photoplay.service import credits
+        from photoplay.service.accounts import credits
 
         tenant_id = _found(conn, email).tenant_id
         credits.grant(conn, tenant_id, amount, note, time.time())
@@ -220,7 +220,7 @@ def _until(when: float | None) -> str:
 
 def _found(conn: Connection, email: str) -> User:
     """Raises InputError: ``user_unknown``."""
-    from photoplay.service import accounts
+    from photoplay.service.accounts import tenants as accounts
 
     found = accounts.find_user(conn, email)
     if found is None:
@@ -232,7 +232,7 @@ def _found(conn: Connection, email: str) -> User:
 
 def _plan(settings: Settings, name: str) -> Plan:
     """Raises InputError: ``plan_unknown``."""
-    from photoplay.service.plans import load_plans
+    from photoplay.service.ground.plans import load_plans
 
     plans = load_plans(settings.plans)
     if name not in plans:
@@ -241,7 +241,7 @@ def _plan(settings: Settings, name: str) -> Plan:
 
 
 def _link(settings: Settings, conn: Connection, user_id: str, now: float) -> str:
-    from photoplay.service import accounts
-    from photoplay.service.serving import base_url, sign_in_url
+    from photoplay.service.accounts import tenants as accounts
+    from photoplay.service.operations.serving import base_url, sign_in_url
 
     return sign_in_url(base_url(settings, settings.host, settings.port), accounts.sign_in_link(conn, user_id, now))

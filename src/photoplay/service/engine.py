@@ -1,7 +1,7 @@
 """What every part of the service is handed: the settings, the database, the store, the plans, and the door to the queue.
 
 DBOS keeps the queue in tables of its own in the same database, so that a job enters both in one transaction. Web processes
-have its client only; it runs in workers (:mod:`photoplay.service.worker`).
+have its client only; it runs in workers (:mod:`photoplay.service.upkeep.worker`).
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from dbos import DBOS, DBOSClient
 from sqlalchemy import Connection
 
-from photoplay.service.accounts import check_plans
-from photoplay.service.database import Database
-from photoplay.service.plans import Plan, load_plans
-from photoplay.service.settings import Settings
-from photoplay.service.storage import Store, open_store
-from photoplay.service.telemetry import Metrics
-from photoplay.service.wire import APPLICATION, PLAIN, POLLING, VERSION, WORKFLOW
+from photoplay.service.accounts.tenants import check_plans
+from photoplay.service.ground.database import Database
+from photoplay.service.ground.plans import Plan, load_plans
+from photoplay.service.ground.settings import Settings
+from photoplay.service.ground.storage import Store, open_store
+from photoplay.service.ground.telemetry import Metrics
+from photoplay.service.ground.wire import APPLICATION, PLAIN, POLLING, VERSION, WORKFLOW
 
 
 @dataclass(frozen=True)

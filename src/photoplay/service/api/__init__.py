@@ -1,0 +1,1 @@
+"""What the network sees: routes, shapes, problems, the studio's files."""

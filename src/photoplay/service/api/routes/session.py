@@ -1,0 +1,120 @@
+"""``/v1/session``: signing in and out at a browser."""
+
+from __future__ import annotations
+
+import time
+
+from fastapi import APIRouter, Request, Response
+
+from photoplay.errors import RequestError
+from photoplay.service.accounts import tenants as accounts
+from photoplay.service.accounts.principals import Principal
+from photoplay.service.accounts.sessions import SESSION_S
+from photoplay.service.api import problems
+from photoplay.service.api.security import (
+    HubOf,
+    check_same_origin,
+    csrf_of,
+    forget_session,
+    maybe,
+    session_token,
+    start_session,
+)
+from photoplay.service.api.shapes_account import SessionAnswer, SignIn, SignUp, UserAnswer
+from photoplay.service.engine import Hub
+from photoplay.service.ground.errors import NotFoundError
+
+router = APIRouter(tags=["account"])
+
+
+def _told(hub: Hub, who: Principal | None, token: str | None) -> SessionAnswer:
+    plan = hub.plans.get(who.plan if who else hub.settings.sign_up_plan)
+    user = None
+    if who is not None and who.user_id is not None:
+        with hub.database.read() as conn:
+            found = accounts.get_user(conn, who.user_id)
+        user = UserAnswer(id=found.id, email=found.email, operator=found.operator)
+    backends = [one for one in hub.settings.backends if plan is None or plan.backends == "*" or one in plan.backends]
+    return SessionAnswer(
+        user=user,
+        plan=who.plan if who else None,
+        hosted=bool(hub.settings.hosted),
+        sign_up=hub.settings.sign_up,
+        csrf=csrf_of(hub, token) if token and user else None,
+        backends=backends,
+        sizes=list(plan.sizes) if plan else [],
+        max_seconds=plan.max_seconds if plan else 0,
+    )
+
+
+def _entered(hub: Hub, token: str, response: Response) -> SessionAnswer:
+    with hub.database.read() as conn:
+        who = accounts.check_session(conn, token, time.time())
+    start_session(response, hub, token, int(SESSION_S))
+    return _told(hub, who, token)
+
+
+@router.get(
+    "/v1/session", summary="Who is signed in?", response_model=SessionAnswer, responses={**problems.documented()}
+)
+def retrieve_session(hub: HubOf, request: Request) -> SessionAnswer:
+    """Who is signed in at this browser, if anybody, and what this installation can do."""
+    who = maybe(request)
+    return _told(hub, who, session_token(request, hub) if who and who.session else None)
+
+
+@router.post(
+    "/v1/session",
+    summary="Sign in",
+    response_model=SessionAnswer,
+    responses=problems.documented(401, 403, 415, 422, 429),
+)
+def sign_in(hub: HubOf, request: Request, response: Response, ask: SignIn) -> SessionAnswer:
+    """Signs in with e-mail and password, or with the token of a link that works once. The session is a cookie."""
+    check_same_origin(request)
+    now = time.time()
+    if ask.token is not None and ask.email is None and ask.password is None:
+        with hub.database.begin() as conn:
+            token = accounts.use_link(conn, ask.token, now)
+    elif ask.email is not None and ask.password is not None and ask.token is None:
+        token = accounts.sign_in(hub.database, ask.email, ask.password, address(request), now)
+    else:
+        raise RequestError(
+            "sign_in_incomplete", "This is not enough to sign in.", "Send email and password, or token, not both."
+        )
+    return _entered(hub, token, response)
+
+
+@router.delete(
+    "/v1/session", summary="Sign out", status_code=204, response_class=Response, responses=problems.documented(401, 403)
+)
+def sign_out(hub: HubOf, request: Request) -> Response:
+    """Ends this browser's session."""
+    if token := session_token(request, hub):
+        with hub.database.begin() as conn:
+            accounts.end_session(conn, token, time.time())
+    response = Response(status_code=204)
+    forget_session(response, hub)
+    return response
+
+
+@router.post(
+    "/v1/sign-up",
+    summary="Make an account",
+    response_model=SessionAnswer,
+    status_code=201,
+    responses=problems.documented(403, 404, 409, 415, 422, 429),
+)
+def sign_up(hub: HubOf, request: Request, response: Response, ask: SignUp) -> SessionAnswer:
+    """A new account, signed in. Where this installation takes no strangers there is nothing here."""
+    if not hub.settings.sign_up:
+        raise NotFoundError("sign_up_closed", "This installation takes no new accounts.", "Ask its operator for one.")
+    check_same_origin(request)
+    plan = hub.plans[hub.settings.sign_up_plan]
+    token = accounts.sign_up(hub.database, ask.email, ask.password, plan, address(request), time.time())
+    return _entered(hub, token, response)
+
+
+def address(request: Request) -> str | None:
+    """Where a request comes from, for throttling."""
+    return request.client.host if request.client else None

@@ -1,0 +1,1 @@
+"""What everything of the service stands on: settings, tables, database, store, plans, logs and figures."""

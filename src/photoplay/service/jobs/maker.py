@@ -1,0 +1,179 @@
+"""Who makes a film of a job: the line, or in tests something that takes no time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from sqlalchemy import select
+
+from photoplay.service.engine import Hub
+from photoplay.service.ground.errors import NotFoundError
+from photoplay.service.ground.tables import uploads
+from photoplay.service.jobs.job import Job, film_key, preview_key
+from photoplay.types import Consent, Progress
+
+if TYPE_CHECKING:
+    from photoplay.safety.content import Classifier
+    from photoplay.safety.guard import Guard
+    from photoplay.service.ground.settings import Settings
+    from photoplay.types import Request
+
+__all__ = ["Film", "LineMaker", "Maker", "film_key", "open_guard", "preview_key"]
+
+FILM, THUMBNAIL, SPRITESHEET = "film.mp4", "thumbnail.png", "spritesheet.png"
+
+
+@dataclass(frozen=True)
+class Film:
+    """A finished, sealed film in a work folder, and its pictures. ``recipe``, ``report`` and ``notices`` are plain data."""
+
+    path: Path
+    thumbnail: Path | None
+    spritesheet: Path | None
+    recipe: dict[str, Any]
+    report: dict[str, Any]
+    notices: tuple[dict[str, Any], ...]
+    width: int
+    height: int
+    seconds: float
+
+
+@runtime_checkable
+class Maker(Protocol):
+    """Makes the film of a job."""
+
+    def make(self, job: Job, folder: Path, progress: Progress, preview: Callable[[bytes], None]) -> Film:
+        """The film in ``folder``, where unfinished work of the same job may lie. ``preview`` is given sealed small PNGs.
+
+        Raises:
+            PhotoplayError: as :func:`photoplay.pipeline.line.produce`; whatever ``progress`` raises.
+        """
+        ...
+
+
+def open_guard(settings: Settings, classifier: Classifier | None = None) -> Guard:
+    """The means of this installation's gates, ``classifier`` None: that of the machine.
+
+    They are those of photoplay itself on this machine (``$PHOTOPLAY_HOME``), so that what an operator does on the command
+    line, a takedown or an erasure, counts here at once. Several machines share that folder.
+
+    Raises:
+        UnavailableError: ``content_filter_missing``.
+    """
+    from photoplay.safety.audit import AuditLog
+    from photoplay.safety.blocklist import Blocklist
+    from photoplay.safety.certificates import data_home
+    from photoplay.safety.consent.store import RecordStore
+    from photoplay.safety.content import ContentGate, default_classifier
+    from photoplay.safety.guard import Guard
+    from photoplay.safety.ledger import Ledger
+
+    home = data_home()
+    return Guard(
+        ContentGate(classifier or default_classifier()),
+        RecordStore(home / "consent"),
+        Blocklist(home / "blocklist"),
+        AuditLog(home / "audit"),
+        Ledger(home / "works"),
+        hosted=settings.hosted,
+    )
+
+
+class LineMaker:
+    """Makes films by :func:`photoplay.pipeline.line.produce`. Models that a backend loaded stay in the process."""
+
+    def __init__(self, hub: Hub, guard: Guard) -> None:
+        self.hub = hub
+        self.guard = guard
+
+    def make(self, job: Job, folder: Path, progress: Progress, preview: Callable[[bytes], None]) -> Film:
+        """As :meth:`Maker.make`; a film that shows nothing, or is not what was asked for, is none.
+
+        Raises:
+            ReviewError: as :func:`photoplay.service.jobs.checking.check_film`.
+        """
+        from photoplay.media import probe_video
+        from photoplay.pipeline.line import produce
+        from photoplay.service.jobs.checking import check_film
+
+        out, cover, sheet = folder / FILM, folder / THUMBNAIL, folder / SPRITESHEET
+        resume = folder / "resume"
+        resume.mkdir(exist_ok=True)
+        clip = produce(
+            self._request(job),
+            out,
+            progress,
+            guard=self.guard,
+            sheet=sheet,
+            resume=resume,
+            cover=cover,
+            preview=preview,
+        )
+        info = probe_video(clip.path)
+        report = clip.report
+        film = Film(
+            clip.path,
+            cover,
+            sheet,
+            clip.recipe,
+            {"passed": report.passed, "sentence": report.sentence, "metrics": report.metrics},
+            tuple(asdict(notice) for notice in dict.fromkeys((*clip.notices, *report.notices))),
+            info.width,
+            info.height,
+            info.seconds,
+        )
+        check_film(film, job.request)
+        return film
+
+    def _request(self, job: Job) -> Request:
+        """The pipeline's request, with the uploads decoded by the only door for foreign bytes.
+
+        Raises:
+            MediaError: an upload cannot be read.   NotFoundError: ``upload_missing``.
+        """
+        from photoplay.media import load_photo
+        from photoplay.pipeline.inputs import natural_length, read_clip, stated
+        from photoplay.pipeline.sound import read_sound
+        from photoplay.types import Request, Staging
+
+        asked, plan = job.request, self.hub.plans.get(job.plan)
+        files = {id_: self._upload(job, id_) for id_ in dict.fromkeys(asked.uploads())}
+        staging = Staging(asked.left, asked.first or 0, backdrop="photo" if asked.backdrop else "auto")
+        request = Request(
+            tuple(load_photo(files[one]) for one in asked.photos),
+            (),
+            asked.template,
+            prompt=asked.prompt,
+            size=asked.size,
+            seed=asked.seed,
+            intensity=asked.intensity,
+            speed=asked.speed,
+            who=asked.who,
+            backend=asked.backend,
+            codec=asked.codec,
+            staging=staging,
+            last=None if asked.last is None else load_photo(files[asked.last]),
+            video=None if asked.video is None else read_clip(files[asked.video]),
+            backdrop=None if asked.backdrop is None else load_photo(files[asked.backdrop]),
+            audio=tuple(read_sound(files[one]) for one in asked.audio),
+            label=(plan.label if plan else None) or asked.label,
+            records=asked.consents,
+        )
+        seconds = natural_length(request) if asked.seconds is None else asked.seconds
+        consent: Consent | tuple[Consent, ...] = asked.consent[0] if len(asked.consent) == 1 else asked.consent
+        return replace(request, seconds=seconds, consent=stated(consent, request))
+
+    def _upload(self, job: Job, id_: str) -> bytes:
+        mine = (uploads.c.id == id_, uploads.c.tenant_id == job.tenant_id, uploads.c.deleted_at.is_(None))
+        with self.hub.database.read() as conn:
+            key = conn.execute(select(uploads.c.key).where(*mine)).scalar_one_or_none()
+        if key is None:
+            raise NotFoundError(
+                "upload_missing",
+                "A photo, clip or sound of this film was deleted.",
+                "Upload it again and make it anew.",
+            )
+        return self.hub.store.get(key)

@@ -1,0 +1,1 @@
+"""Photos and people before a film: uploads, what is seen in them, previews, enrolment."""

@@ -1,0 +1,205 @@
+"""A real film through the queue: from the upload of a photo to the sealed film in the store."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from jaxtyping import Float32
+from PIL import Image
+from skimage.data import astronaut
+
+from photoplay.errors import MediaError, PhotoplayError
+from photoplay.media import probe_video
+from photoplay.safety.classifiers import Pictures
+from photoplay.safety.guard import Guard
+from photoplay.safety.verify import verify
+from photoplay.service.accounts.principals import Principal
+from photoplay.service.engine import Hub
+from photoplay.service.ground.errors import NotFoundError
+from photoplay.service.jobs import checking, events
+from photoplay.service.jobs import lifecycle as jobs
+from photoplay.service.jobs.job import Job
+from photoplay.service.jobs.maker import LineMaker, open_guard
+from photoplay.service.jobs.requests import JobRequest
+from photoplay.service.upkeep.worker import Worker
+from photoplay.types import Array, StageEvent
+from tests.service import rowmaking
+from tests.service.opening import audited, free_plan, opened, somebody, until, with_plans
+
+
+class Harmless:
+    """A content filter that has nothing against astronauts."""
+
+    name = "stand-in of the tests"
+
+    def unsafe(self, pictures: Pictures) -> Float32[Array, n]:  # type: ignore[name-defined]
+        return np.zeros(len(pictures), np.float32)
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Certificates and the audit log of tests stay among the tests."""
+    monkeypatch.setenv("PHOTOPLAY_HOME", str(tmp_path_factory.getbasetemp() / "home"))
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[Hub]:
+    with opened(tmp_path, backends=("echo", "anchor")) as found:
+        yield found
+
+
+@pytest.fixture
+def guard(hub: Hub) -> Guard:
+    return open_guard(hub.settings, Harmless())
+
+
+def picture(pixels: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", quality=95)
+    return file.getvalue()
+
+
+def upload(hub: Hub, who: Principal, data: bytes, **given: object) -> str:
+    with hub.database.begin() as conn:
+        id_ = rowmaking.upload(conn, who.tenant_id, time.time(), **given)
+    hub.store.put(f"uploads/{who.tenant_id}/{id_}", data, "image/jpeg")
+    return id_
+
+
+def asked(hub: Hub, who: Principal, photo: str, **changed: object) -> Job:
+    request = JobRequest.model_validate(
+        {
+            "photos": (photo,),
+            "template": "smile",
+            "consent": ("historical",),
+            "seconds": 1.0,
+            "size": "480p",
+            "backend": "anchor",
+            **changed,
+        }
+    )
+    return jobs.submit(hub, who, request, now=time.time())
+
+
+@pytest.mark.slow
+def test_a_photo_becomes_a_sealed_film_in_the_store(
+    hub: Hub, guard: Guard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at, really = [], checking.check_film
+    monkeypatch.setattr(checking, "check_film", lambda *given: (looked_at.append(given), really(*given)))
+    who = somebody(hub)
+    job = asked(hub, who, upload(hub, who, picture(astronaut()[:400, 20:420])))
+    left: list[int] = []
+    worker = Worker(hub, ("films-anchor",), LineMaker(hub, guard), leave=left.append)
+    worker.start()
+    try:
+        after = until(hub, job.id, "completed", "failed", seconds=120)
+    finally:
+        worker.stop(10)
+    assert left == []
+    assert after.error is None
+    assert [request for _, request in looked_at] == [job.request]
+    assert after.film is not None
+    kept = {name: tmp_path / f"{name}{Path(after.film[name]).suffix}" for name in ("key", "thumbnail", "spritesheet")}
+    for name, path in kept.items():
+        hub.store.fetch(after.film[name], path)
+        found = verify(path)
+        assert found.state == "trusted", name
+        assert found.consent[0]["statement"] == "historical"
+        assert found.content_filter == Harmless.name
+        assert found.number
+    info = probe_video(kept["key"])
+    assert (info.width, info.height) == (after.film["width"], after.film["height"]) == (480, 480)
+    assert info.seconds == pytest.approx(1.0, abs=0.05)
+    assert after.film["report"]["passed"] is True
+    assert after.film["recipe"]["template"]["name"] == "smile"
+    assert (after.charged, audited(hub)) == (job.cost, [])
+    told = events.follow(hub, job.id)
+    percents = [one.data["percent"] for one in told if one.kind == "stage"]
+    assert percents == sorted(percents)
+    assert percents[-1] > 12
+    assert [one.data["seq"] for one in told if one.kind == "preview"][:1] == [1]
+    assert told[-1].kind == "end"
+    assert len(list(hub.store.list("films"))) == 3
+    assert list(hub.settings.work.iterdir()) == []
+
+
+class Notes:
+    """Takes progress and previews, and stops the work before the first frame where it shall."""
+
+    def __init__(self, stop_at: str = "generate") -> None:
+        self.stages: list[str] = []
+        self.previews: list[bytes] = []
+        self.stop_at = stop_at
+
+    def __call__(self, event: StageEvent) -> None:
+        self.stages.append(event.stage)
+        if event.stage == self.stop_at:
+            raise KeyError(self.stop_at)
+
+
+def test_a_photo_that_is_none_is_refused_in_the_worker(hub: Hub, guard: Guard, tmp_path: Path) -> None:
+    who, notes = somebody(hub), Notes()
+    job = asked(hub, who, upload(hub, who, b"not a photo at all"))
+    with pytest.raises(MediaError):
+        LineMaker(hub, guard).make(job, tmp_path, notes, notes.previews.append)
+    assert notes.stages == []
+
+
+def test_an_upload_that_was_deleted_since_is_missing(hub: Hub, guard: Guard, tmp_path: Path) -> None:
+    who, notes = somebody(hub), Notes()
+    job = asked(hub, who, upload(hub, who, b"x"))
+    gone = replace(job, request=job.request.model_copy(update={"photos": ("upload_" + "a" * 26,)}))
+    stolen = replace(job, tenant_id=somebody(hub).tenant_id)
+    for bad in (gone, stolen):
+        with pytest.raises(NotFoundError) as found:
+            LineMaker(hub, guard).make(bad, tmp_path, notes, notes.previews.append)
+        assert found.value.code == "upload_missing"
+
+
+def test_the_line_is_asked_for_what_the_job_says(hub: Hub, guard: Guard) -> None:
+    hub = with_plans(hub, free=free_plan(backends="*"))
+    who = somebody(hub, "free")
+    photo, other = (upload(hub, who, picture(astronaut()[at : at + 300, :300])) for at in (0, 100))
+    job = asked(
+        hub,
+        who,
+        photo,
+        photos=(photo, other),
+        template="",
+        prompt="they wave",
+        consent=("self", "granted"),
+        seed=4,
+        intensity=0.5,
+        speed=2.0,
+        left=1,
+        first=1,
+        codec="av1",
+        label="top-left",
+    )
+    request = LineMaker(hub, guard)._request(job)
+    assert (request.seed, request.intensity, request.speed, request.codec) == (4, 0.5, 2.0, "av1")
+    assert (request.staging.left, request.staging.first, request.staging.backdrop) == (1, 1, "auto")
+    assert request.consent == ("self", "granted")
+    assert request.label == hub.plans["free"].label != "top-left"
+    assert len(request.photos) == 2
+    single = asked(hub, who, photo, photos=(photo, other), consent=("self",), template="", prompt="they wave")
+    assert LineMaker(hub, guard)._request(single).consent == ("self", "self")
+
+
+def test_the_guard_of_a_hosted_service_believes_no_statement(tmp_path: Path) -> None:
+    with opened(tmp_path / "open", hosted=True) as hosted, opened(tmp_path / "home") as home:
+        assert open_guard(hosted.settings, Harmless()).hosted
+        assert not open_guard(home.settings, Harmless()).hosted
+        who = somebody(home)
+        job = asked(home, who, upload(home, who, picture(astronaut()[:400, 20:420])), backend="echo")
+        maker = LineMaker(home, open_guard(hosted.settings, Harmless()))
+        with pytest.raises(PhotoplayError) as found:
+            maker.make(job, tmp_path, lambda event: None, lambda png: None)
+        assert found.value.code == "consent_unnamed"
