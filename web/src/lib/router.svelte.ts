@@ -10,6 +10,7 @@ class Router {
 
   constructor() {
     addEventListener('popstate', () => {
+      if (location.pathname === this.path) return; // a place on this page, as the skip link's
       this.path = location.pathname;
       void this.arrive();
     });
