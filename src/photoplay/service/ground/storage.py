@@ -168,12 +168,10 @@ def open_store(settings: Settings) -> Store:
     Raises:
         UnavailableError: ``storage_unsupported``: the address is neither a folder nor an S3 bucket.
     """
-    parts = address(settings.storage_url)
-    is_file = parts.scheme == "file" and not parts.netloc
-    if is_file or "://" not in settings.storage_url:
-        folder = Path(unquote(parts.path) if is_file else settings.storage_url)
+    if (folder := store_folder(settings)) is not None:
         make_private(folder)
         return Store(LocalStore(folder.resolve(), automatic_cleanup=True))
+    parts = address(settings.storage_url)
     if parts.scheme == "s3" and parts.netloc and not (parts.query or parts.fragment):
         return Store(_bucket(settings, parts.netloc, parts.path.strip("/")))
     raise UnavailableError(
@@ -181,6 +179,14 @@ def open_store(settings: Settings) -> Store:
         "The address of the store is neither a folder nor an S3 bucket.",
         "Set PHOTOPLAY_STORAGE_URL to a folder or to s3://bucket/prefix.",
     )
+
+
+def store_folder(settings: Settings) -> Path | None:
+    """The folder that the store lies in; None where it is a bucket, or nothing that is known."""
+    parts = address(settings.storage_url)
+    if parts.scheme == "file" and not parts.netloc:
+        return Path(unquote(parts.path))
+    return None if "://" in settings.storage_url else Path(settings.storage_url)
 
 
 def _bucket(settings: Settings, bucket: str, prefix: str) -> S3Store:

@@ -23,7 +23,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Literal, TypeAlias, get_args
-from urllib.parse import unquote, urlsplit
 
 from sqlalchemy.engine import make_url
 
@@ -32,6 +31,7 @@ from photoplay.finishing.atomic import replacing
 from photoplay.safety.certificates import data_home
 from photoplay.safety.private import sync
 from photoplay.service.ground.settings import Settings
+from photoplay.service.ground.storage import store_folder
 from photoplay.version import __version__
 
 Part: TypeAlias = Literal["database", "store", "trust"]
@@ -299,7 +299,7 @@ def _places(settings: Settings, parts: Sequence[Part]) -> dict[Part, Path]:
             raise _elsewhere("The database is a server's", "Back it up with pg_dump --format=custom")
         found["database"] = Path(url.database)
     if "store" in parts:
-        if (folder := _store_folder(settings)) is None:
+        if (folder := store_folder(settings)) is None:
             raise _elsewhere("Uploads and films lie in a bucket", "Copy that with its own tools")
         found["store"] = folder
     if "trust" in parts:
@@ -309,16 +309,8 @@ def _places(settings: Settings, parts: Sequence[Part]) -> dict[Part, Path]:
 
 def _apart(settings: Settings) -> tuple[Path, ...]:
     """Folders inside the trust folder that are not part of it."""
-    home, store = data_home(), _store_folder(settings)
+    home, store = data_home(), store_folder(settings)
     return (*(home / name for name in NOT_TRUST), settings.data, settings.work, *([store] if store else []))
-
-
-def _store_folder(settings: Settings) -> Path | None:
-    """The store's folder; None for a bucket."""
-    parts = urlsplit(settings.storage_url)
-    if parts.scheme in ("", "file"):
-        return Path(unquote(parts.path) if parts.scheme else settings.storage_url)
-    return None
 
 
 def _elsewhere(what: str, how: str) -> UnavailableError:

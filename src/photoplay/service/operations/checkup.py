@@ -21,7 +21,7 @@ from photoplay.safety.certificates import data_home, default_signer
 from photoplay.service.ground.database import Database
 from photoplay.service.ground.safe_settings import make_private, unsafe
 from photoplay.service.ground.settings import Settings
-from photoplay.service.ground.storage import open_store
+from photoplay.service.ground.storage import open_store, store_folder
 from photoplay.weights import store as weights
 
 LEAST_FREE = 2_000_000_000
@@ -83,7 +83,7 @@ def _store(settings: Settings) -> Finding:
         return Finding("store", "failed", error.message, error.hint)
     if not whole:
         return Finding("store", "failed", "It gives back other bytes than were put in.", "Look at the object store.")
-    return Finding("store", "fine", "a bucket" if "://" in settings.storage_url else "a folder")
+    return Finding("store", "fine", "a bucket" if store_folder(settings) is None else "a folder")
 
 
 def _trust() -> Finding:
