@@ -30,8 +30,6 @@ WEB_GRACE = 10
 """Seconds that requests in flight get once it is time to stop."""
 SILENT_END = 4.0
 """Seconds after which somebody who asked to stop is told what is waited for: idle workers are gone by then."""
-SILENT_END = 4.0
-"""Seconds after which somebody who asked to stop is told what is waited for: idle workers are gone by then."""
 KILL_AFTER = 5.0
 """Seconds that a worker which was told to leave its film gets before it is killed."""
 NOT_STARTED = 127
