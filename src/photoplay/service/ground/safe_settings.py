@@ -141,6 +141,6 @@ def kept_secret(folder: Path) -> str:
         raise UnavailableError(
             "settings_unsafe",
             "The service's kept secret can be read by others or is damaged.",
-            "Delete the file `secret` in the data folder (everybody is signed out), or set PHOTOPLAY_SECRET.",
+            "Delete the file `secret` in the data folder (links that were handed out end), or set PHOTOPLAY_SECRET.",
         )
     return kept

@@ -84,7 +84,8 @@ class Settings(BaseSettings):
         description="Send cookies over https alone. Default: when hosted.",
     )
     secret: SecretStr | None = Field(
-        None, description="At least 32 characters that sign links and sessions. On loopback one is made and kept."
+        None,
+        description="At least 32 characters that sign links, forms and webhooks. On loopback one is made and kept.",
     )
     database_url: str = Field(
         default_factory=_file_address,
