@@ -25,7 +25,7 @@ from photoplay.client.answers import (
     Video,
     read,
 )
-from photoplay.client.wire import Wire, error_of, unreachable
+from photoplay.client.wire import ServiceError, Wire, error_of, unreachable
 from photoplay.errors import MediaError, UnavailableError
 
 File: TypeAlias = Path | bytes
@@ -147,12 +147,12 @@ class Client:
                         yield event
                         if event.kind == "end":
                             return
+                trouble: Exception | None = None  # it ended without saying that the job did
             except self._wire.trouble as error:
-                if broken >= RESUMES:
-                    raise unreachable() from error
+                trouble = error
             broken += 1
             if broken > RESUMES:
-                raise unreachable()
+                raise unreachable() from trouble
             time.sleep(min(5.0, 0.3 * 2**broken))
 
     def wait(self, video_id: str, progress: Callable[[Event], None] | None = None) -> Video:
@@ -214,10 +214,9 @@ class Client:
                 with part.open("ab" if goes_on else "wb") as file:
                     for piece in answer.iter_bytes(PIECE):
                         file.write(piece)
-        except Exception as error:
-            if have and getattr(error, "status", 0) == 416:  # it was whole already
-                return
-            raise
+        except ServiceError as error:
+            if not have or error.status != 416:  # else it was whole already
+                raise
 
     def cancel(self, video_id: str) -> Job:
         """Ends a job; its credits come back."""
