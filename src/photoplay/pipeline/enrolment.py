@@ -41,7 +41,9 @@ def face_in_photo(photo: Source, wanted: int = 0) -> Float32[Array, 128] | None:
             f"The photo shows {len(faces)} faces, and it is not clear whose consent this is."
             if faces
             else "No face was found in the photo.",
-            "Name one with --face, counted from 1 at the left." if faces else "Use a photo of the person's face.",
+            "Say which one is meant, counted from 1 at the left (`--face` on the command line)."
+            if faces
+            else "Use a photo of the person's face.",
         )
     return faces[max(0, wanted - 1)].embedding
 
