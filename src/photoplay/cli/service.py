@@ -139,7 +139,7 @@ def overview(as_json: AsJson = False) -> None:
     ]
     print_table(("worker", "state", "heard of", "device", "film", "queues"), workers, wrapped="queues")
     failures = [
-        (one.id, tenants.day(one.finished_at or 0.0), str(one.attempts), one.code, one.message)
+        (one.id, tenants.day(one.finished_at) if one.finished_at else "", str(one.attempts), one.code, one.message)
         for one in found.failures
     ]
     if failures:
@@ -160,7 +160,7 @@ def sweep() -> None:
 @service.command("erase")
 def erase(
     subject: Annotated[str, typer.Argument(help="The person's id, as `photoplay consent show` tells it.")],
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Yes = False,
 ) -> None:
     """Erase a person from the service: films and photos of whatever account, records, and what is known of them."""
     if not yes:
