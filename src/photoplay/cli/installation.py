@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from photoplay.service.ground.settings import Settings
 
 PACKAGES = (
-    "alembic", "argon2", "dbos", "fastapi", "httpcore", "httpx", "obstore", "opentelemetry.sdk", "prometheus_client", "psycopg",
-    "pydantic_settings", "python_multipart", "sqlalchemy", "structlog", "uvicorn",
+    "alembic", "argon2", "dbos", "fastapi", "httpcore", "httpx", "obstore", "opentelemetry.sdk", "prometheus_client",
+    "psycopg", "pydantic_settings", "python_multipart", "sqlalchemy", "structlog", "uvicorn",
 )  # fmt: skip
 """What the extra ``service`` brings."""
 
