@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.studio.browsers import find_chromium
-from tests.studio.stage import PATIENCE_MS
+from tests.studio.fake_api import fake_app
+from tests.studio.fake_world import World
+from tests.studio.stage import PATIENCE_MS, Watched, opened, serving
+from tests.studio.walks import Visit
 
 CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 
@@ -29,3 +34,19 @@ def browser() -> Iterator[Browser]:
         )
         yield made
         made.close()
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Visit]:
+    """Opens the studio of a world in a page; at the end nothing strange may have happened."""
+    with ExitStack() as stack:
+        pages: list[Watched] = []
+
+        def open_(world: World, **context: Any) -> Watched:
+            base = stack.enter_context(serving(fake_app(world)))
+            pages.append(stack.enter_context(opened(browser, base, **context)))
+            return pages[-1]
+
+        yield open_
+        for page in pages:
+            page.check()

@@ -17,7 +17,6 @@ from tests.studio.fake_world import ProblemError, World
 from tests.studio.pictures import FOUND, still, wobble
 
 TOKEN = "open-sesame-open-sesame"
-CSRF = "csrf-of-the-fake"
 SEALED: dict[str, Any] = {
     "state": "trusted",
     "sentence": "Made by photoplay from one picture and unchanged since.",
@@ -79,7 +78,7 @@ def fake_app(world: World, studio: Path | None = None) -> FastAPI:
             if not world.signed_in and not open_:
                 return problem(request, ProblemError(401, "unauthorized", "Nobody is signed in.", "Sign in."))
             csrf = request.headers.get("x-csrf-token")
-            if world.signed_in and request.method not in ("GET", "HEAD") and csrf != CSRF and not open_:
+            if world.signed_in and request.method not in ("GET", "HEAD") and csrf != world.csrf and not open_:
                 return problem(request, ProblemError(403, "csrf", "This did not come from the studio.", "Load again."))
         response = await call_next(request)
         response.headers.update(HEADERS)
@@ -103,7 +102,7 @@ def _sessions(app: FastAPI, world: World) -> None:
             "plan": ("free" if world.hosted else "home") if world.signed_in else None,
             "hosted": world.hosted,
             "sign_up": world.sign_up,
-            "csrf": CSRF if world.signed_in else None,
+            "csrf": world.csrf if world.signed_in else None,
             "backends": ["pocket"],
             "sizes": sizes,
             "max_seconds": 5 if world.hosted else 30,
@@ -116,7 +115,7 @@ def _sessions(app: FastAPI, world: World) -> None:
     @app.post("/v1/session")
     async def sign_in(request: Request) -> dict[str, Any]:
         asked = await request.json()
-        if asked not in ({"token": TOKEN}, {"email": "you@home.example", "password": "correct horse"}):
+        if asked not in ({"token": TOKEN}, {"email": "you@home.example", "password": world.password}):
             raise ProblemError(401, "sign_in", "That does not fit.", "Check both and try again.")
         world.signed_in = True
         return told()
@@ -125,6 +124,16 @@ def _sessions(app: FastAPI, world: World) -> None:
     async def sign_up(request: Request) -> dict[str, Any]:
         world.asked.append(("POST", "/v1/sign-up", await request.json()))
         world.signed_in = True
+        return told()
+
+    @app.post("/v1/account/password")
+    async def change_password(request: Request) -> dict[str, Any]:
+        asked = await request.json()
+        if asked.keys() != {"current", "password"} or asked["current"] != world.password:
+            raise ProblemError(401, "sign_in_failed", "E-mail and password do not fit.", "Check both.")
+        if len(asked["password"]) < 12 or asked["password"] == "aaaaaaaaaaaa":
+            raise ProblemError(400, "password_weak", "This password cannot be used.", "Take some words.")
+        world.password, world.csrf = asked["password"], "csrf-of-the-new-session"
         return told()
 
     @app.delete("/v1/session", status_code=204)
@@ -279,6 +288,11 @@ def _rest(app: FastAPI, world: World) -> None:
             "usage": {"jobs_this_month": 3, "seconds_this_month": 9.0},
             "keys": world.keys,
         }
+
+    @app.get("/v1/account/webhook-secret")
+    def webhook_secret() -> dict[str, Any]:
+        world.asked.append(("GET", "/v1/account/webhook-secret", None))
+        return {"secret": "whsec_" + "b" * 43}
 
     @app.post("/v1/account/keys", status_code=201)
     async def new_key(request: Request) -> dict[str, Any]:

@@ -16,6 +16,8 @@ class World:
     sign_up: bool = False
     operator: bool = True
     signed_in: bool = False
+    password: str | None = "correct horse"
+    csrf: str = "csrf-of-the-fake"
     seconds: float = 1.5
     picture: str = "astronaut"
     advice: list[dict[str, Any]] = field(default_factory=list)

@@ -79,7 +79,9 @@ def every_page(at: Watched, world: World) -> Iterator[tuple[str, Page]]:
         yield path, page
     page.goto(f"{at.base}/account")
     page.get_by_role("button", name="New key").click()
-    yield "new key", page
+    page.get_by_role("button", name="Show the secret").click()
+    expect(page.get_by_label("The secret.")).to_be_visible()
+    yield "new key and secret", page
 
 
 def strangers_pages(at: Watched) -> Iterator[tuple[str, Page]]:
@@ -101,7 +103,11 @@ def strangers_pages(at: Watched) -> Iterator[tuple[str, Page]]:
     yield "live", page
     page.goto(f"{at.base}/account")
     expect(page.get_by_text("credits left")).to_be_visible()
-    yield "credits", page
+    page.get_by_role("button", name="Change the password").click()
+    page.get_by_label("New password").fill("three words in a row")
+    page.get_by_role("button", name="Change the password").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+    yield "credits, and a password that is not right", page
 
 
 def serious(pages: Iterator[tuple[str, Page]]) -> list[str]:

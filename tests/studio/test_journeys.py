@@ -3,36 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
-from tests.studio.fake_api import fake_app
 from tests.studio.fake_world import World
 from tests.studio.pictures import film, still
-from tests.studio.stage import DESKTOP, PHONE, Watched, opened, serving
-from tests.studio.walks import add_photos, agree, choose, make, sign_in, until
-
-Visit = Callable[..., Watched]
-
-
-@pytest.fixture
-def visit(browser: Browser) -> Iterator[Visit]:
-    """Opens the studio of a world in a page; at the end nothing strange may have happened."""
-    with ExitStack() as stack:
-        pages: list[Watched] = []
-
-        def open_(world: World, **context: Any) -> Watched:
-            base = stack.enter_context(serving(fake_app(world)))
-            pages.append(stack.enter_context(opened(browser, base, **context)))
-            return pages[-1]
-
-        yield open_
-        for page in pages:
-            page.check()
+from tests.studio.stage import DESKTOP, PHONE
+from tests.studio.walks import Visit, add_photos, agree, choose, make, sign_in, until
 
 
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
@@ -300,42 +278,6 @@ def test_any_file_can_be_verified_by_anybody(visit: Visit) -> None:
         [{"name": "photo.png", "mimeType": "image/png", "buffer": still("none", "PNG")}]
     )
     expect(page.get_by_text("There is no seal")).to_be_visible()
-
-
-def test_keys_are_shown_once_and_revoked(visit: Visit) -> None:
-    world = World()
-    at = visit(world)
-    page = at.page
-    sign_in(page, at.base)
-    page.get_by_role("link", name="Account").click()
-    page.get_by_role("button", name="New key").click()
-    page.get_by_label("What is it for?").fill("my laptop")
-    page.get_by_role("button", name="Create the key").click()
-    expect(page.get_by_label("Your new key.")).to_have_value("pp_" + "A" * 43)
-    sent = next(body for method, path, body in world.asked if path == "/v1/account/keys")
-    assert sent["days"] == 90
-    assert "account:write" not in sent["scopes"]
-    page.reload()
-    expect(page.get_by_text("pp_Abc123…")).to_be_visible()
-    assert "A" * 43 not in page.content()
-    page.get_by_role("button", name="Revoke my laptop").click()
-    page.get_by_role("dialog").get_by_role("button", name="Revoke").click()
-    expect(page.get_by_text("pp_Abc123…")).to_be_hidden()
-
-
-def test_photos_are_deleted_for_good(visit: Visit) -> None:
-    world = World()
-    at = visit(world)
-    page = at.page
-    sign_in(page, at.base)
-    add_photos(page, "astronaut")
-    page.get_by_role("link", name="Account").click()
-    page.get_by_role("button", name="Delete photo 1 for good").click()
-    page.get_by_role("dialog").get_by_role("button", name="Delete for good").click()
-    expect(page.get_by_text("No photos are kept.")).to_be_visible()
-    assert not world.uploads
-    page.get_by_role("link", name="Make").click()
-    expect(page.get_by_role("heading", name="Bring a photo to life")).to_be_visible()
 
 
 def test_the_operator_sees_and_takes_down(visit: Visit) -> None:

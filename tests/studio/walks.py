@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
 
 from tests.studio.fake_api import TOKEN
 from tests.studio.pictures import still
+from tests.studio.stage import Watched
+
+Visit = Callable[..., Watched]
+"""Opens the studio of a world in a page; what it is given beside that goes to the browser."""
 
 
 def until(page: Page, expression: str, seconds: float = 20.0) -> None:

@@ -61,7 +61,9 @@ async function send(method: Method, path: string, options: Options = {}): Promis
   }
   if (!response.ok) {
     const problem = await problemOf(response);
-    if (response.status === 401 && !path.startsWith('/v1/session')) onSignedOut();
+    // A password that does not fit is told where it was asked for; the session goes on.
+    const wrong = problem.code === 'sign_in_failed';
+    if (response.status === 401 && !wrong && !path.startsWith('/v1/session')) onSignedOut();
     throw new ApiError(problem);
   }
   return response;

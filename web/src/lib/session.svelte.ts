@@ -34,6 +34,11 @@ class SessionState {
     if (!this.signedIn) await this.signIn(email, password);
   }
 
+  /** Signs out everywhere else: this browser gets a session, and a token for it, anew. */
+  async changePassword(current: string, password: string): Promise<void> {
+    this.take(await call<Session>('POST', '/v1/account/password', { json: { current: current || null, password } }));
+  }
+
   async signOut(): Promise<void> {
     try {
       await call('DELETE', '/v1/session');
