@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from photoplay.service.api.shapes import VideoAsk
 from photoplay.service.ground.tables import uploads
+from tests.service import rowmaking
 from tests.service.stage import FILM, STILL, Someone, Stage, jpeg, open_stage
 
 
@@ -222,3 +224,15 @@ def test_what_the_openapi_says_of_a_request_is_what_is_read(stage: Stage) -> Non
     assert set(body) == {"application/json", "multipart/form-data", "application/x-www-form-urlencoded"}
     assert set(body["application/json"]["schema"]["properties"]) == set(VideoAsk.model_fields)
     assert "$defs" not in json.dumps(body)
+
+
+def test_an_estimate_is_what_submitting_costs_also_where_the_sound_gives_the_length(stage: Stage) -> None:
+    who = stage.someone("pro")
+    photo = stage.photo(who)
+    with stage.hub.database.begin() as conn:
+        sound = rowmaking.upload(conn, who.tenant_id, time.time(), kind="audio", seconds=9.5)
+    asked = {"photos": [photo], "template": "gentle_smile", "audio": [sound], "consent": ["self"]}
+    _, told = post(stage, who, "/v1/videos/estimate", json=asked)
+    status, video = post(stage, who, json=asked)
+    assert (status, video["seconds"]) == (200, "9.5")
+    assert told["cost"] == video["job"]["cost"] > 9

@@ -95,7 +95,7 @@ def estimate_video(hub: HubOf, who: Reader, ask: VideoAsk) -> Estimated:
     request = Asked(ask, ()).request(hub.settings, ())
     plan, now = hub.plans[who.plan], time.time()
     with hub.database.read() as conn:
-        found = estimate.estimate(conn, plan, request, now)
+        found = estimate.estimate(conn, plan, request, now, who.tenant_id)
         left = None if plan.unmetered else credits.balance(conn, who.tenant_id).available - found.cost
     return Estimated(cost=found.cost, wait_s=found.wait_s, make_s=found.make_s, credits_left=left)
 
