@@ -23,6 +23,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -49,6 +50,7 @@ class SimulatedMaker:
     made: list[str] = field(default_factory=list)
     begun: list[str] = field(default_factory=list)
     let_go: threading.Event = field(default_factory=threading.Event)
+    withdrawn: RefusedError | None = None
 
     def make(self, job: Job, folder: Path, progress: Progress, preview: Callable[[bytes], None]) -> Film:
         told = dict(re.findall(r"(takes|fails|crashes|hangs|black) ?(\w*)", job.request.prompt))
@@ -67,6 +69,11 @@ class SimulatedMaker:
             check_film(film, job.request)
         self.made.append(job.id)
         return film
+
+    def still_agreed(self, job: Job, film: dict[str, Any]) -> None:
+        """Everybody agrees, unless ``withdrawn`` holds an error."""
+        if self.withdrawn is not None:
+            raise self.withdrawn
 
     def _misbehave(self, told: dict[str, str], job: Job, folder: Path) -> None:
         (folder / "half.bin").write_bytes(b"half a film")

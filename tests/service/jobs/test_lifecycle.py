@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from threading import Barrier, Thread
+from pathlib import Path
+from threading import Barrier, Event, Thread, current_thread
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from sqlalchemy import text, update
+from sqlalchemy import Connection, text, update
 
 from photoplay.errors import ConsentError, PhotoplayError, RefusedError, RequestError, TemplateError
 from photoplay.service.accounts import credits
@@ -19,8 +20,8 @@ from photoplay.service.ground.tables import jobs as rows
 from photoplay.service.jobs import events
 from photoplay.service.jobs import lifecycle as jobs
 from photoplay.service.jobs.requests import JobRequest
-from tests.service import hubs, rowmaking
-from tests.service.opening import SMILE, audited, count, free_plan, somebody, told, with_plans
+from tests.service import groundwork, hubs, rowmaking
+from tests.service.opening import SMILE, audited, count, free_plan, opened_copy, somebody, told, with_plans
 
 NOW = 1_790_000_000.0
 hub, template = hubs.hub, hubs.template
@@ -416,3 +417,34 @@ def test_submitting_takes_little(hub: Hub) -> None:
     for _ in range(10):
         jobs.submit(hub, who, SMILE, now=NOW)
     assert (time.perf_counter() - start) / 10 < 0.5
+
+
+@pytest.mark.slow
+def test_a_round_that_begins_while_its_film_is_deleted_ends_with_it(
+    tmp_path: Path, postgres_server: groundwork.PostgresServer, template: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On PostgreSQL others go on between two statements of a transaction."""
+    found, go, real = Event(), Event(), jobs.hold_tenant
+
+    def held(conn: Connection, tenant_id: str) -> None:
+        if current_thread().name == "deleter" and not found.is_set():
+            found.set()
+            assert go.wait(10)
+        real(conn, tenant_id)
+
+    with opened_copy(tmp_path, postgres_server, template) as hub:
+        who = somebody(hub, amount=100)
+        job = jobs.submit(hub, who, SMILE, now=NOW)
+        jobs.cancel(hub, who, job.id, NOW)
+        monkeypatch.setattr(jobs, "hold_tenant", held)
+        deleter = Thread(target=jobs.delete, args=(hub, who, job.id, NOW + 2), name="deleter")
+        deleter.start()
+        assert found.wait(10)
+        assert jobs.resume(hub, who, job.id, NOW + 1).state == "queued"
+        go.set()
+        deleter.join(10)
+        with hub.database.read() as conn:
+            row = conn.execute(rows.select()).one()
+        assert (row.state, row.round, row.deleted_at) == ("cancelled", 2, NOW + 2)
+        assert money(hub, who) == (100, 0)
+        assert audited(hub) == []

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +16,12 @@ from jaxtyping import Float32
 from PIL import Image
 from skimage.data import astronaut
 
-from photoplay.errors import MediaError, PhotoplayError
+from photoplay.errors import MediaError, PhotoplayError, RefusedError
 from photoplay.media import probe_video
 from photoplay.safety.classifiers import Pictures
+from photoplay.safety.consent.record import Terms
 from photoplay.safety.guard import Guard
+from photoplay.safety.ledger import work_id
 from photoplay.safety.verify import verify
 from photoplay.service.accounts.principals import Principal
 from photoplay.service.engine import Hub
@@ -29,6 +33,7 @@ from photoplay.service.jobs.maker import LineMaker, open_guard
 from photoplay.service.jobs.requests import JobRequest
 from photoplay.service.upkeep.worker import Worker
 from photoplay.types import Array, StageEvent
+from tests.safety.consent.people import person
 from tests.service import rowmaking
 from tests.service.opening import audited, free_plan, opened, somebody, until, with_plans
 
@@ -203,3 +208,39 @@ def test_the_guard_of_a_hosted_service_believes_no_statement(tmp_path: Path) -> 
         with pytest.raises(PhotoplayError) as found:
             maker.make(job, tmp_path, lambda event: None, lambda png: None)
         assert found.value.code == "consent_unnamed"
+
+
+def test_a_finished_film_is_handed_out_only_while_everybody_agrees(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PHOTOPLAY_HOME", str(tmp_path / "home"))
+    guard, who = open_guard(hub.settings, Harmless()), somebody(hub)
+    record, _ = guard.records.enrol(person(1), Terms(("face",), 30), datetime.now(UTC))
+    recipe = {"photos": ["a" * 64], "seed": 1}
+    ledger = tmp_path / "home" / "works" / f"{work_id(recipe)}.jsonl"
+    ledger.parent.mkdir()
+    release = {"sha256": "1" * 64, "path": "/nowhere/film.mp4", "created": "2026-11-21T12:00:00+00:00", "records": []}
+    lines = [{"recipe": recipe, "sources": []}, release]
+    ledger.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    asked_for = asked(hub, who, upload(hub, who, b"x"))
+    job = replace(asked_for, request=asked_for.request.model_copy(update={"consents": (record.id,)}))
+    film, maker = {"recipe": recipe, "sha256": "1" * 64}, LineMaker(hub, guard)
+
+    def refusal(film: dict[str, object] = film) -> str:
+        with pytest.raises(RefusedError) as refused:
+            maker.still_agreed(job, film)
+        return refused.value.code
+
+    maker.still_agreed(job, film)
+    assert refusal(film | {"sha256": "2" * 64}) == "consent_revoked"
+    assert refusal(film | {"recipe": recipe | {"seed": 2}}) == "consent_revoked"  # erased: nobody knows it any more
+    guard.blocklist.add(["a" * 64], [])
+    assert refusal() == "photo_blocked"
+    (tmp_path / "home" / "blocklist" / "takedown.sha256").write_text("")
+    maker.still_agreed(job, film)
+    kept = ledger.read_text()
+    ledger.write_text("torn\n")
+    assert refusal() == "consent_revoked"
+    ledger.write_text(kept)
+    guard.records.revoke(record.id, "", datetime.now(UTC))
+    assert refusal() == "consent_revoked"

@@ -13,12 +13,13 @@ import pytest
 from sqlalchemy import update
 from structlog.testing import capture_logs
 
-from photoplay.errors import PhotoplayError, UnavailableError
+from photoplay.errors import PhotoplayError, RefusedError, UnavailableError
 from photoplay.service.engine import Hub
+from photoplay.service.ground.tables import consents
 from photoplay.service.ground.tables import jobs as rows
 from photoplay.service.jobs import events, workflow
 from photoplay.service.jobs import lifecycle as jobs
-from photoplay.service.jobs.job import Job
+from photoplay.service.jobs.job import Job, film_key, preview_key
 from photoplay.service.jobs.maker import Film
 from photoplay.service.jobs.workflow import Work
 from photoplay.types import Progress
@@ -195,6 +196,53 @@ def test_a_cancellation_between_make_and_finish_holds(scene: Scene) -> None:
     assert audited(scene.hub) == []
 
 
+@pytest.mark.parametrize("last", ["make", "keep"])
+def test_consent_that_is_withdrawn_after_a_film_was_made_holds(scene: Scene, last: str) -> None:
+    """The worker that made it died; whoever takes over finds it finished."""
+    who = somebody(scene.hub, amount=100)
+    with scene.hub.database.begin() as conn:
+        conn.execute(consents.insert().values(id="ada", tenant_id=who.tenant_id, name="", created_at=NOW))
+    job = jobs.submit(scene.hub, who, SMILE.model_copy(update={"consents": ("ada",)}), now=NOW)
+    scene.worker("worker_a").make(job.id, 1)
+    if last == "keep":
+        scene.worker("worker_a").keep(job.id, 1)
+    with scene.hub.database.begin() as conn:
+        conn.execute(update(consents).values(revoked_at=NOW + 1))
+    check_refused(scene, job, "consent_revoked")
+
+
+def test_what_the_maker_refuses_after_all_is_not_handed_out(scene: Scene) -> None:
+    job = scene.job()
+    scene.worker("worker_a").make(job.id, 1)
+    scene.maker.withdrawn = RefusedError("photo_blocked", "It was taken down.", "Use another photo.")
+    check_refused(scene, job, "photo_blocked")
+
+
+def check_refused(scene: Scene, job: Job, code: str) -> None:
+    other = scene.worker("worker_b")
+    assert other.make(job.id, 1) == "made"
+    assert (other.keep(job.id, 1), other.finish(job.id, 1), other.finish(job.id, 1)) == ("kept", "over", "over")
+    other.clean(job.id, 1)
+    after = told(scene.hub, job.id)
+    assert (after.state, after.error and after.error["code"], after.charged) == ("failed", code, 0)
+    assert len(scene.maker.made) == 1
+    assert list(scene.hub.store.list("films")) == []
+    assert not (scene.hub.settings.work / job.id).exists()
+    assert audited(scene.hub) == []
+
+
+def test_what_comes_after_a_film_was_deleted_is_cleaned_away(scene: Scene) -> None:
+    """Its worker did not know yet, and went on telling how far it is."""
+    job, other, work = scene.job(), scene.job(), scene.worker()
+    for made in (job, other):
+        work.make(made.id, 1)
+    assert jobs.forget(scene.hub, job.id, NOW)
+    scene.hub.store.put(preview_key(job), b"a face", "image/png")
+    scene.hub.store.put(film_key(job, "film.mp4"), b"a film", "video/mp4")
+    work.clean(job.id, 1)
+    assert list(scene.hub.store.list("films")) == [preview_key(other)]
+
+
 def test_a_running_film_is_cancelled_within_a_second(scene: Scene) -> None:
     job, work = scene.job("takes 8000"), scene.worker()
     thread = threading.Thread(target=work.make, args=(job.id, 1))
@@ -243,6 +291,9 @@ class Stopped:
     def make(self, job: Job, folder: Path, progress: Progress, preview: Callable[[bytes], None]) -> Film:
         self.go.wait(30)
         raise PhotoplayError("let_go", "It was let go.", "")
+
+    def still_agreed(self, job: Job, film: dict[str, object]) -> None:
+        raise AssertionError("there is no film")
 
 
 def test_a_film_that_stands_still_fails_and_its_process_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

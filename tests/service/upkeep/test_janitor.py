@@ -240,6 +240,22 @@ def test_holds_of_rounds_that_are_over_are_given_back(hub: Hub) -> None:
     assert sweep(hub, NOW + 2).refunded == 0
 
 
+@both
+def test_a_deleted_row_that_still_waits_is_over(hub: Hub) -> None:
+    who = tenant(hub, "home")
+    with hub.database.begin() as conn:
+        credits.grant(conn, who, 100, "", NOW)
+        torn = rowmaking.job(conn, who, NOW, state="queued", deleted_at=NOW)
+        credits.reserve(conn, who, torn, 1, 3, NOW)
+        assert credits.audit(conn) != []
+    assert sweep(hub, NOW + 1, deep=False).refunded == 1
+    assert row(hub, torn).state == "cancelled"
+    with hub.database.read() as conn:
+        assert credits.balance(conn, who) == credits.Balance(100, 0)
+        assert credits.audit(conn) == []
+    assert sweep(hub, NOW + 2, deep=False) == Report()
+
+
 def test_work_folders_stay_as_long_as_somebody_can_go_on_in_them(hub: Hub) -> None:
     who, now = tenant(hub), time.time()
     ages = {"completed": HOUR, "failed": DAY, "cancelled": DAY}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 from sqlalchemy import select, update
 
@@ -22,7 +24,7 @@ from photoplay.service.ground.tables import workers
 from photoplay.service.jobs import events, heartbeat
 from photoplay.service.jobs import lifecycle as jobs
 from photoplay.service.jobs.job import Job
-from photoplay.service.upkeep.worker import LEFT, Worker, machine
+from photoplay.service.upkeep.worker import LEFT, Worker, machine, run
 from tests.service import groundwork, hubs
 from tests.service.makers import SimulatedMaker, content
 from tests.service.opening import SMILE, audited, opened, somebody, told, until, wait_for
@@ -301,6 +303,38 @@ def test_sigterm_drains_and_a_second_one_leaves(hub: Hub) -> None:
     with working(hub, SimulatedMaker(10)):
         until(hub, second.id, "completed")
     check_films(hub, first, second)
+
+
+def test_a_worker_shows_its_figures_until_it_is_told_to_end(hub: Hub) -> None:
+    """In this process, whose SIGTERM it takes for its own."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    page, default, seen = f"http://127.0.0.1:{port}/metrics", signal.getsignal(signal.SIGTERM), []
+    job = asked(hub, somebody(hub))
+
+    def visit() -> None:
+        try:
+            until(hub, job.id, "completed")
+            wait_for(lambda: "photoplay_films_total 1.0" in httpx.get(page).text)
+            seen.append(httpx.get(page).text)
+        finally:
+            wait_for(lambda: signal.getsignal(signal.SIGTERM) != default)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    visitor = threading.Thread(target=visit)
+    visitor.start()
+    settings = hub.settings.model_copy(update={"metrics_port": port})
+    assert run(settings, ["films-echo"], SimulatedMaker(20), worker_id="worker_seen") == 0
+    visitor.join(10)
+    assert signal.getsignal(signal.SIGTERM) == default
+    assert state_of(hub, "worker_seen") == "gone"
+    (figures,) = seen
+    assert 'photoplay_jobs_total{plan="ultra",state="completed"} 1.0' in figures
+    assert 'photoplay_wait_seconds_count{plan="ultra"} 1.0' in figures
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(page)
+    check_films(hub, job)
 
 
 def test_a_worker_says_what_it_runs_on() -> None:

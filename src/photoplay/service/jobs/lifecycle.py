@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, insert, select, update
 from sqlalchemy import delete as remove
 
-from photoplay.errors import CancelledError, RequestError
+from photoplay.errors import CancelledError, PhotoplayError, RequestError
 from photoplay.service.accounts import credits, limits
 from photoplay.service.accounts.principals import Principal
 from photoplay.service.engine import Hub, queue_name, workflow_id
@@ -40,6 +40,7 @@ __all__ = [
     "find",
     "forget",
     "get",
+    "give_up",
     "list_jobs",
     "remix",
     "resume",
@@ -191,10 +192,13 @@ def delete(hub: Hub, principal: Principal, id: str, now: float) -> None:
 def forget(hub: Hub, job_id: str, now: float) -> bool:
     """What :func:`delete` does, whoever asks; False where somebody else did."""
     with hub.database.begin() as conn:
-        job = find(conn, job_id)
+        seen = find(conn, job_id)
+        if seen is None:
+            return False
+        hold_tenant(conn, seen.tenant_id)
+        job = find(conn, job_id, hold=True)  # another round may have begun before the tenant was held
         if job is None:
             return False
-        hold_tenant(conn, job.tenant_id)
         end(conn, hub, job, "cancelled", now, CancelledError())
         wiped: dict[str, Any] = {"request": {}, "film": None, "error": None, "webhook": None, "deleted_at": now}
         mine = (jobs.c.id == job_id, jobs.c.deleted_at.is_(None))
@@ -207,6 +211,16 @@ def forget(hub: Hub, job_id: str, now: float) -> bool:
         hub.store.delete(key)
     shutil.rmtree(hub.settings.work / job.id, ignore_errors=True)
     return True
+
+
+def give_up(hub: Hub, job: Job, error: PhotoplayError, now: float) -> bool:
+    """Ends a job that nobody will make as failed, and gives its credits back; False where it is over already."""
+    with hub.database.begin() as conn:
+        ended = end(conn, hub, job, "failed", now, error)
+    if ended:
+        hub.metrics.jobs.labels(state="failed", plan=job.plan).inc()
+        _out_of_queue(hub, job, now)
+    return ended
 
 
 def _again(hub: Hub, principal: Principal, id: str, was: State, now: float) -> Job:

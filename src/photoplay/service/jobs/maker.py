@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from sqlalchemy import select
 
+from photoplay.errors import RefusedError
 from photoplay.service.engine import Hub
 from photoplay.service.ground.errors import NotFoundError
 from photoplay.service.ground.tables import uploads
 from photoplay.service.jobs.job import Job, film_key, preview_key
+from photoplay.service.jobs.settling import withdrawn
 from photoplay.types import Consent, Progress
 
 if TYPE_CHECKING:
@@ -50,6 +53,14 @@ class Maker(Protocol):
 
         Raises:
             PhotoplayError: as :func:`photoplay.pipeline.line.produce`; whatever ``progress`` raises.
+        """
+        ...
+
+    def still_agreed(self, job: Job, film: dict[str, Any]) -> None:
+        """Returns if a film that is made may be handed out, however long ago that was. ``film`` is what its row says of it.
+
+        Raises:
+            RefusedError: consent was withdrawn or ran out, or a picture was taken down meanwhile.
         """
         ...
 
@@ -127,6 +138,32 @@ class LineMaker:
         )
         check_film(film, job.request)
         return film
+
+    def still_agreed(self, job: Job, film: dict[str, Any]) -> None:
+        """As :meth:`Maker.still_agreed`: asks the records, the blocklist and the ledger of this installation.
+
+        Raises:
+            ConsentError: ``consent_revoked``, ``consent_expired``, and as the store of records.
+            RefusedError: ``photo_blocked``, ``blocklist_unreadable``.
+        """
+        from photoplay.safety.ledger import DamagedWorksError, work_id
+
+        now, recipe = datetime.now(UTC), film["recipe"]
+        for id_ in job.request.consents:
+            self.guard.records.get(id_, now)
+        try:
+            work = self.guard.ledger.find(work_id(recipe))
+        except (OSError, DamagedWorksError):
+            work = None
+        if work is None or film["sha256"] not in work.release_digests:  # the person was erased
+            raise withdrawn()
+        lists = self.guard.blocklist.lists()
+        if any(lists.holds(digest) for digest in work.pictured):
+            raise RefusedError(
+                "photo_blocked",
+                "A picture of this film was taken down while it was being made.",
+                "Use another photo. If this is a mistake, ask the operator of this installation.",
+            )
 
     def _request(self, job: Job) -> Request:
         """The pipeline's request, with the uploads decoded by the only door for foreign bytes.

@@ -107,6 +107,26 @@ def _check_consents(conn: Connection, tenant_id: str, request: JobRequest) -> No
         )
 
 
+def check_agreed(conn: Connection, tenant_id: str, request: JobRequest) -> None:
+    """Returns if nobody whose record a request names has withdrawn it here.
+
+    Raises:
+        ConsentError: ``consent_revoked``.
+    """
+    mine = (consents.c.id.in_(request.consents), consents.c.tenant_id == tenant_id, consents.c.revoked_at.is_(None))
+    if set(conn.execute(select(consents.c.id).where(*mine)).scalars()) != set(request.consents):
+        raise withdrawn()
+
+
+def withdrawn() -> ConsentError:
+    """Somebody whom a film shows agrees no longer."""
+    return ConsentError(
+        "consent_revoked",
+        "Somebody in this film has withdrawn their consent.",
+        "It cannot be made. Only a new record from the person changes that.",
+    )
+
+
 def _statements(hub: Hub, request: JobRequest) -> tuple[Consent, ...]:
     """What is stated about the people in the pictures: who names records says that they agreed.
 

@@ -3,7 +3,7 @@
     make    begins an attempt, and has the film made in the job's work folder. Admission to seal is one step, because an
             admitted request cannot be stored (only safety can make one); what lies between resumes by its own folder
     keep    puts the finished film into the store, under a key of this attempt, and into the job's row
-    finish  ends the round: state, charge, events and webhook in one transaction
+    finish  asks once more whether everybody agrees, and ends the round: state, charge, events and webhook in one transaction
     clean   removes what nobody needs any more
 
 The steps say only how they went; what was made lies in the work folder and in the job's row. So a worker that takes over
@@ -29,7 +29,7 @@ from typing import IO, Any, Literal, TypeAlias
 from dbos import DBOS, StepOptions
 from sqlalchemy import select, update
 
-from photoplay.errors import CancelledError, PhotoplayError, UnavailableError
+from photoplay.errors import CancelledError, PhotoplayError, RefusedError, UnavailableError
 from photoplay.service.engine import Hub
 from photoplay.service.ground import telemetry
 from photoplay.service.ground.safe_settings import make_private
@@ -39,6 +39,7 @@ from photoplay.service.jobs.ending import end
 from photoplay.service.jobs.events import tell
 from photoplay.service.jobs.job import Job, film_key, find
 from photoplay.service.jobs.maker import Film, Maker
+from photoplay.service.jobs.settling import check_agreed
 from photoplay.service.jobs.watching import Watch
 from photoplay.types import StageEvent
 
@@ -187,19 +188,30 @@ class Work:
         return "kept" if stored else "over"
 
     def finish(self, job_id: str, round: int) -> Said:
-        """Ends the round with its film; ``lost`` where there is none, because another attempt began in between."""
+        """Ends the round with its film; ``lost`` where there is none, because another attempt began in between.
+
+        A worker may have died since the film was made: who withdrew meanwhile is not in any film.
+        """
         job = self._live(job_id, round)
         if job is None:
             return "over"
         now = time.time()
-        with self.hub.database.begin() as conn:
-            if job.cancel_at is not None:
-                end(conn, self.hub, job, "cancelled", now, CancelledError())
-                return "over"
-            if conn.execute(select(jobs.c.film).where(jobs.c.id == job_id)).scalar_one() is None:
-                return "lost"
-            if not end(conn, self.hub, job, "completed", now):
-                return "over"
+        with self.hub.database.read() as conn:
+            film = conn.execute(select(jobs.c.film).where(jobs.c.id == job_id)).scalar_one()
+        try:
+            if film is not None:
+                self.maker.still_agreed(job, film)
+            with self.hub.database.begin() as conn:
+                if job.cancel_at is not None:
+                    end(conn, self.hub, job, "cancelled", now, CancelledError())
+                    return "over"
+                if film is None or conn.execute(select(jobs.c.film).where(jobs.c.id == job_id)).scalar_one() != film:
+                    return "lost"
+                check_agreed(conn, job.tenant_id, job.request)
+                if not end(conn, self.hub, job, "completed", now):
+                    return "over"
+        except RefusedError as error:
+            return self._failed(job, error)
         self.hub.metrics.jobs.labels(state="completed", plan=job.plan).inc()
         self.hub.metrics.films.inc()
         return "over"
@@ -208,14 +220,15 @@ class Work:
         """Removes objects that the row does not name, and the work folder of a job that will not go on in it."""
         with self.hub.database.read() as conn:
             job = find(conn, job_id)
+            owner = conn.execute(select(jobs.c.tenant_id).where(jobs.c.id == job_id)).scalar_one_or_none()
         if job is not None and (job.round != round or job.state in ("queued", "running")):
             return "over"  # another round is on
         if job is None or job.state != "cancelled":
             shutil.rmtree(self._folder(job_id), ignore_errors=True)
-        if job is not None:
-            film = job.film or {}
+        if owner is not None:
+            film = (job and job.film) or {}  # of one that was deleted while it was made nothing stays
             named = {film.get(name) for name in ("key", "thumbnail", "spritesheet")}
-            for key in list(self.hub.store.list(f"films/{job.tenant_id}/{job.id}")):
+            for key in list(self.hub.store.list(f"films/{owner}/{job_id}")):
                 if key not in named:
                     self.hub.store.delete(key)
         return "over"

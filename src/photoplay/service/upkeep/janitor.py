@@ -21,7 +21,7 @@ from threading import Event, Thread
 from time import time
 
 import structlog
-from sqlalchemy import Connection, Table, and_, delete, exists, func, or_, select
+from sqlalchemy import Connection, Table, and_, delete, exists, func, or_, select, update
 from sqlalchemy.sql import ColumnElement
 
 from photoplay.errors import PhotoplayError
@@ -44,8 +44,10 @@ from photoplay.service.ground.tables import (
 from photoplay.service.jobs import webhooks
 from photoplay.service.jobs.lifecycle import forget
 from photoplay.service.jobs.requests import JobRequest
-from photoplay.service.looking.uploads import forget_row, wipe
+from photoplay.service.upkeep.closing import closed
+from photoplay.service.upkeep.dropping import UploadRow, drop
 from photoplay.service.upkeep.leftovers import BATCH, HOUR, OVER, chunks, folders, objects
+from photoplay.service.upkeep.unserved import unserved
 
 LOG = structlog.get_logger(__name__)
 
@@ -69,6 +71,8 @@ class Report:
     rows: int = 0
     renewed: int = 0
     refunded: int = 0
+    closed: int = 0
+    unserved: int = 0
     delivered: int = 0
     undelivered: int = 0
     failed: int = 0
@@ -84,6 +88,8 @@ class Report:
             "rows": "old rows of other kinds",
             "renewed": "monthly credits given",
             "refunded": "holds given back",
+            "closed": "films, uploads and consents of closed accounts",
+            "unserved": "films that no worker made for a day",
             "delivered": "webhooks delivered",
             "undelivered": "webhooks not delivered yet",
             "failed": "parts of the round that failed",
@@ -92,18 +98,10 @@ class Report:
         return [f"{count} {said[name]}" for name, count in counts if count]
 
 
-@dataclass(frozen=True)
-class UploadRow:
-    """What is needed of an upload to remove it."""
-
-    id: str
-    tenant_id: str
-    key: str
-
-
 def sweep(hub: Hub, now: float, deep: bool = True, store: bool | None = None) -> Report:
-    """One round. ``deep`` also looks through the work folders, and through the store where ``store`` does not say otherwise,
-    which takes long where there is much in it. A part that fails is logged and leaves the others alone.
+    """One round. ``deep`` also ends what nobody serves and looks through the work folders, and through the store where
+    ``store`` does not say otherwise, which takes long where there is much in it. A part that fails is logged and leaves the
+    others alone.
     """
     parts: dict[str, Callable[[Hub, float], int]] = {
         "films": _films,
@@ -112,9 +110,10 @@ def sweep(hub: Hub, now: float, deep: bool = True, store: bool | None = None) ->
         "rows": _rows,
         "renewed": _renewed,
         "refunded": _refunded,
+        "closed": closed,
     }
     if deep:
-        parts["folders"] = folders
+        parts |= {"unserved": unserved, "folders": folders}
     if deep if store is None else store:
         parts["objects"] = objects
     counts: dict[str, int] = {}
@@ -150,7 +149,7 @@ def withdraw(hub: Hub, digests: Collection[str], now: float) -> int:
                 )
             ).all()
         gone += sum(forget(hub, id_, now) for id_ in ids)
-        gone += sum(_drop(hub, UploadRow(*row), now, over=False) for row in rows)
+        gone += sum(drop(hub, UploadRow(*row), now, over=False) for row in rows)
     return gone
 
 
@@ -224,18 +223,7 @@ def _uploads(hub: Hub, now: float) -> int:
             jobs.c.tenant_id.in_({row.tenant_id for row in over}), jobs.c.state.in_(("queued", "running"))
         )
         used = {id_ for request in conn.execute(live).scalars() for id_ in JobRequest.model_validate(request).uploads()}
-    return sum(_drop(hub, UploadRow(*row), now) for row in over if row.id not in used)
-
-
-def _drop(hub: Hub, upload: UploadRow, now: float, over: bool = True) -> bool:
-    """Removes an upload for good; False when somebody else did, or (``over``) when its time was prolonged meanwhile."""
-    with hub.database.begin() as conn:
-        still = select(uploads.c.id).where(uploads.c.id == upload.id, uploads.c.deleted_at.is_(None)).with_for_update()
-        if conn.execute(still.where(uploads.c.expires_at <= now) if over else still).first() is None:
-            return False
-        forget_row(conn, upload.id, now)
-    wipe(hub, upload.tenant_id, upload.id, upload.key)
-    return True
+    return sum(drop(hub, UploadRow(*row), now) for row in over if row.id not in used)
 
 
 def _events(hub: Hub, now: float) -> int:
@@ -283,7 +271,10 @@ def _renewed(hub: Hub, now: float) -> int:
 
 
 def _refunded(hub: Hub, now: float) -> int:
-    """Credits that are held for a round which is over, or for a job that is not there."""
+    """Credits that are held for a round which is over, or for a job that is not there; a deleted one is over."""
+    deleted = (jobs.c.deleted_at.is_not(None), jobs.c.state.not_in(OVER))
+    with hub.database.begin() as conn:
+        conn.execute(update(jobs).where(*deleted).values(state="cancelled"))
     with hub.database.read() as conn:
         rows = _lost_holds(conn)
     given = 0
