@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
+import ipaddress
 import re
 import shutil
 import subprocess
@@ -13,6 +15,7 @@ from typing import Any
 
 import pytest
 import yaml
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from photoplay.service.ground.settings import PREFIX, Settings
 from photoplay.version import __version__
@@ -209,6 +212,27 @@ def test_the_example_of_settings_names_all_that_compose_asks_for() -> None:
 
 
 # --- how it runs -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("peer", "believed"),
+    [("inside gateway", True), ("outside gateway", True), ("outside proxy", True), ("inside worker", False)],
+)
+def test_compose_knows_people_apart_behind_a_proxy(peer: str, believed: bool) -> None:
+    """Every client comes from a gateway of docker's: without this the limits by address would be everybody's together."""
+    network, _, who = peer.partition(" ")
+    (told,) = COMPOSE["networks"][network]["ipam"]["config"]
+    address = told["gateway"] if who == "gateway" else str(ipaddress.ip_network(told["subnet"])[7])
+    assert network in COMPOSE["services"]["web"]["networks"]
+    seen = []
+
+    async def app(scope: Any, _receive: Any, _send: Any) -> None:
+        seen.append(scope["client"][0])
+
+    trusted = COMPOSE["services"]["web"]["environment"]["FORWARDED_ALLOW_IPS"]
+    scope = {"type": "http", "client": (address, 1), "headers": [(b"x-forwarded-for", b"6.6.6.6, 203.0.113.9")]}
+    asyncio.run(ProxyHeadersMiddleware(app, trusted)(scope, None, None))  # type: ignore[arg-type]
+    assert seen == ["203.0.113.9" if believed else address]
 
 
 @each_service
