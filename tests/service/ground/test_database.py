@@ -3,6 +3,7 @@
 import contextlib
 import threading
 import time
+import traceback
 
 import pytest
 import sqlalchemy as sa
@@ -85,6 +86,13 @@ def test_rows_belong_to_somebody(either):
 def test_a_balance_cannot_fall_below_nothing(either):
     with pytest.raises(IntegrityError), either.begin() as conn:
         conn.execute(balances.insert().values(account="wallet:a", amount=-1))
+
+
+def test_what_goes_wrong_tells_no_values(either):
+    row = {"id": "u", "tenant_id": "none", "email": "somebody.private@example.org", "password": "$argon2id$private"}
+    with pytest.raises(IntegrityError) as wrong, either.begin() as conn:
+        conn.execute(sa.insert(users).values(**row, operator=False, created_at=1.0))
+    assert "private" not in "".join(traceback.format_exception(wrong.value))
 
 
 def test_who_holds_a_name_holds_it_alone(either):

@@ -259,10 +259,12 @@ def test_a_folder_may_be_given_as_an_address(tmp_path):
 @pytest.mark.parametrize(
     "url", ["gs://bucket", "s3://", "s3://bucket?x=1", "http://host/bucket", "file://host/films", "s3://[::1"]
 )
-def test_other_addresses_are_refused(tmp_path, url):
+def test_other_addresses_are_refused(tmp_path, monkeypatch, url):
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(UnavailableError) as refused:
         open_store(make_settings(tmp_path, storage_url=url))
     assert refused.value.code == "storage_unsupported"
+    assert list(tmp_path.iterdir()) == []  # nor was it taken for a folder's name
 
 
 def test_a_bucket_tells_the_kind_of_its_objects(s3):

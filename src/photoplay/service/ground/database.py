@@ -198,9 +198,11 @@ def _parsed(url: str) -> URL:
 
 
 def _engine(url: URL) -> Engine:
+    """An engine whose errors tell no values: they go to the log."""
     if url.drivername != "sqlite":
         return create_engine(
             url,
+            hide_parameters=True,
             pool_size=POOL,
             max_overflow=OVERFLOW,
             pool_timeout=WAIT_S,
@@ -210,6 +212,7 @@ def _engine(url: URL) -> Engine:
     # The driver's IMMEDIATE begins the transactions that DBOS writes in; ours say BEGIN themselves (see begin and read).
     engine = create_engine(
         url,
+        hide_parameters=True,
         pool_size=POOL,
         max_overflow=OVERFLOW,
         pool_timeout=WAIT_S,
