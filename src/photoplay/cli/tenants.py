@@ -162,7 +162,7 @@ def keys(email: Email, as_json: AsJson = False) -> None:
     with open_database() as (_, database), database.read() as conn:
         from photoplay.service.accounts import tenants as accounts
 
-        found = accounts.list_keys(conn, _found(conn, email).tenant_id)
+        found = accounts.list_keys(conn, _found(conn, email).tenant_id, time.time())
     if as_json:
         typer.echo(json.dumps([asdict(one) for one in found]))
         return

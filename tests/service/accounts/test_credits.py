@@ -222,6 +222,10 @@ def end_unreserved(conn: Connection) -> None:
     conn.execute(insert(transfers).values(id="x", kind="refund", tenant_id="ann", job_id="who", round=1, at=NOW))
 
 
+def delete_while_it_waits(conn: Connection) -> None:
+    conn.execute(update(jobs).values(deleted_at=NOW))
+
+
 def work_for_nothing(conn: Connection) -> None:
     a_job(conn, "free ride", state="running")
 
@@ -238,6 +242,7 @@ def work_for_nothing(conn: Connection) -> None:
         (complete_unpaid, "job is completed, and its credits are not settled"),
         (end_twice, "job, round 1, is both settled and refunded"),
         (end_unreserved, "who, round 1, ended without a reservation"),
+        (delete_while_it_waits, "Credits are held for job, round 1"),
         (work_for_nothing, "free ride is running, and its credits are not held"),
     ],
 )

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from photoplay.errors import RequestError
 from photoplay.service.accounts import keys
 from photoplay.service.accounts import tenants as accounts
-from photoplay.service.accounts.keys import check_key, create_key, list_keys, note_use, revoke_key
+from photoplay.service.accounts.keys import check_key, create_key, end_keys, list_keys, note_use, revoke_key
 from photoplay.service.accounts.principals import OPERATE, SCOPES, Principal
 from photoplay.service.ground.database import Database
 from photoplay.service.ground.errors import ConflictError, ForbiddenError, NotFoundError
@@ -31,7 +31,7 @@ def test_a_key_is_who_it_was_made_for(database: Database, ann: str) -> None:
         info, token = create_key(conn, ann, " my script ", ["videos:write", "videos:read", "videos:read"], NOW)
         assert re.fullmatch(r"pp_[A-Za-z0-9_-]{43}", token)
         assert (info.name, info.start, info.scopes) == ("my script", token[:8], ("videos:read", "videos:write"))
-        assert list_keys(conn, ann) == [info]
+        assert list_keys(conn, ann, NOW) == [info]
         assert check_key(conn, token, NOW) == Principal(
             tenant_id=ann, plan="pro", scopes=frozenset({"videos:read", "videos:write"}), key_id=info.id
         )
@@ -43,6 +43,49 @@ def test_no_two_keys_are_alike_and_none_is_kept(database: Database, ann: str) ->
         assert len(set(tokens)) == 20
         kept = str(conn.execute(select(api_keys)).all())
     assert not [token for token in tokens if token in kept]
+
+
+def test_a_key_lasts_no_longer_than_its_maker(database: Database, ann: str) -> None:
+    end = NOW + 2 * keys.DAY
+    with database.begin() as conn:
+        ends = [
+            create_key(conn, ann, "k", ["videos:read"], NOW, days, until=end)[0].expires_at for days in (None, 9, 1)
+        ]
+        info, token = create_key(conn, ann, "k", ["videos:read"], NOW, 2)
+        maker = check_key(conn, token, NOW)
+    assert ends == [end, end, NOW + keys.DAY]
+    assert maker is not None
+    assert maker.until == info.expires_at == end
+
+
+def test_a_list_has_an_end_and_all_that_is_in_force(
+    database: Database, ann: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keys, "LISTED", 3)
+    with database.begin() as conn:
+        oldest, _ = create_key(conn, ann, "k", ["videos:read"], NOW)
+        for after in range(1, 7):
+            info, _ = create_key(conn, ann, "k", ["videos:read"], NOW + after, days=1)
+            if after % 2:
+                revoke_key(conn, ann, info.id, NOW + after)
+        listed = list_keys(conn, ann, NOW + 9)
+        assert [key.created_at - NOW for key in listed] == [6, 5, 4, 3, 2, 1, 0]
+        later = list_keys(conn, ann, NOW + 2 * keys.DAY)
+        assert [key.created_at - NOW for key in later] == [6, 5, 4, 0]
+        assert later[-1] == oldest
+
+
+def test_keys_end_together_or_by_a_scope(database: Database, ann: str) -> None:
+    with database.begin() as conn:
+        bob = accounts.create_tenant(conn, "Bob", PLANS["free"], NOW).id
+        made = [
+            create_key(conn, tenant, "k", scopes, NOW, may=SCOPES | {OPERATE})[1]
+            for tenant, scopes in ((ann, ["videos:read", OPERATE]), (ann, ["videos:read"]), (bob, [OPERATE]))
+        ]
+        end_keys(conn, ann, NOW, OPERATE)
+        assert [check_key(conn, token, NOW) is not None for token in made] == [False, True, True]
+        end_keys(conn, ann, NOW)
+        assert [check_key(conn, token, NOW) is not None for token in made] == [False, False, True]
 
 
 def test_a_key_that_is_not_quite_it_is_nobody(database: Database, ann: str) -> None:
@@ -77,14 +120,14 @@ def test_a_revoked_key_is_over_for_good(database: Database, ann: str) -> None:
         revoke_key(conn, ann, info.id, NOW + 1)
         assert check_key(conn, token, NOW + 1) is None
         revoke_key(conn, ann, info.id, NOW + 9)
-        assert [key.revoked_at for key in list_keys(conn, ann)] == [NOW + 1]
+        assert [key.revoked_at for key in list_keys(conn, ann, NOW + 9)] == [NOW + 1]
 
 
 def test_others_keys_are_not_there(database: Database, ann: str) -> None:
     with database.begin() as conn:
         bob = accounts.create_tenant(conn, "Bob", PLANS["free"], NOW).id
         info, token = create_key(conn, ann, "k", ["videos:read"], NOW)
-        assert list_keys(conn, bob) == []
+        assert list_keys(conn, bob, NOW) == []
         for tenant, key in ((bob, info.id), (ann, "key_none"), (ann, "key\0"), (ann, "\ud800")):
             with pytest.raises(NotFoundError):
                 revoke_key(conn, tenant, key, NOW)
@@ -154,7 +197,7 @@ def test_a_use_is_noted_now_and_then(database: Database, ann: str) -> None:
     for now in (NOW, NOW + 299, NOW + 301):
         note_use(database, info.id, now)
         with database.read() as conn:
-            seen.append(list_keys(conn, ann)[0].used_at)
+            seen.append(list_keys(conn, ann, now)[0].used_at)
     assert seen == [NOW, NOW, NOW + 301]
     note_use(database, "key_none", NOW)
 

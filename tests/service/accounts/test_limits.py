@@ -79,6 +79,14 @@ def test_a_tenant_has_so_many_jobs_at_a_time(database: Database, settings: Setti
         check_submit(conn, "ann", a_plan(), settings, NOW)
 
 
+def test_a_job_that_was_deleted_takes_no_place(database: Database, settings: Settings) -> None:
+    with database.begin() as conn:
+        a_tenant(conn)
+        for _ in range(3):
+            a_job(conn, deleted_at=NOW)
+        check_submit(conn, "ann", a_plan(), settings, NOW)
+
+
 def test_the_wait_for_a_place_is_what_films_took_less_what_was_worked_on_it(
     database: Database, settings: Settings
 ) -> None:

@@ -171,6 +171,23 @@ def test_keys_go_on_while_a_tenant_has_a_user(database: Database) -> None:
         assert accounts.get_user(conn, ann.id).disabled_at == NOW
 
 
+def test_an_operators_keys_end_with_them_though_others_stay(database: Database) -> None:
+    with database.begin() as conn:
+        tenant = accounts.create_tenant(conn, "Ann", PLANS["free"], NOW).id
+        ann, bob, _ = (
+            accounts.create_user(conn, tenant, f"{name}@example.org", NOW, operator=name == "ann")
+            for name in ("ann", "bob", "eve")
+        )
+        may = accounts.SCOPES | {accounts.OPERATE}
+        _, key = accounts.create_key(conn, tenant, "mine", ["videos:read"], NOW)
+        _, operators = accounts.create_key(conn, tenant, "all", ["videos:read", accounts.OPERATE], NOW, may=may)
+        accounts.disable_user(conn, bob.id, NOW)
+        assert accounts.check_key(conn, operators, NOW) is not None
+        accounts.disable_user(conn, ann.id, NOW)
+        assert accounts.check_key(conn, operators, NOW) is None
+        assert accounts.check_key(conn, key, NOW) is not None
+
+
 @pytest.mark.parametrize("how", ["user", "tenant"])
 def test_who_is_shut_out_is_out_at_once(database: Database, how: str) -> None:
     with database.begin() as conn:

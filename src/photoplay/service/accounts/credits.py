@@ -255,7 +255,8 @@ def _stray_holds(conn: Connection) -> Iterator[str]:
         end.c.round == transfers.c.round,
         end.c.kind.in_(("settle", "refund")),
     )
-    live = and_(jobs.c.id == transfers.c.job_id, jobs.c.round == transfers.c.round, jobs.c.state.in_(LIVE))
+    going_on = and_(jobs.c.state.in_(LIVE), jobs.c.deleted_at.is_(None))
+    live = and_(jobs.c.id == transfers.c.job_id, jobs.c.round == transfers.c.round, going_on)
     holds = (
         select(transfers.c.job_id, transfers.c.round, jobs.c.id, transfers.c.tenant_id)
         .outerjoin(end, ended)
@@ -271,7 +272,7 @@ def _stray_holds(conn: Connection) -> Iterator[str]:
         .outerjoin(end, ended)
         .where(
             or_(
-                and_(jobs.c.state.in_(LIVE), or_(transfers.c.id.is_(None), end.c.id.is_not(None))),
+                and_(going_on, or_(transfers.c.id.is_(None), end.c.id.is_not(None))),
                 and_(jobs.c.state == "completed", or_(end.c.id.is_(None), end.c.kind != "settle")),
             )
         )

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, func, insert, not_, or_, select, update
 
 from photoplay.errors import RequestError
 from photoplay.service.accounts.principals import OPERATE, SCOPES, Principal
@@ -26,6 +26,8 @@ SHOWN = 8
 """Characters of a key that stay readable, to tell keys apart."""
 MOST = 50
 """Keys of a tenant that are in force."""
+LISTED = 50
+"""Keys that are over and still told of."""
 DAYS = (1, 3650)
 NAME = 80
 """Most characters of a key's name."""
@@ -56,10 +58,11 @@ def create_key(
     now: float,
     days: int | None = None,
     may: frozenset[str] = SCOPES,
+    until: float | None = None,
 ) -> tuple[KeyInfo, str]:
     """A new key and its token (``pp_`` and 43 characters), which is not kept and cannot be shown again.
 
-    ``may`` is what the creator may do: a key never gets more.
+    ``may`` is what the creator may do, and ``until`` when the creator's own key ends: a key never gets more.
 
     Errors: RequestError ``bad_key`` (name, days, no or unknown scope); ForbiddenError ``scope_missing`` for a scope that
     the creator has not; ConflictError ``too_many_keys``; NotFoundError.
@@ -74,21 +77,18 @@ def create_key(
     if days is not None and not DAYS[0] <= days <= DAYS[1]:
         raise _bad("it cannot last so long", f"Choose {DAYS[0]} to {DAYS[1]} days.")
     hold_tenant(conn, tenant_id)
-    live = select(func.count()).where(
-        api_keys.c.tenant_id == tenant_id,
-        api_keys.c.revoked_at.is_(None),
-        or_(api_keys.c.expires_at.is_(None), api_keys.c.expires_at > now),
-    )
+    live = select(func.count()).where(api_keys.c.tenant_id == tenant_id, _in_force(now))
     if conn.execute(live).scalar_one() >= MOST:
         raise ConflictError("too_many_keys", f"There are {MOST} keys already.", "Revoke one that is not used.")
     token = PREFIX + secrets.token_urlsafe(32)
+    ends = [end for end in (until, None if days is None else now + days * DAY) if end is not None]
     info = KeyInfo(
         id=new_id("key"),
         name=name.strip(),
         start=token[:SHOWN],
         scopes=tuple(wanted),
         created_at=now,
-        expires_at=None if days is None else now + days * DAY,
+        expires_at=min(ends, default=None),
         used_at=None,
         revoked_at=None,
     )
@@ -130,6 +130,7 @@ def check_key(conn: Connection, token: str, now: float) -> Principal | None:
         scopes=frozenset(key.scopes) & SCOPES,
         key_id=key.id,
         operator=OPERATE in key.scopes,
+        until=key.expires_at,
     )
 
 
@@ -153,16 +154,26 @@ def revoke_key(conn: Connection, tenant_id: str, key_id: str, now: float) -> Non
     conn.execute(update(api_keys).where(*mine, api_keys.c.revoked_at.is_(None)).values(revoked_at=now))
 
 
-def end_keys(conn: Connection, tenant_id: str, now: float) -> None:
-    """Revokes all of a tenant's keys."""
+def end_keys(conn: Connection, tenant_id: str, now: float, scope: str | None = None) -> None:
+    """Revokes all of a tenant's keys, or those that have this scope."""
     mine = (api_keys.c.tenant_id == tenant_id, api_keys.c.revoked_at.is_(None))
-    conn.execute(update(api_keys).where(*mine).values(revoked_at=now))
+    found = conn.execute(select(api_keys.c.id, api_keys.c.scopes).where(*mine)).all()
+    ended = [key.id for key in found if scope is None or scope in key.scopes]
+    conn.execute(update(api_keys).where(*mine, api_keys.c.id.in_(ended)).values(revoked_at=now))
 
 
-def list_keys(conn: Connection, tenant_id: str) -> list[KeyInfo]:
-    """The tenant's keys, the newest first."""
+def list_keys(conn: Connection, tenant_id: str, now: float) -> list[KeyInfo]:
+    """The tenant's keys, the newest first: all that are in force, and the newest of those that are over."""
     mine = select(api_keys).where(api_keys.c.tenant_id == tenant_id)
-    return [_info(row) for row in conn.execute(mine.order_by(api_keys.c.created_at.desc(), api_keys.c.id))]
+    newest = (api_keys.c.created_at.desc(), api_keys.c.id)
+    found = conn.execute(mine.where(_in_force(now)).order_by(*newest).limit(MOST)).all()
+    over = conn.execute(mine.where(not_(_in_force(now))).order_by(*newest).limit(LISTED)).all()
+    return [_info(row) for row in sorted([*found, *over], key=lambda row: (-row.created_at, row.id))]
+
+
+def _in_force(now: float) -> ColumnElement[bool]:
+    ends = or_(api_keys.c.expires_at.is_(None), api_keys.c.expires_at > now)
+    return and_(api_keys.c.revoked_at.is_(None), ends)
 
 
 def _info(row: Any) -> KeyInfo:

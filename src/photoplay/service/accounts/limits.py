@@ -63,7 +63,7 @@ def _check_queue(conn: Connection, limit: int, now: float) -> None:
 
 def _check_active(conn: Connection, tenant_id: str, plan: Plan, now: float) -> None:
     active = select(func.count(), func.min(jobs.c.started_at)).where(
-        jobs.c.tenant_id == tenant_id, jobs.c.state.in_(("queued", "running"))
+        jobs.c.tenant_id == tenant_id, jobs.c.state.in_(("queued", "running")), jobs.c.deleted_at.is_(None)
     )
     count, since = conn.execute(active).one()
     if count >= plan.concurrency:

@@ -23,3 +23,5 @@ class Principal:
     key_id: str | None = None
     session: bool = False
     operator: bool = False
+    until: float | None = None
+    """When the key ends, if it does."""

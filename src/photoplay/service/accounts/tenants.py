@@ -251,7 +251,8 @@ def change_password(
 
 
 def disable_user(conn: Connection, user_id: str, now: float) -> None:
-    """Shuts a user out at once; the tenant's keys end with its last user.
+    """Shuts a user out at once; the tenant's keys end with its last user, operators' keys with any operator: a key does
+    not tell who made it.
 
     Errors: NotFoundError.
     """
@@ -260,6 +261,8 @@ def disable_user(conn: Connection, user_id: str, now: float) -> None:
     disabled = func.coalesce(users.c.disabled_at, now)
     conn.execute(update(users).where(users.c.id == user_id).values(disabled_at=disabled))
     end_sessions(conn, user_id, now)
+    if user.operator:
+        end_keys(conn, user.tenant_id, now, OPERATE)
     others = select(users.c.id).where(users.c.tenant_id == user.tenant_id, users.c.disabled_at.is_(None))
     if conn.execute(others.limit(1)).first() is None:
         end_keys(conn, user.tenant_id, now)

@@ -50,8 +50,10 @@ MOST_INSIDE = 12
 SMALL = 65_536
 """Bytes of a body that holds no file: it is read at once, and by one thread for everybody."""
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-PROBES = frozenset({"/healthz", "/readyz"})
+PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 """Asked by machines that know an address only, no name."""
+HERE = frozenset({"localhost", "127.0.0.1", "::1"})
+"""This machine's own names."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ def allowed_hosts(settings: Settings) -> frozenset[str]:
     if settings.public_url and (host := urlsplit(settings.public_url).hostname):
         names.add(host)
     if not settings.hosted:
-        names |= {"localhost", "127.0.0.1", "::1"}
+        names |= HERE
     return frozenset(names)
 
 
@@ -246,7 +248,10 @@ def _hostname(host: str) -> str:
 
 
 def is_loopback(request: Request) -> bool:
-    """Whether the request comes from this very machine and through nobody."""
+    """Whether the request comes from this very machine and through nobody: a proxy that says nothing of itself passes on
+    the name that the service is known by."""
+    if _hostname(request.headers.get("host", "")) not in HERE:
+        return False
     forwarded = any(name in request.headers for name in ("x-forwarded-for", "forwarded", "x-real-ip", "via"))
     if request.client is None or forwarded:
         return False

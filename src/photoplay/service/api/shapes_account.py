@@ -42,6 +42,17 @@ class SignUp(Ask):
     password: str = Field(min_length=1, max_length=1024)
 
 
+class PasswordAsk(Ask):
+    """A new password, for the current one."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"current": "…", "password": "five words nobody else has"}]}
+    )
+
+    current: str | None = Field(None, max_length=1024, description="Nothing where there is no password yet.")
+    password: str = Field(min_length=1, max_length=1024)
+
+
 class UserAnswer(Answer):
     """Who is signed in."""
 

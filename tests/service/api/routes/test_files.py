@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from photoplay.service.accounts import tenants as accounts
 from photoplay.service.api import security
 from photoplay.service.api.routes.files import part
 from tests.service.stage import FILM, STILL, Stage, open_stage
@@ -36,6 +37,22 @@ def test_a_link_opens_one_file_to_anybody_until_the_film_is_deleted(stage: Stage
     assert who.tenant_id not in link["url"]
     stage.client.delete(f"/v1/videos/{id_}", headers=who.headers)
     assert stage.client.get(path(link["url"])).status_code == 404
+
+
+def test_links_are_made_by_who_may_write_and_end_with_the_account(stage: Stage) -> None:
+    who = stage.someone()
+    id_ = stage.completed(who)
+    with stage.hub.database.begin() as conn:
+        _, reader = accounts.create_key(conn, who.tenant_id, "reader", ["videos:read"], time.time())
+    refused = stage.client.post(
+        f"/v1/videos/{id_}/link", headers={"authorization": f"Bearer {reader}"}, json={"seconds": 60}
+    )
+    assert (refused.status_code, refused.json()["code"]) == (403, "scope_missing")
+    link = stage.client.post(f"/v1/videos/{id_}/link", headers=who.headers, json={}).json()
+    assert stage.client.get(path(link["url"])).status_code == 200
+    with stage.hub.database.begin() as conn:
+        accounts.close_tenant(conn, who.tenant_id, time.time())
+    assert stage.client.get(path(link["url"])).json()["code"] == "link_invalid"
 
 
 def test_there_is_no_link_to_what_is_not_there(stage: Stage) -> None:

@@ -4,6 +4,8 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import takewhile
 from typing import Any
 
 import httpx
@@ -145,12 +147,62 @@ def test_who_hangs_up_is_let_go(stage: Stage, who: Someone, address: str) -> Non
         assert who.tenant_id not in watchers.open
 
 
+def test_a_busy_stream_ends_with_the_key_too(
+    stage: Stage, who: Someone, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("photoplay.service.api.routes.jobs.HEARTBEAT_S", 0.3)
+    id_, over = stage.queued(who), threading.Event()
+
+    def work() -> None:
+        while not over.wait(0.05):
+            tell(stage, id_, "stage", stage="generate", done=1, total=2, percent=50, left_s=1.0, attempt=1, note="")
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    try:
+        with httpx.stream("GET", f"{address}/v1/jobs/{id_}/events", headers=who.headers, timeout=20) as stream:
+            seen = read(stream.iter_lines())
+            next(seen)
+            with stage.hub.database.begin() as conn:
+                accounts.revoke_key(conn, who.tenant_id, who.key_id, time.time())
+            revoked = time.monotonic()
+            rest = list(takewhile(lambda _: time.monotonic() < revoked + 5, seen))
+        assert time.monotonic() < revoked + 5
+        assert {one["event"] for one in rest} <= {"state", "stage"}
+    finally:
+        over.set()
+        worker.join()
+
+
+def test_streams_that_come_at_once_are_counted_too(
+    stage: Stage, who: Someone, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage.app.state.watchers, "most", 3)
+    id_, gate, opened = stage.queued(who), threading.Barrier(12), threading.Barrier(12)
+
+    def watch(_: int) -> tuple[int, str]:
+        gate.wait(10)
+        with httpx.stream("GET", f"{address}/v1/jobs/{id_}/events", headers=who.headers, timeout=20) as stream:
+            lines = stream.iter_lines()  # to let go of it is to hang up
+            line = next(lines)
+            opened.wait(20)  # nobody does before all have an answer
+            return stream.status_code, line
+
+    with ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(watch, range(12)))
+    assert sorted(status for status, _ in answers) == [200] * 3 + [429] * 9
+    assert all("streams_too_many" in line for status, line in answers if status == 429)
+
+
 def test_too_many_streams_are_refused() -> None:
-    watchers = Watchers(most=2)
-    watchers.open["somebody"] = 2
-    watchers.check("another")
-    with pytest.raises(TooManyError):
-        watchers.check("somebody")
+    watchers = Watchers(most=1)
+    with watchers.counted("somebody"):
+        with watchers.counted("another"):
+            assert watchers.open == {"somebody": 1, "another": 1}
+        with pytest.raises(TooManyError), watchers.counted("somebody"):
+            pass
+        assert watchers.open == {"somebody": 1}
+    assert watchers.open == {}
 
 
 def test_the_newest_frame(stage: Stage, who: Someone) -> None:

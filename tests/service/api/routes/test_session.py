@@ -100,6 +100,42 @@ def test_a_new_account(browser: TestClient, stage: Stage) -> None:
     assert (weak.status_code, weak.json()["code"]) == (422, "password_weak")
 
 
+def test_another_password_signs_out_everywhere_but_here(browser: TestClient, stage: Stage) -> None:
+    who, new = stage.someone(), "quite another sentence"
+    email = f"{who.tenant_id}@example.org"
+    elsewhere, _ = stage.session(who)
+    with stage.hub.database.begin() as conn:
+        link = accounts.sign_in_link(conn, who.user_id, time.time())
+    csrf = browser.post("/v1/session", json={"token": link}).json()["csrf"]
+
+    def change(current: str | None, password: str, **headers: str) -> tuple[int, str]:
+        said = {"current": current, "password": password}
+        answer = browser.post("/v1/account/password", json=said, headers=headers)
+        return answer.status_code, answer.json().get("code") or answer.json()["csrf"]
+
+    assert change(None, PASSWORD) == (403, "csrf")
+    key = stage.client.post("/v1/account/password", json={"password": PASSWORD}, headers=who.headers)
+    assert (key.status_code, key.json()["code"]) == (403, "session_needed")
+    status, csrf = change(None, PASSWORD, **{"x-csrf-token": csrf})  # the first one
+    assert status == 200
+    assert stage.client.get("/v1/account", headers={"cookie": elsewhere}).status_code == 401
+    before = {"cookie": f"photoplay_session={browser.cookies['photoplay_session']}"}
+    page = {"x-csrf-token": csrf}
+    for wrong in (None, "", "a wrong one"):
+        assert change(wrong, new, **page) == (401, "sign_in_failed")
+    assert change(PASSWORD, "short", **page) == (422, "password_weak")
+    assert browser.get("/v1/account").status_code == 200  # nothing changed
+    status, csrf = change(PASSWORD, new, **page)
+    assert status == 200
+    assert browser.get("/v1/session").json()["csrf"] == csrf
+    assert browser.get("/v1/account").status_code == 200
+    assert stage.client.get("/v1/account", headers=before).status_code == 401
+    old = stage.client.post("/v1/session", json={"email": email, "password": PASSWORD})
+    assert old.json()["code"] == "sign_in_failed"
+    assert stage.client.post("/v1/session", json={"email": email, "password": new}).status_code == 200
+    stage.client.cookies.clear()
+
+
 def test_secure_cookies_are_held_to_this_host(tmp_path_factory: pytest.TempPathFactory) -> None:
     given = {"host": "0.0.0.0", "public_url": "https://films.example.org"}
     with open_stage(tmp_path_factory.mktemp("secure") / "data", **given) as stage:

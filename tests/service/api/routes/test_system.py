@@ -48,5 +48,10 @@ def test_figures_are_for_this_machine_and_for_operators(stage: Stage) -> None:
     nothing = far.get("/v1/nothing")
     assert (far.get("/metrics").status_code, far.get("/metrics").content) == (404, nothing.content)
     assert near.get("/metrics", headers={"x-forwarded-for": "203.0.113.9"}).status_code == 404
+    by_proxy = TestClient(
+        stage.app, base_url="http://films.example.org", client=("127.0.0.1", 1)
+    )  # that adds no header
+    assert by_proxy.get("/metrics").status_code == 404
+    assert by_proxy.get("/metrics", headers=stage.someone(operator=True).headers).status_code == 200
     assert far.get("/metrics", headers=stage.someone().headers).status_code == 404
     assert far.get("/metrics", headers=stage.someone(operator=True).headers).status_code == 200

@@ -14,7 +14,7 @@ from photoplay.service.accounts import credits
 from photoplay.service.accounts import tenants as accounts
 from photoplay.service.accounts.principals import Principal
 from photoplay.service.api import problems
-from photoplay.service.api.security import HubOf, need
+from photoplay.service.api.security import HubOf, need, session_only
 from photoplay.service.api.shapes_account import (
     Account,
     Credits,
@@ -47,7 +47,7 @@ def usage(conn: Connection, tenant_id: str, now: float) -> Usage:
 @router.get("/v1/account", summary="Your account", response_model=Account, responses=problems.documented(401, 403))
 def retrieve_account(hub: HubOf, who: AccountReader) -> Account:
     """Plan, credits, what was used this month, and the API keys (never the keys themselves)."""
-    plan = hub.plans[who.plan]
+    plan, now = hub.plans[who.plan], time.time()
     with hub.database.read() as conn:
         tenant = accounts.get_tenant(conn, who.tenant_id)
         left = credits.balance(conn, who.tenant_id)
@@ -55,8 +55,8 @@ def retrieve_account(hub: HubOf, who: AccountReader) -> Account:
             tenant=tenant.name,
             plan=plan,
             credits=Credits(available=left.available, held=left.held, unmetered=plan.unmetered),
-            usage=usage(conn, who.tenant_id, time.time()),
-            keys=[KeyAnswer(**asdict(key)) for key in accounts.list_keys(conn, who.tenant_id)],
+            usage=usage(conn, who.tenant_id, now),
+            keys=[KeyAnswer(**asdict(key)) for key in accounts.list_keys(conn, who.tenant_id, now)],
         )
 
 
@@ -68,10 +68,13 @@ def retrieve_account(hub: HubOf, who: AccountReader) -> Account:
     responses=problems.documented(401, 403, 409, 415, 422),
 )
 def create_key(hub: HubOf, who: AccountWriter, ask: KeyAsk) -> NewKey:
-    """A new key that can do no more than its maker. It is shown this once."""
+    """A new key, shown this once. It can do no more than its maker and lasts no longer, and no key makes one that could
+    make further keys."""
+    if "account:write" in ask.scopes:
+        session_only(who)
     with hub.database.begin() as conn:
         info, token = accounts.create_key(
-            conn, who.tenant_id, ask.name, ask.scopes, time.time(), ask.days, may=who.scopes
+            conn, who.tenant_id, ask.name, ask.scopes, time.time(), ask.days, may=who.scopes, until=who.until
         )
     return NewKey(**asdict(info), key=token)
 

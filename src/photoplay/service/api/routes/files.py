@@ -16,6 +16,7 @@ from photoplay.service.api.security import HubOf, dead_link, link_holds, read_li
 from photoplay.service.engine import Hub
 from photoplay.service.ground.errors import NotFoundError
 from photoplay.service.ground.tables import jobs as job_rows
+from photoplay.service.ground.tables import tenants
 from photoplay.service.jobs import lifecycle as jobs
 from photoplay.service.jobs.lifecycle import Job
 
@@ -134,7 +135,8 @@ def open_link(
     """Answers the file to whoever has the link, until its time is over or the video is deleted."""
     video_id, variant, _ = read_link(token)
     with hub.database.read() as conn:
-        tenant_id = conn.execute(select(job_rows.c.tenant_id).where(job_rows.c.id == video_id)).scalar()
+        owner = select(job_rows.c.tenant_id).join(tenants, tenants.c.id == job_rows.c.tenant_id)
+        tenant_id = conn.execute(owner.where(job_rows.c.id == video_id, tenants.c.closed_at.is_(None))).scalar()
         if not link_holds(hub, token, tenant_id or "", time.time()) or tenant_id is None:
             raise dead_link()
         try:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -13,6 +14,7 @@ from fastapi import APIRouter, Header, Query, Request
 from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from photoplay.errors import PhotoplayError
 from photoplay.service.accounts.principals import Principal
@@ -127,10 +129,9 @@ def job_events(
     with hub.database.read() as conn:
         jobs.get(conn, who.tenant_id, job_id)
     watchers: Watchers = request.app.state.watchers
-    watchers.check(who.tenant_id)
     stream = Stream(hub, who, job_id, after, request, watchers.longest)
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-    return StreamingResponse(watchers.counted(who.tenant_id, stream.lines()), 200, headers, "text/event-stream")
+    return Watched(watchers, who.tenant_id, stream.lines(), headers)
 
 
 class Watchers:
@@ -140,21 +141,36 @@ class Watchers:
         self.most, self.longest = most, longest
         self.open: dict[str, int] = {}
 
-    def check(self, tenant_id: str) -> None:
-        """Raises TooManyError ``streams_too_many``."""
+    @contextmanager
+    def counted(self, tenant_id: str) -> Iterator[None]:
+        """Counts a stream of this tenant while it is open. Raises TooManyError ``streams_too_many``."""
         if self.open.get(tenant_id, 0) >= self.most:
             raise TooManyError("streams_too_many", "Too many streams are open.", "Close one that is not needed.", 5)
-
-    async def counted(self, tenant_id: str, lines: AsyncIterator[str]) -> AsyncIterator[str]:
-        """The lines; the stream counts from the first one until it is over or given up."""
         self.open[tenant_id] = self.open.get(tenant_id, 0) + 1
         try:
-            async for line in lines:
-                yield line
+            yield
         finally:
             self.open[tenant_id] -= 1
             if not self.open[tenant_id]:
                 del self.open[tenant_id]
+
+
+class Watched(StreamingResponse):
+    """A stream of events, if its tenant has not too many open already."""
+
+    def __init__(self, watchers: Watchers, tenant_id: str, lines: AsyncIterator[str], headers: dict[str, str]) -> None:
+        super().__init__(lines, 200, headers, "text/event-stream")
+        self.watchers, self.tenant_id = watchers, tenant_id
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Asks and counts in one step, on the event loop: streams that come at once cannot pass each other."""
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(self.watchers.counted(self.tenant_id))
+            except TooManyError as error:
+                await problems.answer(error)(scope, receive, send)
+                return
+            await super().__call__(scope, receive, send)
 
 
 @dataclass
@@ -171,9 +187,13 @@ class Stream:
 
     async def lines(self) -> AsyncIterator[str]:
         """Events as they come, comments in between; ends with the job, the key, or the client."""
-        began = spoke = self.clock()
+        began = spoke = asked = self.clock()
         yield "retry: 2000\n\n"
         while self.clock() - began < self.longest and not await self.request.is_disconnected():
+            if self.clock() - asked >= HEARTBEAT_S:
+                if not await run_in_threadpool(self._still_allowed):
+                    return
+                asked = self.clock()
             found, state = await run_in_threadpool(self._look)
             for event in found:
                 self.seq, spoke = event.seq, self.clock()
@@ -187,8 +207,6 @@ class Stream:
                     return
                 continue
             if self.clock() - spoke >= HEARTBEAT_S:
-                if not await run_in_threadpool(self._still_allowed):
-                    return
                 spoke = self.clock()
                 yield ": still here\n\n"
             await asyncio.sleep(min(POLL_S, self.longest))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from typing import Annotated
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from photoplay.errors import RequestError
 from photoplay.service.accounts import tenants as accounts
@@ -17,10 +18,11 @@ from photoplay.service.api.security import (
     csrf_of,
     forget_session,
     maybe,
+    session_only,
     session_token,
     start_session,
 )
-from photoplay.service.api.shapes_account import SessionAnswer, SignIn, SignUp, UserAnswer
+from photoplay.service.api.shapes_account import PasswordAsk, SessionAnswer, SignIn, SignUp, UserAnswer
 from photoplay.service.engine import Hub
 from photoplay.service.ground.errors import NotFoundError
 
@@ -96,6 +98,27 @@ def sign_out(hub: HubOf, request: Request) -> Response:
     response = Response(status_code=204)
     forget_session(response, hub)
     return response
+
+
+@router.post(
+    "/v1/account/password",
+    summary="Change the password",
+    response_model=SessionAnswer,
+    responses=problems.documented(401, 403, 415, 422, 429),
+)
+def change_password(
+    hub: HubOf,
+    who: Annotated[Principal, Depends(session_only)],
+    request: Request,
+    response: Response,
+    ask: PasswordAsk,
+) -> SessionAnswer:
+    """Changes the password and signs out everywhere but here: this browser gets a new session. Keys stay as they are."""
+    assert who.user_id is not None
+    token = accounts.change_password(
+        hub.database, who.user_id, ask.current, ask.password, address(request), time.time()
+    )
+    return _entered(hub, token, response)
 
 
 @router.post(

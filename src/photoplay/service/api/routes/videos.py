@@ -172,7 +172,7 @@ def remix_video(
     response_model=Link,
     responses=problems.documented(401, 403, 404, 415),
 )
-def link_video(hub: HubOf, who: Reader, video_id: VideoId, request: Request, ask: LinkAsk) -> Link:
+def link_video(hub: HubOf, who: Writer, video_id: VideoId, request: Request, ask: LinkAsk) -> Link:
     """A link that opens one file of a finished film to whoever has it, for a time. Deleting the film ends it."""
     with hub.database.read() as conn:
         job = jobs.get(conn, who.tenant_id, video_id)
