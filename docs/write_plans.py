@@ -8,6 +8,7 @@ from pathlib import Path
 from photoplay.service.accounts import keys, limits, passwords, sessions
 from photoplay.service.accounts import tenants as accounts
 from photoplay.service.ground.plans import Plan, cost, load_plans
+from photoplay.service.looking import uploads
 
 PAGE = Path(__file__).parent / "service" / "plans.md"
 PLANS = load_plans()
@@ -26,6 +27,7 @@ def plans() -> str:
         "films an hour": lambda plan: f"{plan.per_hour:,}",
         "handicap in the queue": lambda plan: _span(plan.priority_delay),
         "films are kept": lambda plan: f"{plan.retention_days:,} days",
+        "photos and clips kept": lambda plan: f"{plan.uploads_mb:,} MB",
         "backends": lambda plan: "all" if plan.backends == "*" else ", ".join(plan.backends),
     }
     for name, say in said.items():
@@ -84,6 +86,7 @@ def bounds() -> str:
             "as above",
         ),
         (f"{accounts.SIGN_UPS} sign-ups from one internet address in an hour", "too_many_tries", 429, "as above"),
+        (f"{uploads.MOST} photos and clips of an account, or its plan's MB", "uploads_full", 409, "none: delete some"),
         (f"{keys.MOST} keys of an account in force", "too_many_keys", 409, "none: revoke one"),
     ]
     rows = [f"| {what} | `{code}` | {status} | {again} |" for what, code, status, again in found]

@@ -10,13 +10,13 @@ from PIL import Image
 from photoplay.errors import RefusedError
 from photoplay.media import load_photo
 from photoplay.motion.library import find
-from photoplay.pipeline import plan as planning
+from photoplay.pipeline import gallery, scenes
 from photoplay.pipeline.gallery import draw_moving
 from photoplay.pipeline.moving import FASTEST, LONGEST, Recent, small
-from photoplay.pipeline.scenes import Rest
+from photoplay.pipeline.scenes import Cast, Rest
 from photoplay.safety.guard import Guard
 from photoplay.safety.verify import verify
-from photoplay.types import Photo, Request, Scene, Staging
+from photoplay.types import Photo, Request, Scene, Staging, Subject
 
 
 def photo(shade: int = 0, width: int = 300, height: int = 200) -> Photo:
@@ -56,13 +56,27 @@ def test_only_the_very_same_pixels_are_known() -> None:
     assert recent.get(Request((blurred,), (), "")) is None
 
 
-def test_a_pair_is_known_with_its_template_and_staging() -> None:
+def test_a_pair_is_known_with_its_staging_and_who_stands_in_front(monkeypatch: pytest.MonkeyPatch) -> None:
     recent, kept = Recent(), rest()
     pair = Request((photo(1), photo(2)), (), "hug", size="240x180")
     recent.keep(pair, kept)
-    assert recent.get(replace(pair, seed=5)) is kept
-    for change in ({"template": "kiss"}, {"staging": Staging(left=1)}, {"photos": (photo(2), photo(1))}):
+    assert recent.get(replace(pair, seed=5, template="handshake")) is kept
+    for change in ({"template": ""}, {"staging": Staging(left=1)}, {"photos": (photo(2), photo(1))}, {"size": "720p"}):
         assert recent.get(replace(pair, **change)) is None
+    front = {"hug": 0, "kiss": 1, "dance": 0}
+    monkeypatch.setattr(scenes, "stands_before", lambda template, *_: front[template.name])
+    nobody = Subject.__new__(Subject)  # stands_before alone would look at them
+    somebody = Cast((nobody, nobody), (None, None))
+    recent, hug, kiss = Recent(), replace(rest(), cast=somebody, before=0), replace(rest(), cast=somebody, before=1)
+    recent.keep(pair, hug)
+    assert recent.get(pair, find("dance", people=2)) is hug
+    assert recent.get(pair, find("kiss", people=2)) is None
+    recent.keep(pair, kiss)
+    assert [recent.get(pair, find(name, people=2)) for name in front] == [hug, kiss, hug]
+    other = replace(pair, staging=Staging(first=1))
+    recent.keep(other, hug)  # the first role stands at the right: whoever is in front of it is at the left
+    assert recent.get(other, find("kiss", people=2)) is hug
+    assert recent.get(other, find("hug", people=2)) is None
 
 
 def test_the_oldest_is_forgotten() -> None:
@@ -79,13 +93,13 @@ def test_the_second_motion_of_a_photo_looks_at_nothing_again(
     portrait_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked: list[str] = []
-    real = planning.rest_scene
+    real = gallery.rest_scene
 
     def counted(request: Request, *more: object) -> Rest:
         looked.append(request.template)
         return real(request, *more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(planning, "rest_scene", counted)
+    monkeypatch.setattr(gallery, "rest_scene", counted)
     guard, recent = Guard.local(), Recent()
     request = Request((load_photo(portrait_file),), ("historical",), "")
     for name in ("nod", "smile"):

@@ -164,7 +164,8 @@ class Challenge:
 
 @dataclass(frozen=True)
 class Verification:
-    """Where a file comes from. Believe the rest only if ``state`` is ``trusted``."""
+    """Where a file comes from. Believe the rest only if ``state`` is ``trusted``; without a mark that was not
+    ``mark_sought`` there may be one all the same."""
 
     state: str
     sentence: str
@@ -174,6 +175,7 @@ class Verification:
     number: str
     recipe: dict[str, Any] | None
     mark: dict[str, Any] | None
+    mark_sought: bool = False
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,8 @@ from photoplay.pipeline.glimpses import UNREVIEWED
 from photoplay.pipeline.moving import Recent
 from photoplay.pipeline.outputs import mark, write_film
 from photoplay.pipeline.plan import played, prepare
+from photoplay.pipeline.scenes import rest_scene
+from photoplay.pipeline.settle import template_of
 from photoplay.safety.guard import Guard
 from photoplay.safety.ledger import work_id
 from photoplay.safety.provenance import seal
@@ -84,9 +86,12 @@ def draw_moving(request: Request, out: Path, guard: Guard, recent: Recent) -> No
     backend = get_backend(request.backend)
     admitted = let_in(request, backend, guard)
     with accounted(guard, admitted):
-        prepared = prepare(admitted, rest=recent.get(admitted.request))
-        if prepared.rest is not None:
-            recent.keep(admitted.request, prepared.rest)
+        template = template_of(admitted.request, backend.capabilities)
+        rest = recent.get(admitted.request, template)
+        if rest is None:
+            rest = rest_scene(admitted.request, template or bool(admitted.request.audio), silent)
+            recent.keep(admitted.request, rest)  # also for the next template, where these people cannot play this one
+        prepared = prepare(admitted, rest=rest)
         recipe = make_recipe(admitted, played(prepared.template), prepared.plan, backend.name, backend.version)
         windows = with_contact_pass(backend, prepared.scene, prepared.tracks, prepared.plan, silent)
         receipt: list[Screened] = []

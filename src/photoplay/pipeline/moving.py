@@ -41,18 +41,22 @@ class Recent:
 
     def __init__(self, most: int = 8) -> None:
         self._most = most
-        self._kept: OrderedDict[str, Rest] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, int | None], Rest] = OrderedDict()
 
-    def get(self, request: Request) -> Rest | None:
-        """What the pictures of an admitted request show, where it is known."""
-        key = _key(request)
-        if (found := self._kept.get(key)) is not None:
-            self._kept.move_to_end(key)
-        return found
+    def get(self, request: Request, template: AnyTemplate | None = None) -> Rest | None:
+        """What the pictures of an admitted request show, where it is known. A pair is kept once for each who stands in
+        front: that is all that a template changes about people at rest."""
+        name = _key(request)
+        for before in (None, 0, 1):
+            found = self._kept.get((name, before))
+            if found is not None and found.fits(request, template):
+                self._kept.move_to_end((name, before))
+                return found
+        return None
 
     def keep(self, request: Request, rest: Rest) -> None:
         """Remembers what was perceived for a request."""
-        self._kept[_key(request)] = rest
+        self._kept[_key(request), rest.before] = rest
         while len(self._kept) > self._most:
             self._kept.popitem(last=False)
 
@@ -65,5 +69,6 @@ def _key(request: Request) -> str:
         digest.update(repr(photo.pixels.shape).encode())
         digest.update(np.ascontiguousarray(photo.pixels).data)
     if len(request.photos) != 1:
-        digest.update(repr((request.template, request.size, astuple(request.staging))).encode())
+        moved = bool(request.template or request.audio)
+        digest.update(repr((moved, request.size, astuple(request.staging))).encode())
     return digest.hexdigest()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
+from jaxtyping import UInt8
 
 from photoplay.errors import RequestError, SceneError
 from photoplay.finishing.size import plan_size
@@ -14,7 +15,7 @@ from photoplay.motion.duet_order import stands_before
 from photoplay.motion.duet_template import AnyTemplate, DuetTemplate
 from photoplay.perception.faces import FaceReader
 from photoplay.perception.scene import perceive
-from photoplay.types import Box, Notice, Photo, Progress, Request, Scene, StageEvent, Subject
+from photoplay.types import Array, Box, Notice, Photo, Progress, Request, Scene, StageEvent, Subject
 
 IMAGINED = (1280, 720)
 """Shape of a film that starts from no photo, where its size names none."""
@@ -29,14 +30,29 @@ CLEARLY = 12.0
 
 
 @dataclass(frozen=True)
+class Cast:
+    """Whom the first and the second of two photos give, and their mattes: it tells who of them stands in front."""
+
+    people: tuple[Subject, Subject]
+    mattes: tuple[UInt8[Array, "_ _"] | None, UInt8[Array, "_ _"] | None]
+
+
+@dataclass(frozen=True)
 class Rest:
     """A scene, and what was measured when it was put together of two photos. ``left`` is then which photo's person stands at
-    the left, ``frame`` the part of the picture that the film shows: around it there is room for people who move."""
+    the left, ``frame`` the part of the picture that the film shows: around it there is room for people who move. ``cast``
+    are those it was put together of, ``before`` who of them stands in front: 0 the left one, 1 the right one."""
 
     scene: Scene
     metrics: dict[str, float] = field(default_factory=dict)
     left: Literal[0, 1] = 0
     frame: Box | None = None
+    cast: Cast | None = None
+    before: Literal[0, 1] | None = None
+
+    def fits(self, request: Request, template: AnyTemplate | None) -> bool:
+        """Whether the same photos at rest look like this for another template."""
+        return self.cast is None or self.before == _before(template, self.cast, request.staging.first, self.left)
 
 
 def rest_scene(request: Request, moves: AnyTemplate | bool, progress: Progress) -> Rest:
@@ -50,11 +66,11 @@ def rest_scene(request: Request, moves: AnyTemplate | bool, progress: Progress) 
         blank = np.full((height, width, 3), GREY, np.uint8)
         return Rest(Scene(Photo(blank, "", "none"), (), np.zeros((height, width), np.uint8)))
     if moves and len(request.photos) == 2:
-        return _together(request, moves if isinstance(moves, DuetTemplate) else None, progress)
+        return _together(request, None if isinstance(moves, bool) else moves, progress)
     return Rest(perceive(_working_copy(request.photos[0], request.size), progress))
 
 
-def _together(request: Request, template: DuetTemplate | None, progress: Progress) -> Rest:
+def _together(request: Request, template: AnyTemplate | None, progress: Progress) -> Rest:
     """Two photos of one person each in one scene."""
     from photoplay.composition.compose import compose
     from photoplay.composition.layout import Size
@@ -78,9 +94,10 @@ def _together(request: Request, template: DuetTemplate | None, progress: Progres
     staging = replace(staging, left=left)
     progress(StageEvent("compose", 0, 1))
     canvas = Size(*_HEIGHTS.get(request.size, (720, 1080)), margin=ROOM)
-    before: Literal[0, 1] | None = None
-    if template is not None:
-        before = 0 if (staging.first == left) == (_in_front(template, scenes, staging.first, left) == 0) else 1
+    people = (_main(scenes[0]), _main(scenes[1]))
+    first, second = (scene.matte if one.matte is None else one.matte for scene, one in zip(scenes, people, strict=True))
+    cast = Cast(people, (first, second))
+    before = _before(template, cast, staging.first, left)
     made = compose((scenes[0], scenes[1]), staging, None if backdrop is None else backdrop.pixels, canvas, before)
     progress(StageEvent("compose", 1, 1))
     lights = [
@@ -89,16 +106,20 @@ def _together(request: Request, template: DuetTemplate | None, progress: Progres
     metrics = {name: made.metrics[name] for name in _TOLD if name in made.metrics}
     if len(lights) == 2:
         metrics["light_after"] = light_difference(lights[0], lights[1]).shading
-    return Rest(made.scene, metrics, left, made.frame)
+    return Rest(made.scene, metrics, left, made.frame, cast, before)
 
 
-def _in_front(template: DuetTemplate, scenes: tuple[Scene, ...], first: int, left: int) -> Literal[0, 1]:
-    """The role that stands before the other as the film begins."""
-    cast = [scenes[first], scenes[1 - first]]
-    people = [_main(scene) for scene in cast]
-    mattes = [scene.matte if one.matte is None else one.matte for scene, one in zip(cast, people, strict=True)]
+def _before(
+    template: AnyTemplate | None, cast: Cast, first: Literal[0, 1], left: Literal[0, 1]
+) -> Literal[0, 1] | None:
+    """Which of the left (0) and the right (1) person stands before the other as the film begins."""
+    if not isinstance(template, DuetTemplate):
+        return None
+    second = 1 - first
+    people = (cast.people[first], cast.people[second])
     way = 1.0 if first == left else -1.0
-    return stands_before(template, (people[0], people[1]), (mattes[0], mattes[1]), (way, -way))
+    role = stands_before(template, people, (cast.mattes[first], cast.mattes[second]), (way, -way))
+    return 0 if (first == left) == (role == 0) else 1
 
 
 def facing(one: Scene, other: Scene) -> Literal[0, 1]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -34,6 +35,12 @@ class Tasks:
     def end(self): os._exit(3)
     def refuse(self): raise MediaError("photo_broken", "It is broken.", "Copy it again.")
     def stumble(self): return 1 / 0
+    def linger(self, clip):
+        import tempfile
+        from pathlib import Path
+        with tempfile.TemporaryDirectory(prefix="photoplay-") as folder:
+            (Path(folder) / "clip").write_bytes(clip)
+            time.sleep(60)
 
 serve(Connection(int(sys.argv[2])), Tasks().__getattribute__)
 """
@@ -70,6 +77,32 @@ def test_a_child_that_dies_or_takes_too_long_is_started_anew(child: Looker) -> N
     third = child.ask("sleep", 0)
     assert len({first, second, third}) == 3
     assert not Path(f"/proc/{second}").exists()
+
+
+@pytest.mark.parametrize("late", [True, False])
+def test_attack_nothing_of_a_clip_stays_where_the_child_is_ended_in_its_work(
+    child: Looker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, late: bool
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    child.ask("echo", 1)
+    codes: list[str] = []
+
+    def ask() -> None:
+        with pytest.raises(UnavailableError) as caught:
+            child.ask("linger", b"a person", patience=1.0 if late else 30.0)
+        codes.append(caught.value.code)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    until = time.monotonic() + 10
+    while not (seen := list(tmp_path.rglob("clip"))) and time.monotonic() < until:
+        time.sleep(0.02)
+    assert seen
+    if not late:
+        child.close()
+    thread.join(10)
+    assert codes == ["looker_late" if late else "looker_down"]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_too_many_questions_are_told_to_come_again(child: Looker, monkeypatch: pytest.MonkeyPatch) -> None:

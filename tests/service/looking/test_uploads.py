@@ -174,6 +174,25 @@ def test_there_is_an_end_to_what_is_kept(stage: Stage, who: Someone, monkeypatch
     assert [one.id for one in after] == [ids[0]]
 
 
+def test_attack_a_plan_bounds_the_bytes_that_are_kept(stage: Stage, who: Someone) -> None:
+    data = [jpeg(n, 64) for n in range(3)]
+    small = stage.hub.plans["ultra"].model_copy(update={"uploads_mb": 1})
+    hub = replace(stage.hub, plans={**stage.hub.plans, "ultra": small})
+    first, _ = uploads.take_in(hub, who.principal, "photo", data[0], NOW)
+    with stage.hub.database.begin() as conn:  # as if it were nearly all that the plan includes
+        conn.execute(rows.update().where(rows.c.id == first).values(bytes=1_000_000 - len(data[1])))
+    uploads.take_in(hub, who.principal, "photo", data[1], NOW)
+    with pytest.raises(ConflictError) as caught:
+        uploads.take_in(hub, who.principal, "photo", data[2], NOW)
+    assert caught.value.code == "uploads_full"
+    assert "1 MB" in caught.value.message
+    assert len(keys(stage, who)) == 4
+    assert not uploads.take_in(hub, who.principal, "photo", data[1], NOW)[1]  # what is here already takes no room
+    uploads.take_in(hub, stage.someone().principal, "photo", data[2], NOW)
+    uploads.drop(hub, who.principal, first, NOW)
+    assert uploads.take_in(hub, who.principal, "photo", data[2], NOW)[1]
+
+
 def test_a_store_that_fails_leaves_no_row(stage: Stage, who: Someone, tmp_path: Path) -> None:
     class Full(Store):
         def put(self, *_: object) -> int:

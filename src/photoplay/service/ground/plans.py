@@ -27,7 +27,8 @@ class Plan(BaseModel):
 
     ``max_seconds`` bounds a film; ``label`` is a visible label that the plan forces (None: the request's own);
     ``concurrency`` counts the tenant's jobs that run or wait, ``per_hour`` its submits; ``priority_delay`` is the handicap
-    in the queue in seconds; ``backends`` names those allowed (``*``: all). An ``unmetered`` plan costs nothing.
+    in the queue in seconds; ``uploads_mb`` bounds the files that are kept to make films from; ``backends`` names those
+    allowed (``*``: all). An ``unmetered`` plan costs nothing.
     ``prices`` are credits for each begun second by size, ``factors`` multiply them by backend (others: 1).
     """
 
@@ -43,6 +44,7 @@ class Plan(BaseModel):
     per_hour: int = Field(ge=1)
     priority_delay: int = Field(ge=0, le=86_400)
     retention_days: int = Field(ge=1)
+    uploads_mb: int = Field(500, ge=1, le=10**6)
     backends: tuple[str, ...] | Literal["*"]
     unmetered: bool = False
     prices: dict[Size, int]

@@ -7,10 +7,12 @@ started when it is first needed, ended when it takes too long, and started again
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import struct
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -156,28 +158,38 @@ class Looker:
             child.pipe.close()
             child.process.kill()
             child.process.wait()
+            shutil.rmtree(child.folder, ignore_errors=True)  # a child that is ended in its work cannot do it
 
 
 @dataclass(frozen=True)
 class _Child:
+    """A child, and the folder of its passing files: clips of people among them."""
+
     process: subprocess.Popen[bytes]
     pipe: Connection
+    folder: str
 
 
 def _start(command: Sequence[str]) -> _Child:
     environment = {name: value for name, value in os.environ.items() if name not in KEPT_BACK}
     ours, theirs = socket.socketpair()
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", int(TURN_S), 0))  # a child that hangs
+    folder = tempfile.mkdtemp(prefix="photoplay-looker-")
     with theirs:
-        process = subprocess.Popen(
-            [*command, str(theirs.fileno())],
-            pass_fds=(theirs.fileno(),),
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-    return _Child(process, Connection(ours.detach()))
+        try:
+            process = subprocess.Popen(
+                [*command, str(theirs.fileno())],
+                pass_fds=(theirs.fileno(),),
+                env={**environment, "TMPDIR": folder},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+        except BaseException:
+            ours.close()
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+    return _Child(process, Connection(ours.detach()), folder)
 
 
 def serve(pipe: Connection, tasks: Callable[[str], Callable[..., Any]], idle: Callable[[], None] | None = None) -> None:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import lru_cache
+from pathlib import Path
 from typing import Any, Literal
 
 from photoplay.motion.duet_template import AnyTemplate
 from photoplay.motion.library import find
+from photoplay.safety.blocklist import Blocklist
+from photoplay.safety.certificates import data_home
 from photoplay.service.accounts.principals import Principal
 from photoplay.service.engine import Hub
 from photoplay.service.ground.errors import NotFoundError
@@ -39,6 +43,9 @@ def preview(
 ) -> bytes:
     """A sealed endless WebP of a template on one or two uploaded photos.
 
+    What was made is handed out again only under the lists of pictures that it was made under: they name near copies too,
+    which only admission can tell.
+
     Raises:
         NotFoundError: a photo is not there.   RefusedError: a gate says no.   SceneError: the photo cannot carry it.
         TemplateError: ``template_unknown``.   TooManyError: ``looker_busy``.
@@ -49,13 +56,17 @@ def preview(
     enrolment.check_hold(hub, principal.tenant_id, records, now)
     consent = consent or (("granted",) if records else ())
     said: list[Any] = [__version__, wanted.name, consent, records, hub.settings.hosted]
-    name = f"{wanted.name}-{hashlib.sha256(json.dumps(said).encode()).hexdigest()[:24]}"
+    asked = f"{wanted.name}-{hashlib.sha256(json.dumps(said).encode()).hexdigest()[:24]}"
+    name = f"{asked}-{_lists()}"
     key = uploads.preview_key(principal.tenant_id, photos, name)
     try:
         return hub.store.get(key)
     except NotFoundError:
         order = PreviewOrder(tuple(hub.store.get(one.key) for one in found), wanted.name, consent, records)
     made = looker.preview(order)
+    for older in list(hub.store.list(key.rpartition("/")[0])):
+        if older.rpartition("/")[2].startswith(f"{asked}-"):
+            hub.store.delete(older)
     hub.store.put(key, made, "image/webp")
     try:
         with hub.database.read() as conn:  # deleted or withdrawn meanwhile: then nothing of it stays
@@ -66,3 +77,21 @@ def preview(
         hub.store.delete(key)
         raise
     return made
+
+
+def _lists() -> str:
+    """What the installation's lists of pictures say now, in few letters.
+
+    Raises:
+        RefusedError: ``blocklist_unreadable``.
+    """
+    lists = _blocklist(data_home() / "blocklist").lists()
+    digest = hashlib.sha256(lists.digests.tobytes())
+    digest.update(b"|" + lists.pictures.tobytes())
+    return digest.hexdigest()[:16]
+
+
+@lru_cache(maxsize=1)
+def _blocklist(folder: Path) -> Blocklist:
+    """The lists of a folder, which reads a file again only where it has changed."""
+    return Blocklist(folder)

@@ -23,6 +23,7 @@ from photoplay.service.accounts.principals import Principal
 from photoplay.service.engine import Hub
 from photoplay.service.ground.errors import ConflictError, NotFoundError
 from photoplay.service.ground.ids import new_id
+from photoplay.service.ground.plans import Plan
 from photoplay.service.ground.rows import hold_tenant
 from photoplay.service.ground.tables import uploads
 from photoplay.service.looking.rooms import Room
@@ -111,7 +112,7 @@ def take_in(hub: Hub, principal: Principal, kind: Kind, data: bytes, now: float)
             hold_tenant(conn, principal.tenant_id)
             known = _renewed(hub, conn, principal.tenant_id, kind, digest, now)
             if known is None:
-                _check_room(conn, principal.tenant_id)
+                _check_room(conn, principal.tenant_id, len(data), hub.plans[principal.plan])
                 conn.execute(insert(uploads).values(row))
     except BaseException:
         with suppress(Exception):  # the error that is on its way says more; the janitor finds what is left
@@ -257,16 +258,19 @@ def _renewed(hub: Hub, conn: Connection, tenant_id: str, kind: Kind, digest: str
     return known
 
 
-def _check_room(conn: Connection, tenant_id: str) -> None:
-    kept = (
-        select(func.count())
-        .select_from(uploads)
-        .where(uploads.c.tenant_id == tenant_id, uploads.c.deleted_at.is_(None))
+def _check_room(conn: Connection, tenant_id: str, more: int, plan: Plan) -> None:
+    kept = select(func.count(), func.coalesce(func.sum(uploads.c.bytes), 0)).where(
+        uploads.c.tenant_id == tenant_id, uploads.c.deleted_at.is_(None)
     )
-    if conn.execute(kept).scalar_one() >= MOST:
-        raise ConflictError(
-            "uploads_full", f"You keep {MOST} files here already.", "Delete photos that you no longer need."
+    files, size = conn.execute(kept).one()
+    hint = "Delete photos and clips that you no longer need."
+    if files >= MOST:
+        raise ConflictError("uploads_full", f"You keep {MOST} files here already.", hint)
+    if int(size) + more > plan.uploads_mb * 1_000_000:
+        told = (
+            f"With this file you would keep more than the {plan.uploads_mb:,} MB that the plan {plan.title} includes."
         )
+        raise ConflictError("uploads_full", told, hint)
 
 
 def _upload(row: Any) -> Upload:

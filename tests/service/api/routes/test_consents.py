@@ -7,6 +7,7 @@ import pytest
 
 from photoplay.errors import ConsentError
 from photoplay.safety.consent.store import local_store
+from photoplay.service.accounts.principals import SCOPES
 from photoplay.service.ground.errors import TooManyError
 from photoplay.service.ground.tables import jobs as rows
 from tests.service.api.routes.looked import looked_stage, looker_of, uploaded
@@ -85,6 +86,15 @@ def test_attack_what_is_no_consent(stage: Stage, said: dict[str, str], status: i
     assert (found, problem["code"]) == (status, code)
     assert looker.asked == []
     assert stage.client.get("/v1/consents", headers=who.headers).json()["data"] == []
+
+
+def test_attack_a_key_that_may_not_see_photos_makes_no_record_of_one(stage: Stage) -> None:
+    who, looker = stage.someone(scopes=SCOPES - {"photos:read"}), looker_of(stage)
+    photo = uploaded(stage, who, jpeg(21))
+    status, problem = post(stage, who, scope="face", upload=photo, agreed="true")
+    assert (status, problem["code"]) == (403, "scope_missing")
+    assert looker.asked == []
+    assert post(stage, who, {"file": ("a.jpg", jpeg(21))}, scope="face", agreed="true")[0] == 201
 
 
 def test_a_live_record(hosted: Stage) -> None:

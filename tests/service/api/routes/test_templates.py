@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -7,8 +8,11 @@ from typing import Any
 
 import pytest
 
+from photoplay.errors import RefusedError
 from photoplay.motion.library import list_templates
 from photoplay.safety.admission import ROMANTIC as NEEDS_RECORDS
+from photoplay.safety.blocklist import Blocklist
+from photoplay.safety.certificates import data_home
 from photoplay.safety.consent.store import local_store
 from photoplay.service.api.routes.templates import ROMANTIC
 from photoplay.service.ground.errors import TooManyError
@@ -92,6 +96,25 @@ def test_a_preview_ends_with_the_consent_that_it_rests_on(stage: Stage, who: Som
     assert ask(stage, who, **said) == (403, "consent_revoked")
     assert not [key for key in stage.hub.store.list(f"previews/{who.tenant_id}") if "moving" in key]
     assert [what for what, *_ in looker.asked] == ["enrol_photo", "preview"]
+
+
+def test_attack_a_picture_that_was_taken_down_is_shown_no_more(stage: Stage, who: Someone) -> None:
+    looker, photo = looker_of(stage), uploaded(stage, who, jpeg(9))
+    said = {"photos": [photo], "template": "smile", "consent": ["self"]}
+    assert [ask(stage, who, **said) for _ in range(2)] == [(200, PREVIEW)] * 2
+    assert len(looker.asked) == 1
+    lists = Blocklist(data_home() / "blocklist")
+    lists.add({hashlib.sha256(jpeg(9)).hexdigest()}, set())
+    looker.trouble = RefusedError("photo_blocked", "It is on a list.", "Use another.")
+    assert ask(stage, who, **said) == (403, "photo_blocked")  # it was asked again
+    (lists.folder / "others.pdq").write_text("f" * 64 + "\n")  # near copies as well
+    assert ask(stage, who, **said) == (200, PREVIEW)
+    assert len(looker.asked) == 3
+    kept = [key for key in stage.hub.store.list(f"previews/{who.tenant_id}") if "moving" in key]
+    assert len(kept) == 1  # what was made under older lists is gone
+    (lists.folder / "others.pdq").write_text("no hash\n")
+    assert ask(stage, who, **said) == (403, "blocklist_unreadable")
+    (lists.folder / "others.pdq").unlink()
 
 
 def test_a_preview_whose_photo_went_meanwhile_leaves_nothing(

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pytest
@@ -56,10 +59,13 @@ def test_where_there_is_no_seal_the_mark_is_looked_for(stage: Stage) -> None:
     looker = looker_of(stage)
     none = stage.client.post("/v1/verify", files={"file": ("x.png", png())})
     assert (none.status_code, none.json()["state"], none.json()["mark"]) == (200, "unsigned", None)
+    assert none.json()["mark_sought"]
     looker.mark = {"number": "a" * 16, "known": True, "sentence": "It comes from here.", "created": ""}
     assert stage.client.post("/v1/verify", files={"file": ("x.png", png())}).json()["mark"] == looker.mark
     looker.trouble = UnavailableError("looker_down", "Down.", "Wait.")
-    assert stage.client.post("/v1/verify", files={"file": ("x.png", png())}).json()["mark"] is None
+    down = stage.client.post("/v1/verify", files={"file": ("x.png", png())}).json()
+    assert (down["mark"], down["mark_sought"]) == (None, False)
+    assert down["sentence"] == none.json()["sentence"] + route.UNSOUGHT
 
 
 def test_a_screenshot_is_known_by_its_mark(stage: Stage) -> None:
@@ -71,6 +77,35 @@ def test_a_screenshot_is_known_by_its_mark(stage: Stage) -> None:
     said = stage.client.post("/v1/verify", files={"file": ("x.jpg", photo)}).json()
     assert (said["state"], said["mark"], said["recipe"]) == ("unsigned", looker.mark, None)
     looker.mark = None
+
+
+def test_attack_strangers_take_one_place_before_the_looker_and_are_told_what_was_not_done(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looker, who = looker_of(stage), stage.someone()
+    goes_on, looked = threading.Event(), threading.Semaphore(0)
+
+    def slow(_: bytes) -> None:
+        looked.release()
+        assert goes_on.wait(20)
+
+    monkeypatch.setattr(looker, "recover", slow)
+
+    def ask(data: bytes, **headers: str) -> Any:
+        return stage.client.post("/v1/verify", files={"file": ("x", data)}, headers=headers)
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(ask, png())
+        assert looked.acquire(timeout=20)
+        second = ask(png()).json()  # does not wait
+        assert (second["state"], second["mark"], second["mark_sought"]) == ("unsigned", None, False)
+        assert second["sentence"].endswith(route.UNSOUGHT)
+        assert (ask(jpeg()).status_code, ask(jpeg()).json()["code"]) == (503, "looker_busy")
+        mine = pool.submit(ask, png(), **who.headers)
+        assert looked.acquire(timeout=20)  # whoever is signed in does not stand behind them
+        goes_on.set()
+        assert [one.result().json()["mark_sought"] for one in (first, mine)] == [True, True]
+    assert ask(png()).json()["mark_sought"]  # the place is free again
 
 
 @pytest.mark.parametrize(

@@ -168,12 +168,14 @@ def _file(hub: Hub, who: Principal, ask: ConsentAsk) -> bytes:
     """The clip's or photo's bytes.
 
     Raises:
-        InputError: ``consent_source``.   NotFoundError: there is no such upload.   MediaError: too large, or empty.
+        InputError: ``consent_source``.   ForbiddenError: ``scope_missing``.   NotFoundError: there is no such upload.
+        MediaError: too large, or empty.
     """
     if (ask.file is None) == (ask.upload is None):
         raise InputError("consent_source", "A record is made from one photo or clip.", "Send a file or an upload's id.")
     if ask.file is not None:
         return read_file(hub, ask.file)
+    need("photos:read")(who)
     with hub.database.read() as conn:
         found = uploads.get(conn, who.tenant_id, ask.upload or "", "video" if ask.challenge else "photo")
     return hub.store.get(found.key)

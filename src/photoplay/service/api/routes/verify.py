@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -25,8 +26,11 @@ router = APIRouter(tags=["verify"])
 
 TRIES, TRIES_S = 60, 3600.0
 """Files that strangers of one network may ask about in so many seconds; three times as many where somebody is signed in."""
-READS = Room(2, 4, 10.0)
-"""Each file is read in a process of its own: so many at a time."""
+READS, READS_OF_STRANGERS = Room(2, 4, 10.0), Room(1, 3, 10.0)
+"""Each file is read in a process of its own: so many at a time, of those who are signed in and of the others."""
+MARKS_OF_STRANGERS = Room(1, 0, 0.0)
+"""Marks are looked for by the one who looks at everybody's photos: for strangers one at a time, without waiting."""
+UNSOUGHT = " Its invisible mark was not looked for: ask again in a minute."
 NO_SEAL = "A file of this kind holds no seal of photoplay, but it carries its mark."
 
 
@@ -68,6 +72,9 @@ class VerificationAnswer(Answer):
     stamp_trusted: bool
     recipe: dict[str, Any] | None
     mark: Mark | None
+    mark_sought: bool = Field(
+        description="Whether the mark was looked for: only where there is no seal, and there is time."
+    )
 
 
 @router.post(
@@ -93,33 +100,43 @@ def verify_file(
     data = read_file(hub, file)
     unsupported: MediaError | None = None
     try:
-        found = asdict(_read(data))
+        found = asdict(_read(data, READS if who else READS_OF_STRANGERS))
     except MediaError as error:
         if error.code != "verify_unsupported":
             raise
         unsupported, found = error, asdict(Verification("unsigned", NO_SEAL))
-    mark = None
+    mark, sought = None, False
     if found["state"] == "unsigned":
         try:
-            mark = looker.recover(data)
+            with nullcontext() if who else MARKS_OF_STRANGERS.turn():
+                mark, sought = looker.recover(data), True
         except (UnavailableError, TooManyError):
-            mark = None  # the seal's answer stands without it
+            if unsupported is not None:
+                raise  # there may be a mark: nothing is known of this file yet
+            found["sentence"] += UNSOUGHT
     if unsupported is not None and mark is None:
         raise unsupported
-    said = {name: found[name] for name in VerificationAnswer.model_fields if name not in ("recipe", "mark")}
+    said = {
+        name: found[name] for name in VerificationAnswer.model_fields if name not in ("recipe", "mark", "mark_sought")
+    }
     said["consent"] = [
         Stated(**{name: one.get(name, "") for name in ("photo", "statement", "date")}) for one in found["consent"]
     ]
-    return VerificationAnswer(**said, recipe=found["recipe"] or None, mark=Mark.model_validate(mark) if mark else None)
+    return VerificationAnswer(
+        **said,
+        recipe=found["recipe"] or None,
+        mark=Mark.model_validate(mark) if mark else None,
+        mark_sought=sought,
+    )
 
 
-def _read(data: bytes) -> Verification:
+def _read(data: bytes, room: Room) -> Verification:
     """What a file's seal says.
 
     Raises:
         MediaError: ``verify_unsupported``.   SealError: ``verify_failed``.   TooManyError: ``looker_busy``.
     """
-    with READS.turn(), tempfile.TemporaryDirectory(prefix="photoplay-") as folder:
+    with room.turn(), tempfile.TemporaryDirectory(prefix="photoplay-") as folder:
         path = Path(folder) / "file"
         path.write_bytes(data)
         return verify(path)
