@@ -258,13 +258,13 @@ def _stray_holds(conn: Connection) -> Iterator[str]:
     going_on = and_(jobs.c.state.in_(LIVE), jobs.c.deleted_at.is_(None))
     live = and_(jobs.c.id == transfers.c.job_id, jobs.c.round == transfers.c.round, going_on)
     holds = (
-        select(transfers.c.job_id, transfers.c.round, jobs.c.id, transfers.c.tenant_id)
+        select(transfers.c.job_id, transfers.c.round)
         .outerjoin(end, ended)
         .outerjoin(jobs, live)
         .where(transfers.c.kind == "reserve", end.c.id.is_(None))
     )
-    for job_id, round, alive, _ in conn.execute(holds.where(jobs.c.id.is_(None))):
-        yield f"Credits are held for {job_id}, round {round}, which {'is' if alive else 'is not'} waiting or running."
+    for job_id, round in conn.execute(holds.where(jobs.c.id.is_(None))):
+        yield f"Credits are held for {job_id}, round {round}, which is not waiting or running."
     reserved = and_(transfers.c.job_id == jobs.c.id, transfers.c.round == jobs.c.round, transfers.c.kind == "reserve")
     unpaid = (
         select(jobs.c.id, jobs.c.state)

@@ -35,7 +35,6 @@ OPEN: Final[frozenset[tuple[str, str]]] = frozenset(
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 COOKIE = "photoplay_session"
 CSRF_HEADER = "x-csrf-token"
-LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost", "testclient"})
 
 bearer = HTTPBearer(auto_error=False, scheme_name="key", description="An API key: `Authorization: Bearer pp_…`.")
 cookie = APIKeyCookie(
