@@ -1,4 +1,4 @@
-"""A maker that takes the time it is told and fails as it is told, and a worker process with it.
+"""A maker that takes the time it is told and fails as it is told.
 
 What it does is in the job's prompt, as in ``takes 200, crashes 1``; what the prompt leaves out is in its own settings:
 
@@ -7,8 +7,6 @@ What it does is in the job's prompt, as in ``takes 200, crashes 1``; what the pr
     crashes N    the process is killed in the middle of the first N attempts
     hangs        no sign of progress until the process ends or somebody lets go of ``HANGS``
     black        frames are made as a film and looked at as films are, and they are black
-
-A worker process: ``python -m tests.service.makers QUEUE …`` with settings in the environment.
 """
 
 from __future__ import annotations
@@ -17,7 +15,6 @@ import hashlib
 import os
 import re
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -109,12 +106,3 @@ def _film(job: Job, folder: Path) -> Film:
     recipe = {"template": job.request.template}
     seconds = job.request.seconds or 3.0
     return Film(film, thumbnail, spritesheet, recipe, report, (), 64, 64, seconds)
-
-
-if __name__ == "__main__":
-    from photoplay.service.ground.settings import Settings
-    from photoplay.service.upkeep.worker import run
-
-    name = os.environ.pop("SIMULATED_WORKER", None)
-    takes = float(os.environ.pop("SIMULATED_MS", "20"))
-    sys.exit(run(Settings.load(), sys.argv[1:], SimulatedMaker(takes), worker_id=name))
