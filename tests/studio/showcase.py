@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
@@ -23,8 +24,10 @@ from tests.studio.stage import opened
 from tests.studio.walks import add_photos, agree, until
 
 WIDTH, HEIGHT, SCALE = 1280, 800, 1.25
-PANEL = {"width": 392, "height": 736}
-COLOURS = 256
+PANEL = {"width": 480, "height": 900}
+SHOWN = {"width": 392, "height": 735}
+COLOURS, SHOTS = 256, 24
+MOTION, MOMENT = "Laugh", 1.3
 SHEET = """<!doctype html><style>
   body {{ margin: 0; display: flex; gap: 26px; align-items: center; justify-content: center;
           height: 100vh; background: #e9e4da; }}
@@ -41,20 +44,29 @@ def visit(page: Page, link: str) -> Iterator[bytes]:
     page.wait_for_timeout(1500)  # what was found is drawn by and by
     yield page.screenshot()
     agree(page, "A historical portrait")
-    page.get_by_label("Search motions").scroll_into_view_if_needed()
-    until(page, "document.querySelectorAll('.template img[src^=blob]').length >= 6", 90)
-    page.wait_for_timeout(700)  # in the middle of a movement
-    yield page.screenshot()
-    page.get_by_label("Search motions").fill("laugh")
-    page.get_by_role("radio", name="Laugh", exact=False).first.check()
+    page.locator("label").filter(has_text="Face").first.click()
+    page.evaluate("scrollBy(0, document.querySelector('input[type=search]').getBoundingClientRect().top - 24)")
+    until(page, "document.querySelectorAll('.template img.moving').length >= 4", 90)
+    page.wait_for_timeout(500)
+    yield liveliest([page.screenshot() for _ in range(SHOTS)])
+    page.get_by_role("radio", name=MOTION, exact=False).first.check()
     page.get_by_role("button", name="Use “").click()
     page.get_by_role("button", name="Make the film").click()
     expect(page.locator("video")).to_be_visible(timeout=150_000)
     until(page, "document.querySelector('video').readyState >= 2")
-    page.evaluate("document.querySelector('video').pause()")
-    page.evaluate("document.querySelector('video').currentTime = 1.5")
-    page.wait_for_timeout(500)
+    # The player's buttons go away while it plays.
+    page.evaluate(
+        "(() => { const it = document.querySelector('video'); it.muted = true; it.playbackRate = 0.25; it.play(); })()"
+    )
+    until(page, f"document.querySelector('video').currentTime > {MOMENT}", 60)
     yield page.screenshot()
+
+
+def liveliest(shots: list[bytes]) -> bytes:
+    """The shot that differs most from the others: the previews are in the middle of their movements."""
+    pixels = [np.asarray(Image.open(io.BytesIO(shot)).convert("L").reduce(4), np.float32) for shot in shots]
+    usual = np.median(pixels, axis=0)
+    return shots[int(np.argmax([np.abs(one - usual).mean() for one in pixels]))]
 
 
 def compose(browser: Browser, shots: list[bytes]) -> bytes:
@@ -62,7 +74,7 @@ def compose(browser: Browser, shots: list[bytes]) -> bytes:
     sources = [f"data:image/png;base64,{base64.b64encode(shot).decode()}" for shot in shots]
     pictures = "".join(f'<img src="{source}" alt="">' for source in sources)
     page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, device_scale_factor=SCALE)
-    page.set_content(SHEET.format(pictures=pictures, **PANEL))
+    page.set_content(SHEET.format(pictures=pictures, **SHOWN))
     with Image.open(io.BytesIO(page.screenshot())) as sheet:
         few = sheet.convert("RGB").quantize(COLOURS, Image.Quantize.MEDIANCUT, dither=Image.Dither.FLOYDSTEINBERG)
     page.close()

@@ -114,7 +114,7 @@ def serious(pages: Iterator[tuple[str, Page]]) -> list[str]:
     """What axe finds that is serious or worse."""
     wrong = []
     for name, page in pages:
-        page.wait_for_timeout(150)
+        until(page, "document.getAnimations().every((one) => one.playState !== 'running')")
         if not page.evaluate("'axe' in window"):
             page.add_script_tag(path=Path(AXE))
         found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
@@ -244,7 +244,7 @@ def test_nothing_moves_for_whoever_wants_it_still(stage: Callable[..., Watched])
     page.wait_for_timeout(500)
     assert not [path for _, path, _ in world.asked if path == "/v1/previews"]
     page.get_by_role("radio", name="Smile").first.check()
-    expect(page.locator(".template img[src^=blob]").first).to_be_visible()
+    expect(page.locator(".template img.moving").first).to_be_visible()
     until(page, "document.getAnimations().filter((one) => one.playState === 'running').length === 0")
     assert len([path for _, path, _ in world.asked if path == "/v1/previews"]) == 1
     at.check()

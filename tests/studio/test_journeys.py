@@ -23,8 +23,8 @@ def test_from_a_photo_to_a_film_and_back_to_nothing(visit: Visit, viewport: dict
     add_photos(page, "astronaut")
     agree(page, "It is me")
     # previews of this photo come by themselves, two at a time
-    expect(page.locator(".template img[src^=blob]").first).to_be_visible()
-    until(page, "document.querySelectorAll('.template img').length > 4")
+    expect(page.locator(".template img.moving").first).to_be_visible()
+    until(page, "document.querySelectorAll('.template img.moving').length > 3")
     choose(page, "Smile")
     page.get_by_role("radio", name="480p, quick").check()
     page.get_by_label("Strength").fill("1.3")

@@ -33,7 +33,7 @@ def test_a_real_film_from_the_photo_to_the_bin(browser: Browser, link: str) -> N
             expect(page.get_by_role("heading", name="Bring a photo to life")).to_be_visible()
             add_photos(page, "astronaut")
             agree(page, "A historical portrait")
-            expect(page.locator(".template img[src^=blob]").first).to_be_visible()
+            expect(page.locator(".template img.moving").first).to_be_visible()
             page.get_by_role("radio", name="Nod", exact=False).first.check()
             page.get_by_role("button", name="Use “").click()
             page.get_by_role("radio", name="480p, quick").check()
