@@ -21,7 +21,8 @@ from photoplay.service.accounts.principals import Principal
 from photoplay.service.api import problems
 from photoplay.service.api.routes.files import send
 from photoplay.service.api.security import HubOf, Reader, Writer, whoever
-from photoplay.service.api.shapes import JobAnswer, VideoId, job_of
+from photoplay.service.api.shapes import JobAnswer, VideoId
+from photoplay.service.api.telling import job_of
 from photoplay.service.engine import Hub
 from photoplay.service.ground.errors import NotFoundError, TooManyError
 from photoplay.service.jobs import estimate, events, maker

@@ -24,8 +24,8 @@ from photoplay.service.api.shapes import (
     VideoDeleted,
     VideoId,
     Videos,
-    video_of,
 )
+from photoplay.service.api.telling import video_of
 from photoplay.service.engine import Hub
 from photoplay.service.jobs import estimate
 from photoplay.service.jobs import lifecycle as jobs
