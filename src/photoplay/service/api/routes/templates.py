@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field
 from starlette.responses import Response
 
 from photoplay.motion.library import list_templates
+from photoplay.safety.consent.matching import ADULTS_ONLY
 from photoplay.service.accounts.principals import Principal
 from photoplay.service.api import problems
 from photoplay.service.api.routes.photos import LookerOf
@@ -20,9 +21,6 @@ from photoplay.service.looking import previews
 from photoplay.types import Consent
 
 router = APIRouter(tags=["templates"])
-
-ROMANTIC = frozenset({"romantic", "contact"})
-"""Categories for which both people need consent records, as adults."""
 
 Anybody = Annotated[Principal, Depends(need("videos:read"))]
 Shower = Annotated[Principal, Depends(need("photos:read"))]
@@ -88,7 +86,7 @@ def get_templates(_who: Anybody) -> Templates:
                 duration=one.duration,
                 loop=one.loop,
                 people=one.people,
-                romantic=one.category in ROMANTIC,
+                romantic=one.category in ADULTS_ONLY,
             )
             for one in list_templates()
         ]
