@@ -35,25 +35,8 @@ MOST_NESTED = 1000
 LISTS = frozenset({"photos", "consent", "consents", "audio"})
 NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,30})(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,3})?")
 NUMBERS = frozenset({"seconds", "seed", "intensity", "speed", "left", "first"})
-TAKEN_AS_IS = (
-    "prompt",
-    "template",
-    "seconds",
-    "consent",
-    "consents",
-    "audio",
-    "seed",
-    "intensity",
-    "speed",
-    "who",
-    "last",
-    "video",
-    "backdrop",
-    "left",
-    "first",
-    "label",
-    "codec",
-)
+TAKEN_AS_IS = (VideoAsk.model_fields.keys() & JobRequest.model_fields.keys()) - {"photos", "size"}
+"""What a film's request has under the same name: it is handed on."""
 
 
 @dataclass(frozen=True)
