@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import re
 import secrets
@@ -16,7 +15,7 @@ from photoplay.errors import RequestError
 from photoplay.service.accounts.principals import OPERATE, SCOPES, Principal
 from photoplay.service.ground.database import Database
 from photoplay.service.ground.errors import ConflictError, ForbiddenError, NotFoundError
-from photoplay.service.ground.ids import new_id
+from photoplay.service.ground.ids import new_id, token_digest
 from photoplay.service.ground.rows import hold_tenant
 from photoplay.service.ground.tables import api_keys, tenants
 
@@ -98,7 +97,7 @@ def create_key(
             tenant_id=tenant_id,
             name=info.name,
             start=info.start,
-            sha256=_sha256(token),
+            sha256=token_digest(token),
             scopes=wanted,
             created_at=now,
             expires_at=info.expires_at,
@@ -111,7 +110,7 @@ def check_key(conn: Connection, token: str, now: float) -> Principal | None:
     """Who this token is; None if it is unknown, revoked or expired, or its tenant is closed."""
     if TOKEN.fullmatch(token) is None:
         return None
-    digest = _sha256(token)
+    digest = token_digest(token)
     found = (
         select(api_keys, tenants.c.plan, tenants.c.closed_at)
         .join(tenants, tenants.c.id == api_keys.c.tenant_id)
@@ -187,11 +186,6 @@ def _info(row: Any) -> KeyInfo:
         used_at=row.used_at,
         revoked_at=row.revoked_at,
     )
-
-
-def _sha256(token: str) -> str:
-    """Enough for a token with 256 random bits: there is nothing to guess."""
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _bad(why: str, hint: str) -> RequestError:

@@ -7,7 +7,6 @@ out, or when the password changes.
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 import secrets
 from datetime import timedelta
@@ -19,6 +18,7 @@ from photoplay.service.accounts.passwords import hash_password, outdated, passwo
 from photoplay.service.accounts.principals import OPERATE, SCOPES, Principal
 from photoplay.service.ground.database import Database
 from photoplay.service.ground.errors import NotFoundError, UnauthorizedError
+from photoplay.service.ground.ids import token_digest
 from photoplay.service.ground.tables import links, sessions, tenants, throttles, users
 
 SESSION_S = timedelta(days=30).total_seconds()
@@ -76,7 +76,7 @@ def sign_in_link(conn: Connection, user_id: str, now: float, lasts_s: float = LI
     if not _may_enter(conn, user_id):
         raise NotFoundError()
     token = secrets.token_urlsafe(32)
-    conn.execute(insert(links).values(sha256=_sha256(token), user_id=user_id, expires_at=now + lasts_s))
+    conn.execute(insert(links).values(sha256=token_digest(token), user_id=user_id, expires_at=now + lasts_s))
     return token
 
 
@@ -85,7 +85,7 @@ def use_link(conn: Connection, token: str, now: float) -> str:
 
     Errors: UnauthorizedError ``link_invalid``.
     """
-    mine = (links.c.sha256 == _sha256(token), links.c.used_at.is_(None), links.c.expires_at > now)
+    mine = (links.c.sha256 == token_digest(token), links.c.used_at.is_(None), links.c.expires_at > now)
     user_id = conn.execute(select(links.c.user_id).where(*mine)).scalar_one_or_none()
     session = None if user_id is None else start_session(conn, user_id, now)
     if session is None or conn.execute(update(links).where(*mine).values(used_at=now)).rowcount != 1:
@@ -101,14 +101,14 @@ def start_session(conn: Connection, user_id: str, now: float) -> str | None:
     if not _may_enter(conn, user_id):
         return None
     token = secrets.token_urlsafe(32)
-    row = {"sha256": _sha256(token), "user_id": user_id, "created_at": now, "expires_at": now + SESSION_S}
+    row = {"sha256": token_digest(token), "user_id": user_id, "created_at": now, "expires_at": now + SESSION_S}
     conn.execute(insert(sessions).values(**row))
     return token
 
 
 def check_session(conn: Connection, token: str, now: float) -> Principal | None:
     """Whose browser this is; None if the session is unknown or over, or the user or tenant may not enter any more."""
-    digest = _sha256(token)
+    digest = token_digest(token)
     found = (
         select(sessions.c.sha256, users.c.id, users.c.operator, users.c.tenant_id, tenants.c.plan)
         .join(users, users.c.id == sessions.c.user_id)
@@ -131,7 +131,7 @@ def check_session(conn: Connection, token: str, now: float) -> Principal | None:
 
 def end_session(conn: Connection, token: str, now: float) -> None:
     """Signs out; a session that is over already stays so."""
-    mine = update(sessions).where(sessions.c.sha256 == _sha256(token), sessions.c.revoked_at.is_(None))
+    mine = update(sessions).where(sessions.c.sha256 == token_digest(token), sessions.c.revoked_at.is_(None))
     conn.execute(mine.values(revoked_at=now))
 
 
@@ -174,11 +174,6 @@ def _may_enter(conn: Connection, user_id: str) -> bool:
         .with_for_update(key_share=True, of=users)
     )
     return conn.execute(user).first() is not None
-
-
-def _sha256(token: str) -> str:
-    """Enough for a token with 256 random bits: there is nothing to guess."""
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _failed() -> UnauthorizedError:
