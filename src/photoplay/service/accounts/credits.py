@@ -26,11 +26,10 @@ from photoplay.service.ground.errors import QuotaError
 from photoplay.service.ground.ids import new_id
 from photoplay.service.ground.plans import Plan
 from photoplay.service.ground.rows import hold_tenant, insert_once
+from photoplay.service.ground.states import LIVE
 from photoplay.service.ground.tables import balances, entries, jobs, transfers
 
 ISSUED, REVENUE = "issued", "revenue"
-LIVE = ("queued", "running")
-"""States of jobs that may hold credits."""
 
 
 @dataclass(frozen=True)

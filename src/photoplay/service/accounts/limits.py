@@ -19,11 +19,10 @@ from photoplay.service.ground.errors import TooManyError
 from photoplay.service.ground.plans import Plan
 from photoplay.service.ground.rows import hold_tenant
 from photoplay.service.ground.settings import Settings
+from photoplay.service.ground.states import LIVE, SILENT_S
 from photoplay.service.ground.tables import jobs, throttles, transfers, workers
 
 HOUR = timedelta(hours=1).total_seconds()
-SILENT_S = 15.0
-"""A worker that was not heard of for so long counts as gone."""
 TYPICAL_S = 30.0
 """Seconds of making a film where none was made yet."""
 RECENT = 20
@@ -63,7 +62,7 @@ def _check_queue(conn: Connection, limit: int, now: float) -> None:
 
 def _check_active(conn: Connection, tenant_id: str, plan: Plan, now: float) -> None:
     active = select(func.count(), func.min(jobs.c.started_at)).where(
-        jobs.c.tenant_id == tenant_id, jobs.c.state.in_(("queued", "running")), jobs.c.deleted_at.is_(None)
+        jobs.c.tenant_id == tenant_id, jobs.c.state.in_(LIVE), jobs.c.deleted_at.is_(None)
     )
     count, since = conn.execute(active).one()
     if count >= plan.concurrency:

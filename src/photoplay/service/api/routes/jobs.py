@@ -25,6 +25,7 @@ from photoplay.service.api.shapes import JobAnswer, VideoId
 from photoplay.service.api.telling import job_of
 from photoplay.service.engine import Hub
 from photoplay.service.ground.errors import NotFoundError, TooManyError
+from photoplay.service.ground.states import OVER
 from photoplay.service.jobs import estimate, events, maker
 from photoplay.service.jobs import lifecycle as jobs
 from photoplay.service.jobs.lifecycle import Job
@@ -37,7 +38,6 @@ MOST_WATCHERS = 20
 """Streams of one tenant that are open at once."""
 LONGEST_S = 3600.0
 """Seconds after which a stream ends; a browser opens it again where it was."""
-OVER = frozenset({"completed", "failed", "cancelled"})
 _ABOUT = problems.documented(401, 403, 404)
 _CHANGES = problems.documented(401, 402, 403, 404, 409, 422, 429)
 _STREAM: dict[int | str, dict[str, Any]] = {

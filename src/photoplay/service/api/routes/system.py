@@ -15,7 +15,8 @@ from photoplay.service.api.door import is_loopback
 from photoplay.service.api.security import HubOf, whoever
 from photoplay.service.api.shapes_account import Health, Readiness
 from photoplay.service.engine import Hub
-from photoplay.service.ground.metrics import ALIVE_S, MEDIA_TYPE
+from photoplay.service.ground.metrics import MEDIA_TYPE
+from photoplay.service.ground.states import SILENT_S
 from photoplay.service.ground.tables import workers
 from photoplay.version import __version__
 
@@ -50,7 +51,7 @@ def readyz(hub: HubOf, response: Response) -> Readiness:
 
 def _workers(hub: Hub) -> tuple[bool, int]:
     """Whether the database answers, and how many workers were heard of lately."""
-    lately = workers.c.beat_at > time.time() - ALIVE_S
+    lately = workers.c.beat_at > time.time() - SILENT_S
     try:
         with hub.database.read() as conn:
             alive = conn.execute(select(func.count()).select_from(workers).where(lately, workers.c.state == "up"))
