@@ -34,6 +34,7 @@ def job(conn: Connection, tenant_id: str, now: float, **given: Any) -> str:
         "state": "queued",
         "cost": 3,
         "created_at": now,
+        "queued_at": now,
     }
     conn.execute(jobs.insert().values(**(row | given)))
     return str((row | given)["id"])

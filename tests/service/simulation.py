@@ -250,13 +250,13 @@ def _work(hub: Hub, free: list[float], now: float, work: float) -> None:
     """Lets the simulated workers do what they have begun by ``now``."""
     heapq.heapify(free)
     while free[0] <= now:
-        first = select(rows).where(rows.c.state == "queued").order_by(rows.c.priority, rows.c.created_at).limit(1)
+        first = select(rows).where(rows.c.state == "queued").order_by(rows.c.priority, rows.c.queued_at).limit(1)
         with hub.database.begin() as conn:
             row = conn.execute(first).first()
             if row is None:
                 free[:] = [max(one, now) for one in free]
                 return
-            ended = max(free[0], row.created_at) + work
+            ended = max(free[0], row.queued_at) + work
             conn.execute(rows.update().where(rows.c.id == row.id).values(started_at=ended - work))
             end(conn, hub, Job.of(row), "completed", ended)
         heapq.heapreplace(free, ended)

@@ -41,7 +41,7 @@ def a_tenant(conn: Connection, tenant: str = "ann", amount: int = 100) -> None:
 
 def a_job(conn: Connection, job: str = "job", tenant: str = "ann", state: str = "queued", round: int = 1) -> None:
     row = {"id": job, "tenant_id": tenant, "plan": "free", "queue": "films", "priority": 1, "request": {}, "cost": 0}
-    conn.execute(insert(jobs).values(**row, state=state, round=round, created_at=NOW))
+    conn.execute(insert(jobs).values(**row, state=state, round=round, created_at=NOW, queued_at=NOW))
 
 
 def ended(conn: Connection, state: str, job: str = "job") -> None:

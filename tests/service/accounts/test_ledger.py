@@ -90,7 +90,9 @@ class Ledger(RuleBasedStateMachine):
             assert cost > self.free[tenant]
             return
         row = {"tenant_id": tenant, "plan": "free", "queue": "films", "priority": 1, "request": {}, "cost": cost}
-        self.conn.execute(insert(jobs).values(id=f"job {number}", state="queued", created_at=self.now, **row))
+        self.conn.execute(
+            insert(jobs).values(id=f"job {number}", state="queued", created_at=self.now, queued_at=self.now, **row)
+        )
         self.free[tenant] -= cost
         self.jobs.append(Modelled(tenant, cost, held=cost))
 

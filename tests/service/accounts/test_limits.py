@@ -32,7 +32,7 @@ def a_tenant(conn: Connection, tenant: str = "ann") -> None:
 def a_job(conn: Connection, tenant: str = "ann", state: str = "queued", at: float = NOW, **more: object) -> None:
     row = {"tenant_id": tenant, "plan": "free", "queue": "films", "priority": 1, "request": {}, "cost": 0, **more}
     job = f"job {next(SEQUENCE)}"
-    conn.execute(insert(jobs).values(id=job, state=state, created_at=at, **row))
+    conn.execute(insert(jobs).values(id=job, state=state, created_at=at, queued_at=at, **row))
     credits.reserve(conn, tenant, job, 1, 0, at)
 
 

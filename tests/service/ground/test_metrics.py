@@ -48,10 +48,10 @@ def test_two_of_them_do_not_meet():
     assert samples(other)["photoplay_films_total",] == 0
 
 
-def job(number: int, state: str, plan: str, created_at: float, **more) -> dict:
+def job(number: int, state: str, plan: str, queued_at: float, **more) -> dict:
     return {
         "id": f"video_{number}", "tenant_id": "tenant_a", "plan": plan, "queue": "films-pocket", "priority": 1,
-        "request": {}, "state": state, "cost": 1, "created_at": created_at, **more,
+        "request": {}, "state": state, "cost": 1, "created_at": 1.0, "queued_at": queued_at, **more,
     }  # fmt: skip
 
 

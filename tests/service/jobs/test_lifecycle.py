@@ -13,14 +13,19 @@ from sqlalchemy import Connection, text, update
 from photoplay.errors import ConsentError, PhotoplayError, RefusedError, RequestError, TemplateError
 from photoplay.service.accounts import credits
 from photoplay.service.accounts.principals import Principal
+from photoplay.service.api.telling import job_of
 from photoplay.service.engine import Hub
 from photoplay.service.ground.errors import ConflictError, ForbiddenError, NotFoundError, QuotaError, TooManyError
+from photoplay.service.ground.metrics import Metrics
+from photoplay.service.ground.plans import priority
 from photoplay.service.ground.tables import consents, uploads
 from photoplay.service.ground.tables import jobs as rows
 from photoplay.service.jobs import events
 from photoplay.service.jobs import lifecycle as jobs
 from photoplay.service.jobs.requests import JobRequest
+from photoplay.service.jobs.workflow import Work
 from tests.service import groundwork, hubs, rowmaking
+from tests.service.makers import SimulatedMaker
 from tests.service.opening import SMILE, audited, count, free_plan, opened_copy, somebody, told, with_plans
 
 NOW = 1_790_000_000.0
@@ -325,8 +330,26 @@ def test_another_round_holds_its_own_credits(hub: Hub, state: str, again: Any) -
     assert (second.finished_at, second.cancel_at, second.charged) == (None, None, None)
     assert money(hub, who) == (100 - job.cost, job.cost)
     assert [one[0] for one in waiting(hub)] == [f"{job.id}.1", f"{job.id}.2"]
-    assert second.priority > job.priority
+    assert (second.created_at, second.queued_at) == (NOW, NOW + 10)
+    assert second.priority == priority(hub.plans["ultra"], NOW + 10) > job.priority
+    assert [one[2] for one in waiting(hub)] == [job.priority, second.priority], "the queue goes by this round, too"
     assert audited(hub) == []
+
+
+def test_another_round_waits_from_when_it_was_asked_for(hub: Hub) -> None:
+    """Whatever tells how long jobs wait starts anew with a round: what failed a week ago has not waited for a week."""
+    who, now = somebody(hub), time.time()
+    job = jobs.submit(hub, who, SMILE, now=now - 7 * 86_400)
+    over(hub, job, "failed")
+    jobs.retry(hub, who, job.id, now)
+    shown = Metrics()
+    shown.watch(hub.database)
+    oldest = shown.registry.get_sample_value("photoplay_queue_oldest_seconds", {"plan": "ultra"})
+    assert Work(hub, SimulatedMaker(20), "worker_a", lambda why: None).make(job.id, 2) == "made"
+    waited = hub.metrics.registry.get_sample_value("photoplay_wait_seconds_sum", {"plan": "ultra"})
+    for seconds in (oldest, waited, job_of(told(hub, job.id), None, None, now).wait_s):
+        assert seconds is not None
+        assert 0 <= seconds < 60
 
 
 def test_a_round_ends_once(hub: Hub) -> None:

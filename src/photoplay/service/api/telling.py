@@ -57,7 +57,7 @@ def _error(job: Job) -> VideoError | None:
 def job_of(job: Job, left_s: float | None, wait_s: float | None, now: float) -> JobAnswer:
     """A job in full. ``wait_s``: how much longer it waits, if it does."""
     if job.started_at is not None:
-        wait_s = job.started_at - job.created_at
+        wait_s = job.started_at - job.queued_at
     film = job.film if job.state == "completed" else None
     return JobAnswer(
         id=job.id,

@@ -112,7 +112,7 @@ class _Watch(Collector):
         oldest = GaugeMetricFamily("photoplay_queue_oldest_seconds", "How long the oldest has waited.", labels=["plan"])
         by_state = GaugeMetricFamily("photoplay_jobs_now", "Jobs by state.", labels=["state", "plan"])
         up = GaugeMetricFamily("photoplay_workers", "Workers that were heard of lately.", labels=["state"])
-        counted = select(jobs.c.state, jobs.c.plan, func.count(), func.min(jobs.c.created_at))
+        counted = select(jobs.c.state, jobs.c.plan, func.count(), func.min(jobs.c.queued_at))
         with self._database.read() as conn:
             rows = conn.execute(counted.where(jobs.c.deleted_at.is_(None)).group_by(jobs.c.state, jobs.c.plan)).all()
             alive = conn.execute(

@@ -148,6 +148,7 @@ jobs = Table(
     Column("remixed_from", Text),
     Column("cancel_at", Double),  # somebody asked to stop
     Column("created_at", Double, nullable=False),
+    Column("queued_at", Double, nullable=False),  # when this round was submitted
     Column("started_at", Double),
     Column("finished_at", Double),
     Column("expires_at", Double),

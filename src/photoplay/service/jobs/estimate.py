@@ -74,7 +74,7 @@ def make_s(conn: Connection, request: JobRequest, seconds: float | None = None) 
 
 def wait_s(conn: Connection, job: Job, now: float) -> float:
     """Seconds until a waiting job begins."""
-    return round(_wait(conn, job.queue, job.priority, job.created_at, now), 1)
+    return round(_wait(conn, job.queue, job.priority, job.queued_at, now), 1)
 
 
 def left_s(conn: Connection, job: Job, now: float) -> float | None:
@@ -83,7 +83,7 @@ def left_s(conn: Connection, job: Job, now: float) -> float | None:
     A running film is told by what it has done, the more of it is done the more by that alone.
     """
     if job.state == "queued":
-        return round(_wait(conn, job.queue, job.priority, job.created_at, now) + make_s(conn, job.request), 1)
+        return round(_wait(conn, job.queue, job.priority, job.queued_at, now) + make_s(conn, job.request), 1)
     if job.state != "running":
         return None
     usual = make_s(conn, job.request)
@@ -115,9 +115,9 @@ def _pace(conn: Connection, queue: str) -> float:
     return median(paces) if paces else PRIORS.get(queue.removeprefix(queue_name("")), OTHER_PRIOR)
 
 
-def _wait(conn: Connection, queue: str, priority: int, created_at: float, now: float) -> float:
+def _wait(conn: Connection, queue: str, priority: int, queued_at: float, now: float) -> float:
     """Seconds until a job of this place in a queue begins: the work before it, shared by the workers that live."""
-    before = or_(jobs.c.priority < priority, and_(jobs.c.priority == priority, jobs.c.created_at < created_at))
+    before = or_(jobs.c.priority < priority, and_(jobs.c.priority == priority, jobs.c.queued_at < queued_at))
     waiting = conn.execute(
         select(func.count()).select_from(jobs).where(jobs.c.state == "queued", jobs.c.queue == queue, before)
     ).scalar_one()

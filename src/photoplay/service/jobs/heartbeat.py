@@ -86,7 +86,7 @@ def reconcile(hub: Hub, now: float) -> int:
     Returns how many there were.
     """
     ended = 0
-    live = select(jobs).where(jobs.c.state.in_(LIVE), jobs.c.deleted_at.is_(None), jobs.c.created_at < now - SETTLED)
+    live = select(jobs).where(jobs.c.state.in_(LIVE), jobs.c.deleted_at.is_(None), jobs.c.queued_at < now - SETTLED)
     with hub.database.read() as conn:
         found = {workflow_id(job.id, job.round): job for job in map(Job.of, conn.execute(live))}
     names = list(found)

@@ -43,6 +43,7 @@ class Job:
     remixed_from: str | None
     cancel_at: float | None
     created_at: float
+    queued_at: float
     started_at: float | None
     finished_at: float | None
     expires_at: float | None

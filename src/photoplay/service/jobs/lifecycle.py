@@ -252,6 +252,7 @@ def _waiting(plan: Plan, request: JobRequest, now: float) -> dict[str, Any]:
         "plan": plan.name,
         "queue": queue_name(request.backend),
         "priority": priority(plan, now),
+        "queued_at": now,
         "state": "queued",
         "stage": "",
         "percent": 0,

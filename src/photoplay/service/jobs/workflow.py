@@ -136,7 +136,7 @@ class Work:
             tell(conn, job_id, job.attempt + 1, "state", {"state": "running", "error": None}, now)
             begun = find(conn, job_id)
         if job.started_at is None:
-            self.hub.metrics.wait_seconds.labels(plan=job.plan).observe(max(0.0, now - job.created_at))
+            self.hub.metrics.wait_seconds.labels(plan=job.plan).observe(max(0.0, now - job.queued_at))
         self._busy(job_id)
         return begun
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from sqlalchemy import and_, select
+from sqlalchemy import select
 
 from photoplay.errors import UnavailableError
 from photoplay.service.engine import Hub
-from photoplay.service.ground.tables import jobs, transfers, workers
+from photoplay.service.ground.tables import jobs, workers
 from photoplay.service.jobs.job import LIVE, Job
 from photoplay.service.jobs.lifecycle import give_up
 from photoplay.service.upkeep.leftovers import BATCH
@@ -16,21 +16,16 @@ UNSERVED = 86_400.0
 
 
 def unserved(hub: Hub, now: float) -> int:
-    """Ends jobs that have waited for a day, or lie with a dead worker, where none of their backend lived all that day.
-
-    A job waits from when its round was submitted: its credits are held from then on.
-    """
+    """Ends jobs that have waited for a day, or lie with a dead worker, where none of their backend lived all that day."""
     since = now - UNSERVED
     with hub.database.read() as conn:
         alive = conn.execute(select(workers.c.queues).where(workers.c.beat_at > since)).scalars()
         served = {queue for queues in alive for queue in queues}
-        held = and_(transfers.c.job_id == jobs.c.id, transfers.c.round == jobs.c.round, transfers.c.kind == "reserve")
         rows = conn.execute(
             select(jobs)
-            .join(transfers, held)
             .where(jobs.c.state.in_(LIVE), jobs.c.deleted_at.is_(None), jobs.c.queue.not_in(served))
-            .where(transfers.c.at <= since)
-            .order_by(transfers.c.at)
+            .where(jobs.c.queued_at <= since)
+            .order_by(jobs.c.queued_at)
             .limit(BATCH)
         )
         waiting = [Job.of(row) for row in rows]

@@ -78,7 +78,7 @@ def _queues(conn: Connection, now: float) -> list[QueueAnswer]:
             jobs.c.queue,
             func.sum(case((waits, 1), else_=0)).label("waiting"),
             func.sum(case((waits, 0), else_=1)).label("running"),
-            func.min(case((waits, jobs.c.created_at))).label("since"),
+            func.min(case((waits, jobs.c.queued_at))).label("since"),
         )
         .where(jobs.c.state.in_(("queued", "running")))
         .group_by(jobs.c.plan, jobs.c.queue)

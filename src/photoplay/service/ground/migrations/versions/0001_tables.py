@@ -155,6 +155,7 @@ def _jobs() -> None:
         sa.Column("remixed_from", sa.Text()),
         sa.Column("cancel_at", sa.Double()),
         sa.Column("created_at", sa.Double(), nullable=False),
+        sa.Column("queued_at", sa.Double(), nullable=False),
         sa.Column("started_at", sa.Double()),
         sa.Column("finished_at", sa.Double()),
         sa.Column("expires_at", sa.Double()),
