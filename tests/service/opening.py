@@ -101,6 +101,13 @@ def count(hub: Hub) -> int:
         return len(conn.execute(select(jobs.c.id)).all())
 
 
+def money(hub: Hub, who: Principal) -> tuple[int, int]:
+    """A tenant's credits: available, and held."""
+    with hub.database.read() as conn:
+        found = credits.balance(conn, who.tenant_id)
+    return found.available, found.held
+
+
 def audited(hub: Hub) -> list[str]:
     """What is wrong with the credits."""
     with hub.database.read() as conn:

@@ -1,41 +1,31 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from pathlib import Path
 from threading import Barrier, Event, Thread, current_thread
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
 from sqlalchemy import Connection, text, update
 
 from photoplay.errors import ConsentError, PhotoplayError, RefusedError, RequestError, TemplateError
-from photoplay.service.accounts import credits
-from photoplay.service.accounts.principals import Principal
 from photoplay.service.api.telling import job_of
 from photoplay.service.engine import Hub
 from photoplay.service.ground.errors import ConflictError, ForbiddenError, NotFoundError, QuotaError, TooManyError
 from photoplay.service.ground.metrics import Metrics
 from photoplay.service.ground.plans import priority
-from photoplay.service.ground.tables import consents, uploads
 from photoplay.service.ground.tables import jobs as rows
 from photoplay.service.jobs import events
 from photoplay.service.jobs import lifecycle as jobs
+from photoplay.service.jobs.ending import end
 from photoplay.service.jobs.requests import JobRequest
 from photoplay.service.jobs.workflow import Work
-from tests.service import groundwork, hubs, rowmaking
+from tests.service import groundwork, hubs
 from tests.service.makers import SimulatedMaker
-from tests.service.opening import SMILE, audited, count, free_plan, opened_copy, somebody, told, with_plans
+from tests.service.opening import SMILE, audited, count, free_plan, money, opened_copy, somebody, told, with_plans
 
 NOW = 1_790_000_000.0
 hub, template = hubs.hub, hubs.template
-
-
-def money(hub: Hub, who: Principal) -> tuple[int, int]:
-    with hub.database.read() as conn:
-        found = credits.balance(conn, who.tenant_id)
-    return found.available, found.held
 
 
 def waiting(hub: Hub) -> list[tuple[str, str | None, int | None, str]]:
@@ -43,14 +33,7 @@ def waiting(hub: Hub) -> list[tuple[str, str | None, int | None, str]]:
     return [(one.workflow_id, one.queue_name, one.priority, one.status) for one in found]
 
 
-def upload(hub: Hub, who: Principal, **given: Any) -> str:
-    with hub.database.begin() as conn:
-        return rowmaking.upload(conn, who.tenant_id, NOW, **given)
-
-
 def over(hub: Hub, job: jobs.Job, state: str) -> None:
-    from photoplay.service.jobs.ending import end
-
     with hub.database.begin() as conn:
         assert end(conn, hub, job, state, NOW + 5, PhotoplayError("broken", "It broke.", "Fix it."))  # type: ignore[arg-type]
 
@@ -118,49 +101,10 @@ def test_a_plan_holds_its_tenants_to_its_limits(hub: Hub) -> None:
     assert len(waiting(hub)) == 2
 
 
-def test_a_request_is_held_to_its_shape() -> None:
-    for bad in (
-        {"template": "../../etc/passwd"},
-        {"template": "film.yaml"},
-        {"photos": ["../x"]},
-        {"photos": ["upload_" + "a" * 26] * 3},
-        {"seconds": float("nan")},
-        {"seconds": 0},
-        {"backend": "a/b"},
-        {"unknown": 1},
-        {"size": "4k"},
-        {"consent": ["maybe"]},
-        {"prompt": "a\x00b"},
-        {"prompt": "a\ud800b"},
-    ):
-        with pytest.raises(ValidationError):
-            JobRequest.model_validate(bad)
-
-
-def test_a_statement_is_asked_for_before_anybody_waits(hub: Hub) -> None:
-    who = somebody(hub)
-    two = SMILE.model_copy(update={"photos": (upload(hub, who), upload(hub, who))})
-    for consent, last in (((), None), (("self", "self"), upload(hub, who)), (("self",) * 3, None)):
-        with pytest.raises(ConsentError) as found:
-            jobs.submit(hub, who, two.model_copy(update={"consent": consent, "last": last}), now=NOW)
-        assert found.value.code == "consent_missing"
-    hosted = replace(hub, settings=hub.settings.model_copy(update={"hosted": True}))
-    with pytest.raises(ConsentError) as found:
-        jobs.submit(hosted, who, two.model_copy(update={"consent": ("self",)}), now=NOW)
-    assert found.value.code == "consent_unnamed"
-    assert jobs.submit(hosted, who, SMILE, now=NOW).state == "queued"
-
-
 @pytest.mark.parametrize("key", ["", "x" * 256, "a\x00", "a\nb", "ä", "\ud800"])
 def test_idempotency_keys_are_plain(hub: Hub, key: str) -> None:
     with pytest.raises(RequestError, match="idempotency key"):
         jobs.submit(hub, somebody(hub), SMILE, idempotency_key=key, now=NOW)
-
-
-@pytest.mark.parametrize("id_", ["video_a\x00", "video_\ud800", "", "video_" + "A" * 26])
-def test_what_is_no_id_is_not_there(hub: Hub, id_: str) -> None:
-    with hub.database.read() as conn, pytest.raises(NotFoundError):
-        jobs.get(conn, "tenant_a", id_)
 
 
 def test_the_queue_forgets_what_is_deleted(hub: Hub) -> None:
@@ -171,58 +115,6 @@ def test_the_queue_forgets_what_is_deleted(hub: Hub) -> None:
     over(hub, told(hub, job.id), "failed")
     jobs.delete(hub, who, job.id, NOW + 100)
     assert waiting(hub) == []
-
-
-def test_the_plan_s_label_wins(hub: Hub) -> None:
-    who = somebody(hub, "free")
-    asked = SMILE.model_copy(update={"backend": "pocket", "label": "top-left"})
-    assert jobs.submit(hub, who, asked, now=NOW).request.label == hub.plans["free"].label is not None
-    assert jobs.submit(hub, somebody(hub), asked, now=NOW).request.label == "top-left"
-
-
-def test_lengths_are_settled_when_a_job_is_submitted(hub: Hub) -> None:
-    who = somebody(hub)
-    open_end = SMILE.model_copy(update={"seconds": None, "consent": ("self",)})
-    sound = upload(hub, who, kind="audio", seconds=4.51)
-    clip = upload(hub, who, kind="video", seconds=2.0)
-
-    def length(**changed: Any) -> float | None:
-        return jobs.submit(hub, who, open_end.model_copy(update=changed), now=NOW).request.seconds
-
-    assert length() == 3.0
-    assert length(audio=(sound,)) == 109 / 24  # to the end of the frame in which it ends
-    assert length(video=clip) == 2.0
-    from photoplay.motion.library import built_in_duets
-
-    duet = built_in_duets()[0]
-    assert length(template=duet.name, photos=(upload(hub, who), upload(hub, who))) == pytest.approx(
-        duet.duration, abs=1 / 24
-    )
-    assert [told(hub, row[0].split(".")[0]).cost for row in waiting(hub)]
-
-
-def test_uploads_and_consents_are_the_tenant_s_own(hub: Hub) -> None:
-    who, other = somebody(hub), somebody(hub)
-    photo, foreign = upload(hub, who), upload(hub, other)
-    sound = upload(hub, who, kind="audio", seconds=1.0)
-    with hub.database.begin() as conn:
-        for id_, owner, revoked in (("mine", who, None), ("theirs", other, None), ("revoked", who, NOW)):
-            conn.execute(
-                consents.insert().values(id=id_, tenant_id=owner.tenant_id, name="", created_at=NOW, revoked_at=revoked)
-            )
-    good = SMILE.model_copy(update={"photos": (photo,), "consents": ("mine",)})
-    assert jobs.submit(hub, who, good, now=NOW).request.consent == ("granted",)
-    for bad in ("theirs", "revoked", "nobodys"):
-        with pytest.raises(ConsentError):
-            jobs.submit(hub, who, good.model_copy(update={"consents": (bad,)}), now=NOW)
-    with pytest.raises(NotFoundError):
-        jobs.submit(hub, who, good.model_copy(update={"photos": (foreign,)}), now=NOW)
-    with pytest.raises(RequestError, match="photo"):
-        jobs.submit(hub, who, good.model_copy(update={"photos": (sound,)}), now=NOW)
-    with hub.database.begin() as conn:
-        conn.execute(update(uploads).where(uploads.c.id == photo).values(deleted_at=NOW))
-    with pytest.raises(NotFoundError):
-        jobs.submit(hub, who, good, now=NOW)
 
 
 def test_an_idempotency_key_means_one_job_for_a_day(hub: Hub) -> None:
@@ -271,20 +163,6 @@ def test_nobody_sees_the_jobs_of_others(hub: Hub) -> None:
         with pytest.raises(NotFoundError):
             jobs.list_jobs(conn, other.tenant_id, after=job.id)
     assert told(hub, job.id) == job
-
-
-def test_jobs_are_listed_by_time_a_page_at_a_time(hub: Hub) -> None:
-    who = somebody(hub)
-    ids = [jobs.submit(hub, who, SMILE, now=NOW + at).id for at in (0, 1, 1, 2)]
-    with hub.database.read() as conn:
-        newest = jobs.list_jobs(conn, who.tenant_id, 2)
-        rest = jobs.list_jobs(conn, who.tenant_id, 5, after=newest[-1].id)
-        oldest = jobs.list_jobs(conn, who.tenant_id, order="asc")
-        after = jobs.list_jobs(conn, who.tenant_id, order="asc", after=oldest[1].id)
-    assert [one.id for one in (*newest, *rest)] == [one.id for one in oldest][::-1]
-    assert [one.id for one in after] == [one.id for one in oldest[2:]]
-    assert sorted(ids) == sorted(one.id for one in oldest)
-    assert newest[0].id == ids[3]
 
 
 def test_a_waiting_job_that_is_cancelled_is_over_at_once(hub: Hub) -> None:
@@ -350,36 +228,6 @@ def test_another_round_waits_from_when_it_was_asked_for(hub: Hub) -> None:
     for seconds in (oldest, waited, job_of(told(hub, job.id), None, None, now).wait_s):
         assert seconds is not None
         assert 0 <= seconds < 60
-
-
-def test_a_round_ends_once(hub: Hub) -> None:
-    from photoplay.service.jobs.ending import end
-
-    who = somebody(hub, amount=100)
-    job = jobs.submit(hub, who, SMILE, now=NOW)
-    with hub.database.begin() as conn:
-        assert end(conn, hub, job, "completed", NOW + 1)
-    with hub.database.begin() as conn:
-        assert not end(conn, hub, job, "failed", NOW + 2)
-        assert not end(conn, hub, job, "completed", NOW + 2)
-    after = told(hub, job.id)
-    assert (after.state, after.charged, after.percent, after.finished_at) == ("completed", job.cost, 100, NOW + 1)
-    assert after.expires_at == NOW + 1 + hub.plans["ultra"].retention_days * 86_400
-    assert money(hub, who) == (100 - job.cost, 0)
-    assert audited(hub) == []
-
-
-def test_the_end_of_an_earlier_round_changes_nothing(hub: Hub) -> None:
-    from photoplay.service.jobs.ending import end
-
-    who = somebody(hub)
-    first = jobs.submit(hub, who, SMILE, now=NOW)
-    over(hub, first, "failed")
-    jobs.retry(hub, who, first.id, NOW)
-    with hub.database.begin() as conn:
-        assert not end(conn, hub, first, "completed", NOW + 1)
-    assert told(hub, first.id).state == "queued"
-    assert audited(hub) == []
 
 
 def test_a_remix_is_a_new_job_of_the_same_request(hub: Hub) -> None:

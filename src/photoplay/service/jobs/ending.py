@@ -50,4 +50,5 @@ def end(
     tell(conn, job.id, job.attempt, "state", {"state": state, "error": told}, now)
     tell(conn, job.id, job.attempt, "end", {"state": state}, now)
     webhooks.announce(conn, job.id, now)
+    hub.metrics.jobs.labels(state=state, plan=job.plan).inc()
     return True

@@ -218,7 +218,6 @@ def give_up(hub: Hub, job: Job, error: PhotoplayError, now: float) -> bool:
     with hub.database.begin() as conn:
         ended = end(conn, hub, job, "failed", now, error)
     if ended:
-        hub.metrics.jobs.labels(state="failed", plan=job.plan).inc()
         _out_of_queue(hub, job, now)
     return ended
 

@@ -161,8 +161,7 @@ class Work:
         told = error if isinstance(error, PhotoplayError) else _unknown()
         with self.hub.database.begin() as conn:
             state: Literal["cancelled", "failed"] = "cancelled" if isinstance(error, CancelledError) else "failed"
-            if end(conn, self.hub, job, state, time.time(), told):
-                self.hub.metrics.jobs.labels(state=state, plan=job.plan).inc()
+            end(conn, self.hub, job, state, time.time(), told)
         return "over"
 
     def keep(self, job_id: str, round: int) -> Said:
@@ -212,7 +211,6 @@ class Work:
                     return "over"
         except RefusedError as error:
             return self._failed(job, error)
-        self.hub.metrics.jobs.labels(state="completed", plan=job.plan).inc()
         self.hub.metrics.films.inc()
         return "over"
 
