@@ -15,14 +15,13 @@ from sqlalchemy import func, select
 
 from photoplay.errors import UnavailableError
 from photoplay.service.ground.database import Database
+from photoplay.service.ground.states import SILENT_S
 from photoplay.service.ground.tables import jobs, workers
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 QUICK = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 LONG = (0.1, 0.5, 1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600, 4 * 3600, 24 * 3600)
 PORTS = 64
-ALIVE_S = 15.0
-"""A worker that has said nothing for longer counts as gone."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +116,7 @@ class _Watch(Collector):
             rows = conn.execute(counted.where(jobs.c.deleted_at.is_(None)).group_by(jobs.c.state, jobs.c.plan)).all()
             alive = conn.execute(
                 select(workers.c.state, func.count())
-                .where(workers.c.beat_at > now - ALIVE_S, workers.c.state != "gone")
+                .where(workers.c.beat_at > now - SILENT_S, workers.c.state != "gone")
                 .group_by(workers.c.state)
             ).all()
         for state, plan, count, since in rows:

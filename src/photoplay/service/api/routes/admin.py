@@ -23,6 +23,7 @@ from photoplay.service.api.shapes_account import (
     WorkerAnswer,
 )
 from photoplay.service.engine import Hub
+from photoplay.service.ground.states import LIVE
 from photoplay.service.ground.tables import jobs, workers
 from photoplay.service.jobs.maker import open_guard
 from photoplay.service.upkeep import janitor
@@ -80,7 +81,7 @@ def _queues(conn: Connection, now: float) -> list[QueueAnswer]:
             func.sum(case((waits, 0), else_=1)).label("running"),
             func.min(case((waits, jobs.c.queued_at))).label("since"),
         )
-        .where(jobs.c.state.in_(("queued", "running")))
+        .where(jobs.c.state.in_(LIVE))
         .group_by(jobs.c.plan, jobs.c.queue)
         .order_by(jobs.c.queue, jobs.c.plan)
     )
