@@ -32,6 +32,7 @@ from photoplay.service.looking.looker import serve
 class Tasks:
     def echo(self, value): return [sys.argv[1], value]
     def sleep(self, seconds): time.sleep(seconds); return os.getpid()
+    def enrol_clip(self, *given): time.sleep(30)
     def end(self): os._exit(3)
     def refuse(self): raise MediaError("photo_broken", "It is broken.", "Copy it again.")
     def stumble(self): return 1 / 0
@@ -105,7 +106,20 @@ def test_attack_nothing_of_a_clip_stays_where_the_child_is_ended_in_its_work(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_too_many_questions_are_told_to_come_again(child: Looker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_clip_has_a_time_of_its_own(settings: Settings) -> None:
+    looker = Looker(settings, (sys.executable, "-c", SLOW_CHILD), patience=8.0, clip_patience=0.3)
+    try:
+        looker.ask("echo", 1)
+        began = time.monotonic()
+        with pytest.raises(UnavailableError) as late:
+            looker.enrol_clip(b"", "", Terms(("face",), 3))
+        assert time.monotonic() - began < 4
+    finally:
+        looker.close()
+    assert late.value.code == "looker_late"
+
+
+def test_too_many_questions_are_told_to_come_again(child: Looker) -> None:
     child.ask("echo", 1)
     threads = [threading.Thread(target=child.ask, args=("sleep", 0.2)) for _ in range(looking.WAITING)]
     for thread in threads:
@@ -119,13 +133,18 @@ def test_too_many_questions_are_told_to_come_again(child: Looker, monkeypatch: p
     for thread in threads:
         thread.join()
     assert child.ask("echo", 2) == ["own", 2]
+
+
+def test_nobody_waits_for_a_turn_for_ever(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(looking, "TURN_S", 0.1)
-    holder = threading.Thread(target=child.ask, args=("sleep", 1.0))
+    looker = Looker(settings, (sys.executable, "-c", SLOW_CHILD), patience=8.0)
+    holder = threading.Thread(target=looker.ask, args=("sleep", 1.0))
     holder.start()
     time.sleep(0.2)
     with pytest.raises(TooManyError):
-        child.ask("echo", 1)
+        looker.ask("echo", 1)
     holder.join()
+    looker.close()
 
 
 def test_closing_waits_for_nobody_and_the_child_knows_no_secrets(

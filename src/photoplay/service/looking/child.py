@@ -119,7 +119,7 @@ class Eyes:
         return self.guard.ledger
 
     def _enrolled(self, embedding: Any, terms: Terms, method: Any) -> Enrolled:
-        adult = Adult(terms.adult != "none", terms.adult)  # type: ignore[arg-type]
+        adult = Adult(terms.adult != "none", terms.adult)
         asked = RecordTerms(terms.scope, terms.days, adult, method)
         record, _ = self._records.enrol(embedding, asked, datetime.now(UTC))
         return Enrolled(record.id, record.not_before.timestamp())

@@ -17,20 +17,20 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from threading import BoundedSemaphore, Lock
+from threading import Lock
 from typing import Any
 
 from photoplay.errors import PhotoplayError, UnavailableError
-from photoplay.service.ground.errors import TooManyError
+from photoplay.safety.consent.record import AdultMethod
 from photoplay.service.ground.settings import Settings
 from photoplay.service.ground.telemetry import logger
+from photoplay.service.looking.rooms import Room
 from photoplay.types import Consent
 
 CHILD = "photoplay.service.looking.child"
 WAITING = 6
 """Questions that may wait; whoever comes then is told to come again."""
-PATIENCE_S = 60.0
-CLIP_PATIENCE_S = 150.0
+PATIENCE_S, CLIP_PATIENCE_S = 60.0, 150.0
 """Seconds for one answer; a live clip has up to 40 seconds of frames, and each is looked at."""
 TURN_S = 20.0
 """Seconds that a question may wait for its turn."""
@@ -55,7 +55,7 @@ class Terms:
 
     scope: tuple[str, ...]
     days: int
-    adult: str = "none"
+    adult: AdultMethod = "none"
 
 
 @dataclass(frozen=True)
@@ -69,11 +69,17 @@ class Enrolled:
 class Looker:
     """The child process, for all threads of this one. ``command`` starts another child than photoplay's own."""
 
-    def __init__(self, settings: Settings, command: Sequence[str] = (), patience: float = PATIENCE_S) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        command: Sequence[str] = (),
+        patience: float = PATIENCE_S,
+        clip_patience: float = CLIP_PATIENCE_S,
+    ) -> None:
         self._command = [*(command or (sys.executable, "-P", "-m", CHILD)), "hosted" if settings.hosted else "own"]
-        self._patience = patience
-        self._room = BoundedSemaphore(WAITING)
-        self._turn = Lock()
+        self._patience, self._clip_patience = patience, clip_patience
+        self._room = Room(1, WAITING - 1, TURN_S, "Too many photos are being looked at right now.", 5)
+        self._held = Lock()
         self._child: _Child | None = None
 
     def inspect(self, photo: bytes) -> dict[str, Any]:
@@ -93,8 +99,7 @@ class Looker:
 
     def enrol_clip(self, clip: bytes, challenge: str, terms: Terms) -> Enrolled:
         """A new record of whoever answers the challenge in a clip; the challenge is spent."""
-        patience = max(self._patience, CLIP_PATIENCE_S) if self._patience == PATIENCE_S else self._patience
-        enrolled: Enrolled = self.ask("enrol_clip", clip, challenge, terms, patience=patience)
+        enrolled: Enrolled = self.ask("enrol_clip", clip, challenge, terms, patience=self._clip_patience)
         return enrolled
 
     def recover(self, file: bytes) -> dict[str, Any] | None:
@@ -110,17 +115,8 @@ class Looker:
             UnavailableError: ``looker_late``, ``looker_down``: it took too long, or ended; the next question starts it anew.
             PhotoplayError: what the child itself raised.
         """
-        if not self._room.acquire(blocking=False):
-            raise _busy()
-        try:
-            if not self._turn.acquire(timeout=TURN_S):
-                raise _busy()
-            try:
-                kind, answer = self._asked(what, given, patience or self._patience)
-            finally:
-                self._turn.release()
-        finally:
-            self._room.release()
+        with self._room.turn(), self._held:
+            kind, answer = self._asked(what, given, patience or self._patience)
         if kind == "done":
             return answer
         if isinstance(answer, PhotoplayError):
@@ -132,7 +128,7 @@ class Looker:
         """Ends the child at once; whoever waits for it is told that it is down."""
         if (child := self._child) is not None:
             child.process.kill()
-        with self._turn:
+        with self._held:
             self._end()
 
     def _asked(self, what: str, given: tuple[Any, ...], patience: float) -> tuple[str, Any]:
@@ -210,12 +206,6 @@ def serve(pipe: Connection, tasks: Callable[[str], Callable[..., Any]], idle: Ca
                 answer = "broken", f"{type(error).__name__}: {error}"
             pipe.send(answer)
             answered = True
-
-
-def _busy() -> TooManyError:
-    return TooManyError(
-        "looker_busy", "Too many photos are being looked at right now.", "Try again in a few seconds.", 5
-    )
 
 
 def _down() -> UnavailableError:

@@ -13,12 +13,23 @@ from photoplay.service.ground.errors import TooManyError
 
 
 class Room:
-    """``at_once`` work here and ``waiting`` more wait, for ``seconds`` at most."""
+    """``at_once`` work here and ``waiting`` more wait, for ``seconds`` at most.
 
-    def __init__(self, at_once: int, waiting: int, seconds: float) -> None:
+    ``full`` is what others are told, who shall come again after ``again_s``.
+    """
+
+    def __init__(
+        self,
+        at_once: int,
+        waiting: int,
+        seconds: float,
+        full: str = "Too many files are being read right now.",
+        again_s: float = 3,
+    ) -> None:
         self._room = BoundedSemaphore(at_once + waiting)
         self._work = BoundedSemaphore(at_once)
         self._seconds = seconds
+        self._full, self._again_s = full, again_s
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -28,10 +39,10 @@ class Room:
             TooManyError: ``looker_busy``.
         """
         if not self._room.acquire(blocking=False):
-            raise _busy()
+            raise self._busy()
         try:
             if not self._work.acquire(timeout=self._seconds):
-                raise _busy()
+                raise self._busy()
             try:
                 yield
             finally:
@@ -39,6 +50,5 @@ class Room:
         finally:
             self._room.release()
 
-
-def _busy() -> TooManyError:
-    return TooManyError("looker_busy", "Too many files are being read right now.", "Try again in a few seconds.", 3)
+    def _busy(self) -> TooManyError:
+        return TooManyError("looker_busy", self._full, "Try again in a few seconds.", self._again_s)
