@@ -77,7 +77,7 @@ def open_guard(settings: Settings, classifier: Classifier | None = None) -> Guar
     from photoplay.safety.audit import AuditLog
     from photoplay.safety.blocklist import Blocklist
     from photoplay.safety.certificates import data_home
-    from photoplay.safety.consent.store import RecordStore
+    from photoplay.safety.consent.store import local_store
     from photoplay.safety.content import ContentGate, default_classifier
     from photoplay.safety.guard import Guard
     from photoplay.safety.ledger import Ledger
@@ -85,7 +85,7 @@ def open_guard(settings: Settings, classifier: Classifier | None = None) -> Guar
     home = data_home()
     return Guard(
         ContentGate(classifier or default_classifier()),
-        RecordStore(home / "consent"),
+        local_store(),
         Blocklist(home / "blocklist"),
         AuditLog(home / "audit"),
         Ledger(home / "works"),
