@@ -77,9 +77,10 @@ def test_uploads_and_consents_are_the_tenant_s_own(hub: Hub) -> None:
             )
     good = SMILE.model_copy(update={"photos": (photo,), "consents": ("mine",)})
     assert jobs.submit(hub, who, good, now=NOW).request.consent == ("granted",)
-    for bad in ("theirs", "revoked", "nobodys"):
-        with pytest.raises(ConsentError):
-            jobs.submit(hub, who, good.model_copy(update={"consents": (bad,)}), now=NOW)
+    for bad, code in (("theirs", "unknown"), ("nobodys", "unknown"), ("revoked", "revoked")):
+        with pytest.raises(ConsentError) as found:
+            jobs.submit(hub, who, good.model_copy(update={"consents": ("mine", bad)}), now=NOW)
+        assert found.value.code == f"consent_{code}"
     with pytest.raises(NotFoundError):
         jobs.submit(hub, who, good.model_copy(update={"photos": (foreign,)}), now=NOW)
     with pytest.raises(RequestError, match="photo"):

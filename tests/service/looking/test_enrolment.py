@@ -97,3 +97,15 @@ def test_revoking_destroys_the_record_whatever_else_fails(stage: Stage, monkeypa
     with pytest.raises(ConsentError) as caught:
         local_store().get(mine.id, datetime.now(UTC))
     assert caught.value.code == "consent_revoked"
+
+
+def test_of_revoked_records_only_the_newest_are_listed(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(enrolment, "LISTED", 2)
+    who, now = stage.someone(), time.time()
+    mine = given(stage, who)
+    with stage.hub.database.begin() as conn:
+        for age in range(1, 5):
+            row = {"id": f"{age:x}" * 32, "tenant_id": who.tenant_id, "name": "", "created_at": now - age}
+            conn.execute(insert(consents).values(**row, revoked_at=now))
+    listed = [one.id for one in enrolment.list_consents(stage.hub, who.tenant_id, now + 2)]
+    assert listed == [mine.id, "1" * 32, "2" * 32]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from math import ceil
 
 from sqlalchemy import Connection, select
@@ -29,7 +30,7 @@ def settle(conn: Connection, hub: Hub, plan: Plan, tenant_id: str, request: JobR
 
     Raises:
         RequestError: ``backend_not_served``, ``upload_kind``.   NotFoundError: ``upload_missing``.
-        ConsentError: ``consent_unknown``, ``consent_unnamed``, ``consent_missing``.
+        ConsentError: ``consent_unknown``, ``consent_revoked``, ``consent_unnamed``, ``consent_missing``.
         RefusedError: the prompt's words.   TemplateError: there is none of that name.
     """
     if request.backend not in hub.settings.backends:
@@ -44,7 +45,7 @@ def settle(conn: Connection, hub: Hub, plan: Plan, tenant_id: str, request: JobR
     if request.template:
         people = find(request.template, people=2 if people == 2 else None).people
     lengths = _lengths(conn, tenant_id, request)
-    _check_consents(conn, tenant_id, request)
+    check_records(conn, tenant_id, request.consents)
     seconds = request.seconds if request.seconds is not None else natural(request, people, lengths)
     changed = {"seconds": seconds, "label": plan.label or request.label, "consent": _statements(hub, request)}
     return request.model_copy(update=changed)
@@ -91,20 +92,22 @@ def _lengths(conn: Connection, tenant_id: str, request: JobRequest) -> dict[str,
     return {row.id: row.seconds for row in found.values() if row.seconds}
 
 
-def _check_consents(conn: Connection, tenant_id: str, request: JobRequest) -> None:
-    """Nobody uses the consent that was given to somebody else.
+def check_records(conn: Connection, tenant_id: str, ids: Collection[str]) -> None:
+    """Returns if these are records of this tenant: nobody uses the consent that was given to somebody else.
 
     Raises:
-        ConsentError: ``consent_unknown``.
+        ConsentError: ``consent_unknown``; ``consent_revoked``: it was withdrawn here.
     """
-    mine = (consents.c.id.in_(request.consents), consents.c.tenant_id == tenant_id, consents.c.revoked_at.is_(None))
-    known = set(conn.execute(select(consents.c.id).where(*mine)).scalars())
-    if known != set(request.consents):
+    mine = (consents.c.id.in_(ids), consents.c.tenant_id == tenant_id)
+    known = {row.id: row.revoked_at for row in conn.execute(select(consents.c.id, consents.c.revoked_at).where(*mine))}
+    if known.keys() != set(ids):
         raise ConsentError(
             "consent_unknown",
-            "A consent record that this request names is not there, or was revoked.",
+            "A consent record that this request names is not there.",
             "Name records of this account that are valid.",
         )
+    if any(at is not None for at in known.values()):
+        raise withdrawn()
 
 
 def check_agreed(conn: Connection, tenant_id: str, request: JobRequest) -> None:

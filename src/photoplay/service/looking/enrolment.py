@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from sqlalchemy import Connection, func, insert, select, update
 
@@ -24,12 +24,19 @@ from photoplay.service.ground.errors import ConflictError, ForbiddenError, NotFo
 from photoplay.service.ground.rows import hold_tenant, insert_once
 from photoplay.service.ground.tables import challenges, consents, jobs
 from photoplay.service.jobs import lifecycle as queue
+from photoplay.service.jobs.settling import check_records
 from photoplay.service.looking.looker import Enrolled, Looker, Terms
 
 MOST = 200
 """Records that a tenant may have."""
+LISTED = 50
+"""Records that were revoked and are still told of."""
 CHALLENGES, CHALLENGES_S = 20, 3600.0
 """Challenges that a tenant may ask for in so many seconds."""
+
+
+State: TypeAlias = Literal["valid", "expired", "revoked", "broken"]
+_STATES: dict[str, State] = {"consent_expired": "expired", "consent_revoked": "revoked"}
 
 
 @dataclass(frozen=True)
@@ -38,7 +45,7 @@ class Consent:
 
     id: str
     name: str
-    state: str
+    state: State
     record: ConsentRecord | None
     created_at: float
 
@@ -107,11 +114,13 @@ def enrol_word(
 
 
 def list_consents(hub: Hub, tenant_id: str, now: float) -> list[Consent]:
-    """The tenant's records, the newest first, also those that hold no longer."""
-    asked = select(consents).where(consents.c.tenant_id == tenant_id)
+    """The tenant's records, the newest first: all that nobody revoked, and the newest of those that somebody did."""
+    mine = select(consents).where(consents.c.tenant_id == tenant_id)
+    newest = mine.order_by(consents.c.created_at.desc(), consents.c.id)
     with hub.database.read() as conn:
-        rows = conn.execute(asked.order_by(consents.c.created_at.desc(), consents.c.id)).all()
-    return [_consent(row, now) for row in rows]
+        kept = conn.execute(newest.where(consents.c.revoked_at.is_(None)).limit(MOST)).all()
+        over = conn.execute(newest.where(consents.c.revoked_at.is_not(None)).limit(LISTED)).all()
+    return [_consent(row, now) for row in sorted([*kept, *over], key=lambda row: (-row.created_at, row.id))]
 
 
 def get(hub: Hub, tenant_id: str, id_: str, now: float) -> Consent:
@@ -150,10 +159,8 @@ def check_hold(hub: Hub, tenant_id: str, ids: Sequence[str], now: float) -> None
         ConsentError: ``consent_unknown``, also for those of others; ``consent_revoked``, ``consent_expired``.
     """
     with hub.database.read() as conn:
-        owned = set(conn.execute(select(consents.c.id).where(consents.c.tenant_id == tenant_id)).scalars())
+        check_records(conn, tenant_id, ids)
     for id_ in ids:
-        if id_ not in owned:
-            raise ConsentError("consent_unknown", "There is no such consent record.", "List those that you have.")
         local_store().get(id_, _moment(now))
 
 
@@ -205,13 +212,14 @@ def _row(conn: Connection, tenant_id: str, id_: str) -> Any:
 
 def _consent(row: Any, now: float) -> Consent:
     """A row with what its record says. A record held when it was made: asked for that moment, it tells when it ends."""
-    state, record = "revoked" if row.revoked_at is not None else "valid", None
+    state: State = "revoked" if row.revoked_at is not None else "valid"
+    record = None
     if row.revoked_at is None:
         try:
             record = local_store().get(row.id, _moment(row.created_at))
             record.check_time(_moment(now))
         except ConsentError as error:
-            state = {"consent_expired": "expired", "consent_revoked": "revoked"}.get(error.code, "broken")
+            state = _STATES.get(error.code, "broken")
     return Consent(row.id, row.name, state, record, row.created_at)
 
 

@@ -75,7 +75,7 @@ class ConsentAnswer(Answer):
 
 
 class Consents(Answer):
-    """All of them, the newest first."""
+    """The newest first; of those that were revoked the last fifty."""
 
     object: Literal["list"] = "list"
     data: list[ConsentAnswer]
@@ -92,7 +92,7 @@ class ChallengeAnswer(Answer):
 
 @router.get("/v1/consents", summary="List records", response_model=Consents, responses=problems.documented(401, 403))
 def list_consents(hub: HubOf, who: Reader) -> Consents:
-    """Everybody who agreed, also those whose agreement is over."""
+    """Everybody who agreed, also those whose agreement ran out, and the last fifty that were revoked."""
     return Consents(data=[_answer(one) for one in enrolment.list_consents(hub, who.tenant_id, time.time())])
 
 
@@ -183,26 +183,14 @@ def _file(hub: Hub, who: Principal, ask: ConsentAsk) -> bytes:
 
 def _answer(found: enrolment.Consent) -> ConsentAnswer:
     record = found.record
-    if record is None:
-        return ConsentAnswer(
-            id=found.id,
-            name=found.name,
-            state=found.state,  # type: ignore[arg-type]
-            scope=[],
-            expires=None,
-            method=None,
-            adult=None,
-            weak=False,
-            created_at=found.created_at,
-        )
     return ConsentAnswer(
         id=found.id,
         name=found.name,
-        state=found.state,  # type: ignore[arg-type]
-        scope=list(record.scope),
-        expires=record.expires.timestamp(),
-        method=record.method,
-        adult=record.adult.method,
-        weak=record.weak,
+        state=found.state,
+        scope=[] if record is None else list(record.scope),
+        expires=None if record is None else record.expires.timestamp(),
+        method=None if record is None else record.method,
+        adult=None if record is None else record.adult.method,
+        weak=record is not None and record.weak,
         created_at=found.created_at,
     )
