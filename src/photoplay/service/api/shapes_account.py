@@ -59,6 +59,7 @@ class UserAnswer(Answer):
     id: str
     email: str
     operator: bool
+    has_password: bool = Field(description="Whether the password is asked for when it changes; if not, links sign in.")
 
 
 class SessionAnswer(Answer):

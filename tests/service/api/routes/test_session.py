@@ -106,7 +106,9 @@ def test_another_password_signs_out_everywhere_but_here(browser: TestClient, sta
     elsewhere, _ = stage.session(who)
     with stage.hub.database.begin() as conn:
         link = accounts.sign_in_link(conn, who.user_id, time.time())
-    csrf = browser.post("/v1/session", json={"token": link}).json()["csrf"]
+    entered = browser.post("/v1/session", json={"token": link}).json()
+    assert entered["user"]["has_password"] is False
+    csrf = entered["csrf"]
 
     def change(current: str | None, password: str, **headers: str) -> tuple[int, str]:
         said = {"current": current, "password": password}
@@ -118,6 +120,7 @@ def test_another_password_signs_out_everywhere_but_here(browser: TestClient, sta
     assert (key.status_code, key.json()["code"]) == (403, "session_needed")
     status, csrf = change(None, PASSWORD, **{"x-csrf-token": csrf})  # the first one
     assert status == 200
+    assert browser.get("/v1/session").json()["user"]["has_password"] is True
     assert stage.client.get("/v1/account", headers={"cookie": elsewhere}).status_code == 401
     before = {"cookie": f"photoplay_session={browser.cookies['photoplay_session']}"}
     page = {"x-csrf-token": csrf}

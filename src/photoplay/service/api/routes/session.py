@@ -35,7 +35,7 @@ def _told(hub: Hub, who: Principal | None, token: str | None) -> SessionAnswer:
     if who is not None and who.user_id is not None:
         with hub.database.read() as conn:
             found = accounts.get_user(conn, who.user_id)
-        user = UserAnswer(id=found.id, email=found.email, operator=found.operator)
+        user = UserAnswer(id=found.id, email=found.email, operator=found.operator, has_password=found.has_password)
     backends = [one for one in hub.settings.backends if plan is None or plan.backends == "*" or one in plan.backends]
     return SessionAnswer(
         user=user,
