@@ -15,10 +15,13 @@ from pathlib import Path
 
 import httpx
 import pytest
+from dbos import DBOS
 from sqlalchemy import select, update
 
+from photoplay.errors import UnavailableError
 from photoplay.service.accounts.principals import Principal
 from photoplay.service.engine import Hub
+from photoplay.service.ground import metrics
 from photoplay.service.ground.tables import jobs as rows
 from photoplay.service.ground.tables import workers
 from photoplay.service.jobs import events, heartbeat
@@ -337,6 +340,55 @@ def test_a_worker_shows_its_figures_until_it_is_told_to_end(hub: Hub) -> None:
     with pytest.raises(httpx.ConnectError):
         httpx.get(page)
     check_films(hub, job)
+
+
+@pytest.fixture
+def closed(monkeypatch: pytest.MonkeyPatch) -> list[Hub]:
+    """Hubs that were closed."""
+    found: list[Hub] = []
+    close = Hub.close
+
+    def noted(self: Hub) -> None:
+        found.append(self)
+        close(self)
+
+    monkeypatch.setattr(Hub, "close", noted)
+    return found
+
+
+def test_a_worker_without_a_port_for_its_figures_does_not_begin(
+    hub: Hub, closed: list[Hub], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metrics, "PORTS", 1)
+    default = signal.getsignal(signal.SIGTERM)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        settings = hub.settings.model_copy(update={"metrics_port": taken.getsockname()[1]})
+        with pytest.raises(UnavailableError) as found:
+            run(settings, ["films-echo"], SimulatedMaker(20), worker_id="worker_never")
+    assert found.value.code == "metrics_port_taken"
+    with hub.database.read() as conn:
+        assert conn.execute(select(workers.c.id)).all() == []
+    assert len(closed) == 1
+    assert signal.getsignal(signal.SIGTERM) == default
+
+
+def test_a_worker_whose_start_fails_is_buried_at_once(
+    hub: Hub, closed: list[Hub], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails() -> None:
+        raise RuntimeError("it does not begin")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(DBOS, "launch", fails)
+        with pytest.raises(RuntimeError, match="does not begin"):
+            run(hub.settings, ["films-echo"], SimulatedMaker(20), worker_id="worker_stillborn")
+    assert state_of(hub, "worker_stillborn") == "gone"
+    assert len(closed) == 1
+    job = asked(hub, somebody(hub))
+    with working(hub, SimulatedMaker(20)):  # nothing of it is in the way of the next one
+        until(hub, job.id, "completed")
 
 
 def test_a_worker_says_what_it_runs_on() -> None:

@@ -11,7 +11,8 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from importlib.util import find_spec
 from types import FrameType
 
@@ -19,6 +20,7 @@ from dbos import DBOS, DBOSConfig
 from dbos._core import ActiveWorkflowById
 
 from photoplay.device import read_device
+from photoplay.errors import PhotoplayError
 from photoplay.generation.backends import get_backend, list_backends
 from photoplay.service.engine import Hub, open_hub, queue_name, register_queue
 from photoplay.service.ground.ids import new_id
@@ -69,7 +71,15 @@ class Worker:
         self._dbos: DBOS | None = None
 
     def start(self) -> None:
-        """Begins to serve."""
+        """Begins to serve, or leaves nothing behind."""
+        try:
+            self._start()
+        except BaseException:
+            with suppress(PhotoplayError):  # the database may be what failed
+                self._end()
+            raise
+
+    def _start(self) -> None:
         for queue in self.queues:
             register_queue(self.hub.client, queue)
         device, memory = machine(self.queues)
@@ -100,12 +110,15 @@ class Worker:
         """Takes nothing new, waits for the film in hand and says goodbye; whether it was finished in time."""
         heartbeat.drain(self.hub, self.id)
         finished = self._drained(time.monotonic() + patience)
+        self._end()
+        return finished
+
+    def _end(self) -> None:
         self._stop.set()
         DBOS.destroy(destroy_registry=True)
         for thread in self._threads:
             thread.join()
         heartbeat.bury(self.hub, self.id, time.time())
-        return finished
 
     def _drained(self, deadline: float) -> bool:
         """Whether what runs came to its end in time; nothing new begins.
@@ -162,7 +175,7 @@ def run(settings: Settings, queues: Sequence[str], maker: Maker | None = None, *
     (:func:`photoplay.service.jobs.heartbeat.bury`).
 
     Raises:
-        UnavailableError: the database, the store or the content filter cannot be used.
+        UnavailableError: the database, the store or the content filter cannot be used; ``metrics_port_taken``.
     """
     asked, again = threading.Event(), threading.Event()
 
@@ -171,35 +184,52 @@ def run(settings: Settings, queues: Sequence[str], maker: Maker | None = None, *
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        hub = open_hub(settings)
-        worker = Worker(hub, queues, maker or LineMaker(hub, open_guard(settings)), worker_id)
-        worker.start()
-        chores = janitor.start(hub, asked)
-        shown = hub.metrics.serve(settings.metrics_host, settings.metrics_port) if settings.metrics_port else None
-        logger(__name__).info("worker_up", worker=worker.id, queues=list(queues))
-        _until(asked)
-        ended = threading.Event()
-        finished: list[bool] = []
-
-        def drain() -> None:
-            finished.append(worker.stop())
-            ended.set()
-
-        threading.Thread(target=drain, name="drain", daemon=True).start()
-        while not ended.wait(0.1):
-            if again.is_set():
-                worker.abandon("it was told so")
-        for chore in chores:
-            chore.join(5.0)
-        if shown is not None:
-            shown.close()
-        if not finished[0]:
-            worker.abandon("its film was not finished in time")
-        hub.close()
+        with closing(open_hub(settings)) as hub, _shown(hub):
+            worker = Worker(hub, queues, maker or LineMaker(hub, open_guard(settings)), worker_id)
+            worker.start()
+            try:
+                chores = janitor.start(hub, asked)
+                logger(__name__).info("worker_up", worker=worker.id, queues=list(queues))
+                _until(asked)
+            finally:
+                asked.set()
+                finished = _ended(worker, again)
+            for chore in chores:
+                chore.join(5.0)
+            if not finished:
+                worker.abandon("its film was not finished in time")
         return 0
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def _shown(hub: Hub) -> Iterator[None]:
+    """The figures of this process on a page of their own, where the settings name a port for it."""
+    if not hub.settings.metrics_port:
+        yield
+        return
+    with closing(hub.metrics.serve(hub.settings.metrics_host, hub.settings.metrics_port)):
+        yield
+
+
+def _ended(worker: Worker, again: threading.Event) -> bool:
+    """Stops a worker, or has it leave its film where it is told ``again``; whether the film was finished in time."""
+    ended = threading.Event()
+    finished: list[bool] = []
+
+    def drain() -> None:
+        try:
+            finished.append(worker.stop())
+        finally:
+            ended.set()
+
+    threading.Thread(target=drain, name="drain", daemon=True).start()
+    while not ended.wait(0.1):
+        if again.is_set():
+            worker.abandon("it was told so")
+    return finished == [True]
 
 
 def machine(queues: Sequence[str]) -> tuple[str, float]:
