@@ -4,7 +4,9 @@ import contextvars
 import io
 import json
 import logging
+import re
 import threading
+from pathlib import Path
 
 import pytest
 import structlog
@@ -160,3 +162,17 @@ def test_text_is_for_people(restored, tmp_path):
     assert "video_a" in text(stream)
     assert "hunter2" not in text(stream)
     assert "\x1b" not in text(stream)  # no colours in a file
+
+
+def test_what_a_line_can_be_called_is_written_down():
+    """Operators search for these names: each is a name, and stands in the table of docs/service/operate.md."""
+    root = Path(__file__).parents[3]
+    called = re.compile(r'(?:\.(?:exception|error|warning|info)|\blog|\bwarning\)|_surviving)\(\s*"([^"]+)"')
+    names = {
+        name
+        for path in (root / "src" / "photoplay" / "service").rglob("*.py")
+        for name in called.findall(path.read_text())
+    }
+    assert {"janitor_failed", "attempt_failed", "worker_ended", "worker_not_buried"} <= names
+    listed = set(re.findall(r"`([a-z_]+)`", (root / "docs" / "service" / "operate.md").read_text()))
+    assert names <= listed

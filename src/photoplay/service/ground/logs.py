@@ -93,7 +93,7 @@ def start_logging(settings: Settings, stream: TextIOBase | None = None) -> None:
 
 
 def logger(name: str = "photoplay") -> Any:  # a lazy proxy of a BoundLogger
-    """A logger: ``logger().info("job_started", job_id=…)``. The event is a name, everything else a named value."""
+    """A logger: ``logger().info("worker_up", worker=…)``. The event is a name, everything else a named value."""
     return structlog.stdlib.get_logger(name)
 
 

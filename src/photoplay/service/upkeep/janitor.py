@@ -20,7 +20,6 @@ from datetime import UTC, datetime
 from threading import Event, Thread
 from time import time
 
-import structlog
 from sqlalchemy import Connection, Table, and_, delete, exists, func, or_, select, update
 from sqlalchemy.sql import ColumnElement
 
@@ -41,6 +40,7 @@ from photoplay.service.ground.tables import (
     uploads,
     workers,
 )
+from photoplay.service.ground.telemetry import logger
 from photoplay.service.jobs import webhooks
 from photoplay.service.jobs.lifecycle import forget
 from photoplay.service.jobs.requests import JobRequest
@@ -48,8 +48,6 @@ from photoplay.service.upkeep.closing import closed
 from photoplay.service.upkeep.dropping import UploadRow, drop
 from photoplay.service.upkeep.leftovers import BATCH, HOUR, OVER, chunks, folders, objects
 from photoplay.service.upkeep.unserved import unserved
-
-LOG = structlog.get_logger(__name__)
 
 DAY = 86_400.0
 HELD = "held:"
@@ -122,12 +120,12 @@ def sweep(hub: Hub, now: float, deep: bool = True, store: bool | None = None) ->
         try:
             counts[name] = part(hub, now)
         except Exception:
-            LOG.exception("a part of the janitor's round failed", part=name)
+            logger(__name__).exception("janitor_failed", part=name)
             failed += 1
     try:
         told = webhooks.deliver(hub, now)
     except Exception:
-        LOG.exception("a part of the janitor's round failed", part="webhooks")
+        logger(__name__).exception("janitor_failed", part="webhooks")
         return Report(**counts, failed=failed + 1)
     return Report(**counts, failed=failed, delivered=told.delivered, undelivered=told.failed + told.given_up)
 
@@ -161,7 +159,7 @@ def start(hub: Hub, stop: Event) -> tuple[Thread, ...]:
             try:
                 webhooks.deliver(hub, time())
             except Exception:
-                LOG.exception("a part of the janitor's round failed", part="webhooks")
+                logger(__name__).exception("janitor_failed", part="webhooks")
 
     def rounds() -> None:
         due = time() + LIGHT_EVERY  # the first round is a deep one, when a start is over
