@@ -154,7 +154,7 @@ def test_nobody_sees_the_jobs_of_others(hub: Hub) -> None:
             act(hub, other, job.id, NOW)
         assert found.value.code == "not_found"
     with pytest.raises(NotFoundError):
-        jobs.remix(hub, other, job.id, now=NOW)
+        jobs.remix(hub, other, job.id, jobs.Changes(), now=NOW)
     with hub.database.read() as conn:
         for id_ in (job.id, "video_nothing"):
             with pytest.raises(NotFoundError):
@@ -233,12 +233,12 @@ def test_another_round_waits_from_when_it_was_asked_for(hub: Hub) -> None:
 def test_a_remix_is_a_new_job_of_the_same_request(hub: Hub) -> None:
     who = somebody(hub)
     job = jobs.submit(hub, who, SMILE, now=NOW)
-    again = jobs.remix(hub, who, job.id, seed=5, now=NOW)
+    again = jobs.remix(hub, who, job.id, jobs.Changes(seed=5), now=NOW)
     assert again.remixed_from == job.id != again.id
     assert again.request == job.request.model_copy(update={"seed": 5})
-    worded = jobs.remix(hub, who, job.id, prompt="a slow nod", now=NOW)
+    worded = jobs.remix(hub, who, job.id, jobs.Changes(prompt="a slow nod"), now=NOW)
     assert (worded.request.template, worded.request.prompt) == ("", "a slow nod")
-    assert jobs.remix(hub, who, job.id, template="nod", now=NOW).request.template == "nod"
+    assert jobs.remix(hub, who, job.id, jobs.Changes(template="nod"), now=NOW).request.template == "nod"
 
 
 def test_a_deleted_job_leaves_nothing_personal(hub: Hub) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
@@ -32,6 +33,7 @@ from photoplay.service.jobs.settling import settle
 
 __all__ = [
     "LIVE",
+    "Changes",
     "Job",
     "JobRequest",
     "State",
@@ -53,6 +55,15 @@ KEPT = 86_400.0
 LONGEST_KEY = 255
 SETTLED = 60.0
 """Seconds after a job's end in which its worker may still be busy with it."""
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What a remix has other than its original. Where there are new words and no template, the words choose it."""
+
+    prompt: str | None = None
+    template: str | None = None
+    seed: int | None = None
 
 
 def submit(
@@ -145,25 +156,21 @@ def remix(
     hub: Hub,
     principal: Principal,
     id: str,
+    changes: Changes,
     *,
-    prompt: str | None = None,
-    template: str | None = None,
-    seed: int | None = None,
     idempotency_key: str | None = None,
     webhook: str | None = None,
     now: float,
 ) -> Job:
-    """A new job from another's request with other words, another template or another seed.
-
-    Where there are new words and no template is named, the words choose it.
+    """A new job from another's request, with changes.
 
     Raises:
         NotFoundError; as :func:`submit`.
     """
     with hub.database.read() as conn:
         request = get(conn, principal.tenant_id, id).request
-    asked: dict[str, Any] = {"prompt": prompt, "template": template, "seed": seed}
-    if prompt is not None and template is None:
+    asked = asdict(changes)
+    if changes.prompt is not None and changes.template is None:
         asked["template"] = ""
     changed = request.model_dump() | {name: value for name, value in asked.items() if value is not None}
     return submit(
