@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sqlalchemy import update
 
 from photoplay.errors import UnavailableError
@@ -42,6 +44,14 @@ def test_the_end_of_an_earlier_round_changes_nothing(hub: Hub) -> None:
         assert not end(conn, hub, first, "completed", NOW + 1)
     assert told(hub, first.id).state == "queued"
     assert audited(hub) == []
+
+
+def test_a_film_whose_plan_is_gone_is_kept_as_long_as_any(hub: Hub) -> None:
+    job = jobs.submit(hub, somebody(hub), SMILE, now=NOW)
+    left = {name: plan for name, plan in hub.plans.items() if name != "ultra"}
+    with hub.database.begin() as conn:
+        assert end(conn, replace(hub, plans=left), job, "completed", NOW)
+    assert told(hub, job.id).expires_at == NOW + 86_400 * max(plan.retention_days for plan in left.values())
 
 
 def ended(hub: Hub) -> dict[str, float]:

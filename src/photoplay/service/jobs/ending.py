@@ -11,6 +11,7 @@ from photoplay.service.accounts import credits
 from photoplay.service.engine import Hub
 from photoplay.service.ground.rows import hold_tenant
 from photoplay.service.ground.tables import jobs
+from photoplay.service.ground.telemetry import logger
 from photoplay.service.jobs import webhooks
 from photoplay.service.jobs.events import tell
 from photoplay.service.jobs.job import LIVE, Job
@@ -32,13 +33,12 @@ def end(
     """
     done = state == "completed"
     told = None if error is None else {"code": error.code, "message": error.message, "hint": error.hint}
-    plan = hub.plans.get(job.plan)
     values: dict[str, Any] = {
         "state": state,
         "error": told,
         "charged": job.cost if done else 0,
         "finished_at": now,
-        "expires_at": now + (plan.retention_days if plan else 1) * DAY,
+        "expires_at": now + _kept_days(hub, job) * DAY,
         "worker_id": None,
     }
     hold_tenant(conn, job.tenant_id)
@@ -52,3 +52,12 @@ def end(
     webhooks.announce(conn, job.id, now)
     hub.metrics.jobs.labels(state=state, plan=job.plan).inc()
     return True
+
+
+def _kept_days(hub: Hub, job: Job) -> int:
+    """Days that what comes of a job is kept: by its plan; where that is gone, as long as any plan keeps it."""
+    plan = hub.plans.get(job.plan)
+    if plan is not None:
+        return plan.retention_days
+    logger(__name__).warning("plan_gone", job_id=job.id, plan=job.plan)
+    return max(one.retention_days for one in hub.plans.values())
