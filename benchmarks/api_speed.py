@@ -34,7 +34,14 @@ def fill(stage: Stage, who: Someone, films: int) -> str:
     now, request = time.time(), JobRequest(template="gentle_smile", seconds=3.0).model_dump(mode="json")
     shared = {"tenant_id": who.tenant_id, "plan": "home", "queue": "films-pocket", "request": request, "cost": 0}
     film = {"seconds": 3.0, "width": 854, "height": 480, "bytes": 1, "sha256": "0" * 64, "key": "x"}
-    done = {"state": "completed", "film": film, "started_at": now - 60, "finished_at": now - 50, "percent": 100}
+    done = {
+        "state": "completed",
+        "film": film,
+        "queued_at": now - 90,
+        "started_at": now - 60,
+        "finished_at": now - 50,
+        "percent": 100,
+    }
     rows = [
         {**shared, **done, "id": new_id("video"), "priority": 1, "created_at": now - 100_000 + number}
         for number in range(films)
