@@ -267,7 +267,7 @@ def words_that_move_everything(door: Door) -> object:
 @attack("consent_ambiguous", "consent_scope")
 def the_wider_record_of_a_twin(door: Door) -> object:
     own = door.hosted().enrol(1, "face")
-    twin = door.store.enrol(between(1, 2, 0.12), Terms(("face", "head"), 30), datetime.now(UTC))[0]
+    twin = door.store.enrol(between(1, 2, 0.26), Terms(("face", "head"), 30), datetime.now(UTC))[0]
     return door.ask(door.photo(1), template="nod", records=(own.id, twin.id))
 
 
