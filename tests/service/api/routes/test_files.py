@@ -75,7 +75,7 @@ def test_links_that_were_changed_or_are_over_open_nothing_and_are_answered_alike
         f"{video}.thumbnail.{expires}.{mac}",
         f"{video}.{variant}.{int(expires) + 1}.{mac}",
         f"{video}.{variant}.0{expires}.{mac}",
-        f"{video[:-1]}a.{variant}.{expires}.{mac}",
+        f"{video[:-1]}{'b' if video[-1] == 'a' else 'a'}.{variant}.{expires}.{mac}",
         f"{video}.{variant}.{expires}.{mac[:-1]}",
         f"{video}.{variant}.{expires}.",
         f"{video}.{variant}.{'9' * 30}.{mac}",
