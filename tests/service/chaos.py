@@ -24,11 +24,12 @@ from photoplay.service.accounts import credits
 from photoplay.service.engine import Hub, open_hub, workflow_id
 from photoplay.service.ground.errors import ConflictError
 from photoplay.service.ground.ids import new_id
+from photoplay.service.ground.states import LIVE
 from photoplay.service.ground.tables import entries, job_events, transfers, workers
 from photoplay.service.ground.tables import jobs as rows
 from photoplay.service.jobs import heartbeat
 from photoplay.service.jobs import lifecycle as jobs
-from photoplay.service.jobs.job import LIVE, Job
+from photoplay.service.jobs.job import Job
 from photoplay.service.jobs.requests import JobRequest
 from photoplay.service.upkeep import janitor
 from tests.service import groundwork

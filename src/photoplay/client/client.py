@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -132,7 +132,7 @@ class Client:
         """The work behind a film, in full."""
         return read(Job, self._wire.ask("GET", f"/v1/jobs/{video_id}").json())
 
-    def events(self, video_id: str, after: int = 0) -> Iterator[Event]:
+    def events(self, video_id: str, after: int = 0) -> Generator[Event, None, None]:
         """What happens to a job, from event ``after`` on until its end; a broken connection is made anew.
 
         Raises:
@@ -161,7 +161,7 @@ class Client:
         Raises:
             PhotoplayError: why there is no film, as the library itself would have raised it; CancelledError.
         """
-        with closing(self.events(video_id)) as events:  # type: ignore[type-var]
+        with closing(self.events(video_id)) as events:
             for event in events:
                 if progress is not None:
                     progress(event)

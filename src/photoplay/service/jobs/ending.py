@@ -10,11 +10,12 @@ from photoplay.errors import PhotoplayError
 from photoplay.service.accounts import credits
 from photoplay.service.engine import Hub
 from photoplay.service.ground.rows import hold_tenant
+from photoplay.service.ground.states import LIVE
 from photoplay.service.ground.tables import jobs
 from photoplay.service.ground.telemetry import logger
 from photoplay.service.jobs import webhooks
 from photoplay.service.jobs.events import tell
-from photoplay.service.jobs.job import LIVE, Job
+from photoplay.service.jobs.job import Job
 
 DAY = 86_400.0
 

@@ -15,6 +15,7 @@ from photoplay.finishing.size import STANDARD
 from photoplay.motion.library import find
 from photoplay.service.engine import queue_name
 from photoplay.service.ground.plans import Plan, cost, priority, size_class
+from photoplay.service.ground.states import SILENT_S
 from photoplay.service.ground.tables import jobs, uploads, workers
 from photoplay.service.jobs.job import Job
 from photoplay.service.jobs.requests import JobRequest
@@ -22,8 +23,6 @@ from photoplay.service.jobs.settling import NATURAL, natural
 
 RECENT = 50
 """Films of a queue that are looked at."""
-SILENT = 15.0
-"""Seconds after its last sign of life that a worker no longer counts."""
 FIXED = 1.0
 """What every film costs beside its pixels, in seconds of a 480p film."""
 PRIORS = {"anchor": 1.0, "echo": 1.0, "pocket": 2.5}
@@ -125,7 +124,7 @@ def _wait(conn: Connection, queue: str, priority: int, queued_at: float, now: fl
         select(func.count()).select_from(jobs).where(jobs.c.state == "running", jobs.c.queue == queue)
     ).scalar_one()
     alive = conn.execute(
-        select(workers.c.queues).where(workers.c.state == "up", workers.c.beat_at > now - SILENT)
+        select(workers.c.queues).where(workers.c.state == "up", workers.c.beat_at > now - SILENT_S)
     ).scalars()
     hands = max(1, sum(queue in queues for queues in alive))  # where none is, one may be starting
     if waiting + running < hands:

@@ -12,16 +12,15 @@ from sqlalchemy import insert, select, update
 
 from photoplay.errors import PhotoplayError, UnavailableError
 from photoplay.service.engine import Hub, workflow_id
+from photoplay.service.ground.states import LIVE, SILENT_S
 from photoplay.service.ground.tables import jobs, workers
 from photoplay.service.ground.telemetry import logger
 from photoplay.service.ground.wire import VERSION
 from photoplay.service.jobs.ending import end
-from photoplay.service.jobs.job import LIVE, Job
+from photoplay.service.jobs.job import Job
 
 BEAT = 2.0
 """Seconds between two signs of life."""
-SILENT = 15.0
-"""Seconds without one after which a worker counts as gone."""
 OVER = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
 """States of a workflow that nothing more comes of."""
 SETTLED = 30.0
@@ -61,7 +60,7 @@ def reap(hub: Hub, now: float) -> list[str]:
 
     Any number of workers may do so at once. Returns the ids of the workers whose jobs were put back.
     """
-    silent = (workers.c.state != "gone", workers.c.beat_at < now - SILENT)
+    silent = (workers.c.state != "gone", workers.c.beat_at < now - SILENT_S)
     with hub.database.read() as conn:
         quiet = conn.execute(select(workers.c.id).where(*silent)).first()
     if quiet is not None:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 from sqlalchemy import Connection, and_, or_, select
 
 from photoplay.service.ground.errors import NotFoundError
+from photoplay.service.ground.states import State
 from photoplay.service.ground.tables import jobs
 from photoplay.service.jobs.requests import JobRequest
 
-State: TypeAlias = Literal["queued", "running", "completed", "failed", "cancelled"]
-LIVE: tuple[State, ...] = ("queued", "running")
-"""States of a job that is not over."""
 MOST_LISTED = 100
 ID = re.compile(r"video_[a-z2-7]{26}")
 

@@ -22,12 +22,13 @@ from photoplay.service.ground.errors import ConflictError, ForbiddenError, NotFo
 from photoplay.service.ground.ids import new_id
 from photoplay.service.ground.plans import Plan, cost, priority
 from photoplay.service.ground.rows import hold_tenant, insert_once
+from photoplay.service.ground.states import LIVE, State
 from photoplay.service.ground.tables import deliveries, idempotency, job_events, jobs
 from photoplay.service.ground.telemetry import logger
 from photoplay.service.jobs.addresses import check_url
 from photoplay.service.jobs.ending import end
 from photoplay.service.jobs.events import tell
-from photoplay.service.jobs.job import LIVE, Job, State, find, get, list_jobs
+from photoplay.service.jobs.job import Job, find, get, list_jobs
 from photoplay.service.jobs.requests import JobRequest
 from photoplay.service.jobs.settling import settle
 

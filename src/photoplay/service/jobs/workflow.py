@@ -33,6 +33,7 @@ from photoplay.errors import CancelledError, PhotoplayError, RefusedError, Unava
 from photoplay.service.engine import Hub
 from photoplay.service.ground import telemetry
 from photoplay.service.ground.safe_settings import make_private
+from photoplay.service.ground.states import LIVE
 from photoplay.service.ground.tables import jobs, workers
 from photoplay.service.ground.wire import WORKFLOW
 from photoplay.service.jobs.ending import end
@@ -111,7 +112,7 @@ class Work:
         now = time.time()
         with self.hub.database.begin() as conn:
             job = find(conn, job_id)
-            if job is None or job.round != round or job.state not in ("queued", "running"):
+            if job is None or job.round != round or job.state not in LIVE:
                 return None
             if job.cancel_at is not None:
                 end(conn, self.hub, job, "cancelled", now, CancelledError())
@@ -219,7 +220,7 @@ class Work:
         with self.hub.database.read() as conn:
             job = find(conn, job_id)
             owner = conn.execute(select(jobs.c.tenant_id).where(jobs.c.id == job_id)).scalar_one_or_none()
-        if job is not None and (job.round != round or job.state in ("queued", "running")):
+        if job is not None and (job.round != round or job.state in LIVE):
             return "over"  # another round is on
         if job is None or job.state != "cancelled":
             shutil.rmtree(self._folder(job_id), ignore_errors=True)

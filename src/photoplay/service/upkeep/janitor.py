@@ -28,6 +28,7 @@ from photoplay.service.accounts import credits
 from photoplay.service.accounts import tenants as accounts
 from photoplay.service.accounts.limits import throttle
 from photoplay.service.engine import Hub
+from photoplay.service.ground.states import LIVE, OVER
 from photoplay.service.ground.tables import (
     balances,
     challenges,
@@ -46,7 +47,7 @@ from photoplay.service.jobs.lifecycle import forget
 from photoplay.service.jobs.requests import JobRequest
 from photoplay.service.upkeep.closing import closed
 from photoplay.service.upkeep.dropping import UploadRow, drop
-from photoplay.service.upkeep.leftovers import BATCH, HOUR, OVER, chunks, folders, objects
+from photoplay.service.upkeep.leftovers import BATCH, HOUR, chunks, folders, objects
 from photoplay.service.upkeep.unserved import unserved
 
 DAY = 86_400.0
@@ -218,7 +219,7 @@ def _uploads(hub: Hub, now: float) -> int:
         if not over:
             return 0
         live = select(jobs.c.request).where(
-            jobs.c.tenant_id.in_({row.tenant_id for row in over}), jobs.c.state.in_(("queued", "running"))
+            jobs.c.tenant_id.in_({row.tenant_id for row in over}), jobs.c.state.in_(LIVE)
         )
         used = {id_ for request in conn.execute(live).scalars() for id_ in JobRequest.model_validate(request).uploads()}
     return sum(drop(hub, UploadRow(*row), now) for row in over if row.id not in used)

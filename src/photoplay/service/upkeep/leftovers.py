@@ -12,9 +12,9 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from photoplay.service.engine import Hub
+from photoplay.service.ground.states import OVER
 from photoplay.service.ground.tables import jobs, uploads
 
-OVER = ("completed", "failed", "cancelled")
 STORED = ("key", "thumbnail", "spritesheet")
 """What a finished film's row names in the store."""
 BATCH = 500

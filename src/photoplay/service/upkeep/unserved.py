@@ -6,8 +6,9 @@ from sqlalchemy import select
 
 from photoplay.errors import UnavailableError
 from photoplay.service.engine import Hub
+from photoplay.service.ground.states import LIVE
 from photoplay.service.ground.tables import jobs, workers
-from photoplay.service.jobs.job import LIVE, Job
+from photoplay.service.jobs.job import Job
 from photoplay.service.jobs.lifecycle import give_up
 from photoplay.service.upkeep.leftovers import BATCH
 
