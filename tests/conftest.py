@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,8 @@ def _hooked_modules() -> list[str]:
 
 install_import_hook(_hooked_modules(), "tests.typecheck.checked")
 
+logging.getLogger("dbos").addHandler(logging.NullHandler())  # where it finds none, DBOS adds one to standard error
+
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 
 
@@ -36,3 +40,20 @@ def shared_data() -> Path:
     if not SHARED.is_dir():
         pytest.skip("../shared/data is not here: this test needs its photos, clips or reference head")
     return SHARED
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    """No test leaves a log handler behind, nor gets one of a fixture that lives longer: pytest closes their streams."""
+    loggers = [logging.getLogger(name) for name in ("", *logging.Logger.manager.loggerDict)]
+    before = [(one, [h for h in one.handlers if not _is_closed(h)], one.level, one.propagate) for one in loggers]
+    for one, handlers, _, _ in before:
+        one.handlers[:] = handlers
+    yield
+    for one, handlers, level, propagate in before:
+        one.handlers[:], one.propagate = handlers, propagate
+        one.setLevel(level)
+
+
+def _is_closed(handler: logging.Handler) -> bool:
+    return isinstance(handler, logging.StreamHandler) and getattr(handler.stream, "closed", False)

@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,21 +17,9 @@ import httpx
 import pytest
 
 from photoplay.service.ground.database import Database
-from photoplay.service.ground.logs import OTHERS
 from photoplay.service.ground.settings import Settings
 from photoplay.service.ground.storage import Store, open_store
 from tests.service import groundwork
-
-
-@pytest.fixture(autouse=True)
-def logging_as_it_was() -> Iterator[None]:
-    """No test leaves a handler behind: its stream, which pytest captures, is closed after it."""
-    loggers = [logging.getLogger(name) for name in ("", *OTHERS)]
-    before = [(one, one.handlers[:], one.level, one.propagate) for one in loggers]
-    yield
-    for one, handlers, level, propagate in before:
-        one.handlers[:], one.propagate = handlers, propagate
-        one.setLevel(level)
 
 
 @pytest.fixture(scope="session")
