@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Route
 
 PHONE = {"width": 390, "height": 844}
 DESKTOP = {"width": 1280, "height": 800}
-PATIENCE_MS = 20_000.0
+PATIENCE_MS = 45_000.0
 """Other tests may run beside these on the same cores."""
 
 

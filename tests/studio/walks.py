@@ -15,11 +15,11 @@ Visit = Callable[..., Watched]
 """Opens the studio of a world in a page; what it is given beside that goes to the browser."""
 
 
-def until(page: Page, expression: str, seconds: float = 20.0) -> None:
+def until(page: Page, expression: str, seconds: float = 20.0, what: str = "") -> None:
     """Waits until something is so on the page; Playwright's own way would need the page to allow eval."""
     end = time.monotonic() + seconds
     while not page.evaluate(expression):
-        assert time.monotonic() < end, expression
+        assert time.monotonic() < end, what or expression
         page.wait_for_timeout(50)
 
 
