@@ -11,7 +11,6 @@ under that other light.
 from __future__ import annotations
 
 import argparse
-import datetime
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -21,6 +20,7 @@ from typing import Literal, TypeVar
 import cv2
 import matplotlib
 import numpy as np
+from benchmarks.report import publish
 
 from photoplay.composition.compose import compose
 from photoplay.composition.cutouts import Cutout
@@ -28,7 +28,6 @@ from photoplay.composition.detail import grain_of
 from photoplay.composition.harmonise import look_of
 from photoplay.composition.relight import EVEN, LightDifference, light_difference, relight
 from photoplay.composition.tones import to_linear, to_srgb
-from photoplay.device import describe
 from photoplay.light import LUMA
 from photoplay.media import load_photo
 from photoplay.perception.faces import FaceReader, mesh_box
@@ -44,7 +43,6 @@ from photoplay.training.synthetic.sitter import seat
 from photoplay.types import Face, HeadPose, Label, Light, Rgb, Scene, Staging
 
 T = TypeVar("T")
-RESULTS = Path(__file__).parent / "results"
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 PAIRS: tuple[tuple[str, str, Literal["studio", "first"]], ...] = (
     ("grace_hopper.jpg", "wan22_man_train.png", "studio"),
@@ -205,10 +203,6 @@ def stops(picture: Rgb, truth: np.ndarray, skin: np.ndarray, where: np.ndarray) 
 
 def report(pairs: list[Pair], drawn: dict[str, tuple[float, float]]) -> str:
     rows = [
-        f"# Two photos in one light, {datetime.date.today()}",
-        "",
-        f"`python -m benchmarks.composition --write`: {machine()}. Seconds of processor: composing, without perception.",
-        "",
         "Light: what `perception.light` reads in each photo, and then in the composed picture. *shading* is the number to "
         "compare: the RMS difference of a matt ball under both lights, in percent of its mean. Identity: distance from the "
         "face in its photo to the same face in the picture (one person: up to 0.6; ours must stay under 0.25), and between "
@@ -256,11 +250,6 @@ def report(pairs: list[Pair], drawn: dict[str, tuple[float, float]]) -> str:
     return "\n".join(rows) + "\n"
 
 
-def machine() -> str:
-    about = describe()
-    return f"{about['processor']}, {about['cores']} cores, {about['system']}, Python {about['python']}"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--write", action="store_true", help="write benchmarks/results/<date>-composition.md")
@@ -269,10 +258,10 @@ def main() -> None:
     reader = FaceReader()
     scenes = load({name for pair in PAIRS for name in pair[:2]}, reader)
     pairs = [measure((a, b), backdrop, scenes, reader, options.sheets) for a, b, backdrop in PAIRS]
-    text = report(pairs, relit())
-    print(text)
-    if options.write:
-        (RESULTS / f"{datetime.date.today()}-composition.md").write_text(text, encoding="utf-8")
+    publish(
+        report(pairs, relit()), "composition", "Two photos in one light", "composition", write=options.write,
+        conditions="seconds of processor: composing, without perception",
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ first pair is always there; more lie in ../shared/data.
 from __future__ import annotations
 
 import argparse
-import datetime
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from benchmarks.report import publish
 from PIL import Image
 from tests.evaluation.duets import at_seam, doubled, melted, swapped, tinted
 
@@ -48,7 +48,6 @@ from photoplay.types import (
     Staging,
 )
 
-RESULTS = Path(__file__).parent / "results"
 SHARED = Path(__file__).parents[2] / "shared" / "data" / "photos"
 PAIRS = (
     ("grace_hopper.jpg", "wan22_man_train.png"),
@@ -197,7 +196,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true")
     asked = parser.parse_args()
     reader = FaceReader()
-    lines = [f"`python -m benchmarks.contact --height {asked.height} --fps {asked.fps:g}`", ""]
+    lines: list[str] = []
     for name, scene in scenes(asked.pairs, reader):
         for template in (find(one) for one in asked.templates):
             assert isinstance(template, DuetTemplate)
@@ -214,11 +213,8 @@ def main() -> None:
                     sheet(made, rgb, asked.sheets, fault)
             lines += ["", *told, ""]
             print("\n".join(lines[-len(told) * 2 - 6 :]), flush=True)
-    if asked.write:
-        today = datetime.date.today().isoformat()
-        (RESULTS / f"{today}-contact.md").write_text(
-            "\n".join([f"# Two people, {today}", "", *lines]), encoding="utf-8"
-        )
+    command = f"contact --height {asked.height} --fps {asked.fps:g}"
+    publish("\n".join(lines), "contact", "Two people", command, write=asked.write)
 
 
 if __name__ == "__main__":

@@ -14,13 +14,13 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.report import publish
+
 import photoplay
 from photoplay.cli.portrait import portrait
-from photoplay.device import read_device
 from photoplay.types import Clip, Photo
 
 SIZE = "720x480"
-RESULT = Path(__file__).parent / "results" / "2026-11-21-duet-cost.md"
 
 
 def hopper() -> Photo:
@@ -64,11 +64,7 @@ def main() -> None:
                     stages[template] = clip.timings
     middle = {name: [statistics.median(column) for column in zip(*took, strict=True)] for name, took in times.items()}
     names = sorted({name for told in stages.values() for name in told})
-    machine = f"{read_device().processor}, {read_device().cores} cores."
     lines = [
-        f"# One person and two, {SIZE}, {asked.seconds:g} s, backend {asked.backend}", "", machine, "",
-        f"`python -m benchmarks.duet_cost --seconds {asked.seconds:g} --rounds {asked.rounds} --backend {asked.backend}`: "
-        f"medians of {asked.rounds} rounds.", "",
         "| film | seconds | processor | against one person | " + " | ".join(names) + " |",
         "|---|---:|---:|---:|" + "---:|" * len(names),
     ]  # fmt: skip
@@ -76,10 +72,11 @@ def main() -> None:
         parts = " | ".join(f"{stages[template].get(name, 0.0):.2f}" for name in names)
         ratio = f"{took / middle['laugh'][0]:.2f}, processor {busy / middle['laugh'][1]:.2f}"
         lines.append(f"| {template} | {took:.1f} | {busy:.1f} | {ratio} | {parts} |")
-    text = "\n".join(lines) + "\n"
-    print(text)
-    if asked.write:
-        RESULT.write_text(text, encoding="utf-8")
+    publish(
+        "\n".join(lines), "duet-cost", f"One person and two, {SIZE}, {asked.seconds:g} s, backend {asked.backend}",
+        f"duet_cost --seconds {asked.seconds:g} --rounds {asked.rounds} --backend {asked.backend}", write=asked.write,
+        conditions=f"medians of {asked.rounds} rounds",
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -12,17 +12,16 @@ reads the mouth back from films of the anchor.
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 from collections.abc import Iterator
 from dataclasses import astuple, replace
 from pathlib import Path
 
 import numpy as np
-from benchmarks.stages import RESULTS, plan_for
+from benchmarks.report import publish
+from benchmarks.stages import plan_for
 
 from photoplay.cli.portrait import portrait
-from photoplay.device import read_device
 from photoplay.evaluation.lips import SHUT, LipReport, lip_report, mouth_opening, sound_level
 from photoplay.generation.backends.anchor import AnchorBackend
 from photoplay.media import load_photo, read_audio
@@ -65,13 +64,8 @@ def main() -> None:
             print(lines[-1], flush=True)
     lines.append(row("**mean**", "", LipReport(*np.nanmean([astuple(report) for report in reports], axis=0))))
     lines.append(row("**largest lag**", "", max(reports, key=lambda report: abs(report.lag))))
-    text = "\n".join(lines)
-    print(text)
-    if asked.write:
-        machine, today = read_device(), datetime.datetime.now(tz=datetime.UTC).date().isoformat()
-        command = f"python -m benchmarks.lips --voices {asked.voices}{' --film' if asked.film else ''}"
-        heading = f"# Lips and sound, {today}\n\n`{command}`: {machine.processor}, {machine.cores} cores.\n\n"
-        (RESULTS / f"{today}-lips.md").write_text(heading + text + "\n", encoding="utf-8")
+    command = f"lips --voices {asked.voices}{' --film' if asked.film else ''}"
+    publish("\n".join(lines), "lips", "Lips and sound", command, write=asked.write)
 
 
 def row(speech: str, who: str, report: LipReport) -> str:

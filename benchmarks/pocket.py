@@ -12,7 +12,6 @@ distance of its log2 from 0. No frame of the clips is ever used in training. Wit
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 import os
 import subprocess
@@ -26,12 +25,12 @@ from typing import TypeAlias
 
 import numpy as np
 from benchmarks.inpaint import blurred, inpainted
+from benchmarks.report import publish
 from benchmarks.scores import Film, Score, flicker, gains, identities, score, tables
 from benchmarks.stages import plan_for, resident_peak, track_for
 from benchmarks.takes import Take, anchors, takes
 
 from photoplay.cli.portrait import portrait
-from photoplay.device import describe
 from photoplay.finishing.encode import encode
 from photoplay.finishing.smoothing import smooth
 from photoplay.generation.backends import get_backend
@@ -44,7 +43,6 @@ from photoplay.perception.scene import perceive
 from photoplay.pipeline.clock import StageClock
 from photoplay.types import Anchor, RgbStack, silent
 
-RESULTS = Path(__file__).parent / "results"
 Method: TypeAlias = Callable[[Take, Anchor], RgbStack]
 STEPS, BUDGETS = (1, 2, 4, 8), (45.0, 90.0, 2.5)
 """Steps that are compared; seconds for 72 frames with and without AMX, and gigabytes."""
@@ -209,7 +207,7 @@ def main() -> None:
         print(json.dumps(film(asked)))
         return
     if asked.speed:
-        publish(asked, speed(asked), "pocket-speed")
+        tell(asked, speed(asked), "pocket-speed")
         return
     methods = baselines() | models(asked)
     chosen = takes(asked.only, sources=1 if asked.quick else 2)
@@ -220,22 +218,11 @@ def main() -> None:
     told = tables(scores, films)
     for name in list(methods)[len(baselines()) :][:1]:
         told += f"\n\n{gains(scores, name)}"
-    publish(asked, told, "pocket-ablations" if asked.ablations else "pocket")
+    tell(asked, told, "pocket-ablations" if asked.ablations else "pocket")
 
 
-def publish(asked: argparse.Namespace, told: str, name: str) -> None:
-    """Prints the tables and, if asked, writes them with the command and the machine above them."""
-    print(told)
-    if not asked.write:
-        return
-    machine, today = describe(), datetime.datetime.now(tz=datetime.UTC).date().isoformat()
-    heading = (
-        f"# The pocket model against the anchor, {today}\n\n`python -m benchmarks.pocket {' '.join(sys.argv[1:])}`: "
-        f"{machine['processor'] or 'unknown processor'}, {machine['cores']} cores, {machine['system']}, "
-        f"Python {machine['python']}.\n\n"
-    )
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{today}-{name}.md").write_text(heading + told + "\n", encoding="utf-8")
+def tell(asked: argparse.Namespace, told: str, name: str) -> None:
+    publish(told, name, "The pocket model against the anchor", f"pocket {' '.join(sys.argv[1:])}", write=asked.write)
 
 
 def arguments() -> argparse.Namespace:

@@ -11,7 +11,6 @@ PyTorch in float32. Run it on a quiet machine.
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 import os
 import subprocess
@@ -22,9 +21,9 @@ from pathlib import Path
 from time import perf_counter
 
 import numpy as np
-from benchmarks.stages import RESULTS, resident_peak
+from benchmarks.report import publish
+from benchmarks.stages import resident_peak
 
-from photoplay.device import read_device
 from photoplay.generation.backends.pocket.conditioning import LATENT_SCALE
 from photoplay.generation.backends.pocket.model import Runner, packaged
 from photoplay.generation.backends.pocket.sampler import sample_flow, sigma_schedule
@@ -72,19 +71,8 @@ def main() -> None:
             cells = (f"{1000 * told['frame']:.1f}", f"{told['peak'] / 1e6:.0f}", f"{told['first']:.1f}", alike)
             lines.append(f"| {case.runner} | {case.size} | {case.steps} | {' | '.join(cells)} |")
             print(lines[-1], file=sys.stderr)
-    publish("\n".join(lines), asked.write)
-
-
-def publish(table: str, write: bool) -> None:
-    """Prints the table and, if asked, writes it with the command and the machine above it."""
-    print(table)
-    if write:
-        machine, today = read_device(), datetime.datetime.now(tz=datetime.UTC).date().isoformat()
-        heading = (
-            f"# The pocket network by runner, {today}\n\n`python -m benchmarks.pocket_speed`: {machine.processor}, "
-            f"{machine.cores} cores, {machine.system}, Python {machine.python}.\n\n"
-        )
-        (RESULTS / f"{today}-pocket-network.md").write_text(heading + table + "\n", encoding="utf-8")
+    command = f"pocket_speed{' --quick' if asked.quick else ''}"
+    publish("\n".join(lines), "pocket-network", "The pocket network by runner", command, write=asked.write)
 
 
 def measure(case: Case, folder: Path) -> dict[str, float]:

@@ -9,7 +9,6 @@ moved, and finds the landmarks again in what was made. The clips lie in ``../sha
 from __future__ import annotations
 
 import argparse
-import datetime
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from benchmarks.report import publish
 from PIL import Image
 
 from photoplay.evaluation.metrics import psnr, ssim
@@ -30,7 +30,6 @@ from photoplay.training.follow import follow, tracked
 from photoplay.types import MotionTrack, Photo, RenderPlan, RgbStack
 
 CLIPS = Path(__file__).parents[2] / "shared" / "data" / "video"
-RESULTS = Path(__file__).parent / "results"
 GROUPS = (("0-2 px", 0.0, 2.0), ("2-4 px", 2.0, 4.0), ("4-8 px", 4.0, 8.0), ("over 8 px", 8.0, np.inf))
 
 
@@ -168,12 +167,7 @@ def main() -> None:
         print("No clips: they lie in ../shared/data/video.")
         return
     told = f"{table(shots)}\n\nWhere the anchor wins least:\n\n```\n{worst(shots)}\n```\n"
-    print(told)
-    if asked.write:
-        RESULTS.mkdir(exist_ok=True)
-        today = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
-        heading = f"# Reenactment of real video, {today}\n\n`python -m benchmarks.reenact --frames {asked.frames}`\n\n"
-        (RESULTS / f"{today}-reenact.md").write_text(heading + told, encoding="utf-8")
+    publish(told, "reenact", "Reenactment of real video", f"reenact --frames {asked.frames}", write=asked.write)
 
 
 if __name__ == "__main__":

@@ -11,16 +11,14 @@ closure. *found* is the share of phonemes recognised within 150 ms of their time
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 import sys
 from pathlib import Path
 from time import perf_counter, process_time
 
 import numpy as np
-from benchmarks.stages import RESULTS
+from benchmarks.report import publish
 
-from photoplay.device import read_device
 from photoplay.media.audio import read_audio
 from photoplay.motion.speech.recogniser import Speech, hear
 from photoplay.motion.speech.spectrum import levels, mel_power
@@ -47,17 +45,10 @@ def main() -> None:
     else:
         print("espeakng-loader is not installed: no held-out voices", file=sys.stderr)
     parts += [recordings(), nobody_speaks(), speed()]
-    text = "\n\n".join(parts)
-    print(text)
+    command = f"speech --sentences {asked.sentences}"
+    publish("\n\n".join(parts), "speech", "Visemes from speech", command, write=asked.write)
     if (SHARED / "jfk.flac").is_file():
         print(by_the_second(hear(read_audio(SHARED / "jfk.flac"))), file=sys.stderr)
-    if asked.write:
-        machine, today = read_device(), datetime.datetime.now(tz=datetime.UTC).date().isoformat()
-        heading = (
-            f"# Visemes from speech, {today}\n\n`python -m benchmarks.speech --sentences {asked.sentences}`: "
-            f"{machine.processor}, {machine.cores} cores, {machine.system}, Python {machine.python}.\n\n"
-        )
-        (RESULTS / f"{today}-speech.md").write_text(heading + text + "\n", encoding="utf-8")
 
 
 def row(name: str, told: Score, labelled: Score) -> str:

@@ -11,7 +11,6 @@ still. Run it on a quiet machine.
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 import os
 import subprocess
@@ -25,9 +24,9 @@ from statistics import median
 
 import cv2
 import numpy as np
+from benchmarks.report import publish
 from PIL import Image
 
-from photoplay.device import describe
 from photoplay.evaluation.reviewer import Reviewer
 from photoplay.finishing.encode import encode
 from photoplay.finishing.size import plan_size
@@ -44,7 +43,6 @@ from photoplay.perception.scene import perceive
 from photoplay.pipeline.clock import StageClock
 from photoplay.types import Frames, MotionTrack, Photo, RenderPlan, Rgb, Scene, silent
 
-RESULTS = Path(__file__).parent / "results"
 SHARED = Path(__file__).parents[2] / "shared" / "data" / "photos"
 FRAMES, FPS = 72, 24.0
 SIZES = ((512, 512, 12.0), (1280, 720, 35.0))
@@ -217,22 +215,17 @@ def main() -> None:
     parser.add_argument("--template", default="laugh")
     parser.add_argument("--write", action="store_true", help="write benchmarks/results/DATE-stages.md")
     asked = parser.parse_args()
-    machine, today = describe(), datetime.datetime.now(tz=datetime.UTC).date().isoformat()
-    lines = [
-        f"# Stage times, {today}", "",
-        f"`python -m benchmarks.stages --runs {asked.runs}`: {machine['processor'] or 'unknown processor'}, "
-        f"{machine['cores']} cores, {machine['system']}, Python {machine['python']}; load before the run "
-        f"{os.getloadavg()[0]:.1f}. Template `{asked.template}`, {FRAMES} frames; medians of {asked.runs} runs.", "",
-    ]  # fmt: skip
+    conditions = (
+        f"load before the run {os.getloadavg()[0]:.1f}. Template `{asked.template}`, {FRAMES} frames; "
+        f"medians of {asked.runs} runs"
+    )
+    lines: list[str] = []
     photos = chosen_photos(asked.photo)
     for name, photo in photos.items():
         lines += stage_table(name, photo, asked.template, asked.runs)
     lines += command_table(photos, asked.template, asked.runs)
-    told = "\n".join(lines)
-    print(told)
-    if asked.write:
-        RESULTS.mkdir(exist_ok=True)
-        (RESULTS / f"{today}-stages.md").write_text(told, encoding="utf-8")
+    command = f"stages --runs {asked.runs}"
+    publish("\n".join(lines), "stages", "Stage times", command, write=asked.write, conditions=conditions)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ its own file in the folder that is kept, and ``--write`` sums all of them up.
 from __future__ import annotations
 
 import argparse
-import datetime
 import io
 import itertools
 import json
@@ -27,10 +26,9 @@ from time import process_time
 import av
 import cv2
 import numpy as np
-from benchmarks.stages import RESULTS
+from benchmarks.report import publish
 from skimage import data
 
-from photoplay.device import read_device
 from photoplay.media import stream_video
 from photoplay.safety.watermark import Marker, detect
 from photoplay.safety.watermark_code import CHECK_BITS
@@ -239,7 +237,9 @@ def main() -> None:
         first, parts = map(int, asked.part.split("/"))
         run_clips(keep, asked.clips, (first, parts))
         run_groups(keep, asked.groups, (first, parts))
-        publish(keep, asked.write)
+        told = "\n".join(sums(keep))
+        shared = "cores shared with other work"
+        publish(told, "watermark", "The watermark", "watermark --write", write=asked.write, conditions=shared)
 
 
 def run_clips(keep: Path, count: int, part: tuple[int, int]) -> None:
@@ -258,11 +258,11 @@ def run_groups(keep: Path, count: int, part: tuple[int, int]) -> None:
             file.flush()
 
 
-def publish(keep: Path, write: bool) -> None:
-    """Prints what all parts measured and, if asked, writes it with the command and the machine above it."""
+def sums(keep: Path) -> list[str]:
+    """What all parts measured, line by line."""
     told = [json.loads(line) for path in sorted(keep.glob("clips-*")) for line in path.open()]
     seen = [json.loads(line) for path in sorted(keep.glob("groups-*")) for line in path.open()]
-    lines = []
+    lines: list[str] = []
     if told:
         found, seconds = defaultdict(list), [second for clip in told for second in clip["seconds"].values()]
         for clip in told:
@@ -297,15 +297,7 @@ def publish(keep: Path, write: bool) -> None:
             f"{ATTEMPTS} times, and by chance the checksum of {CHECK_BITS} bits fits with a probability of "
             f"{ATTEMPTS * 2.0**-CHECK_BITS:.1e} in all.",
         ]
-    table = "\n".join(lines)
-    print(table)
-    if write:
-        machine, today = read_device(), datetime.datetime.now(tz=datetime.UTC).date().isoformat()
-        heading = (
-            f"# The watermark, {today}\n\n`python -m benchmarks.watermark --write`: {machine.processor}, {machine.cores} "
-            f"cores shared with other work, {machine.system}, Python {machine.python}.\n\n"
-        )
-        (RESULTS / f"{today}-watermark.md").write_text(heading + table + "\n", encoding="utf-8")
+    return lines
 
 
 if __name__ == "__main__":
