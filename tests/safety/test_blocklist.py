@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import random
+import re
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -12,7 +14,7 @@ import pytest
 from skimage import data
 
 from photoplay.errors import RefusedError
-from photoplay.safety.blocklist import Blocklist
+from photoplay.safety.blocklist import Blocklist, _packed
 from photoplay.safety.pdq import pdq, to_hex
 from photoplay.types import Photo
 
@@ -83,6 +85,43 @@ def test_plain_and_annotated_lists_say_the_same(tmp_path: Path) -> None:
     plain, noted = (Blocklist(tmp_path / name).lists().pictures for name in ("plain", "noted"))
     assert (plain == hashes).all()
     assert (noted == hashes).all()
+
+
+LINE = re.compile(rb"[ \t]*([0-9A-Fa-f]{64})(?:[ \t,;][^\r\n]*)?\r?|[ \t]*(?:#[^\r\n]*)?\r?")
+PIECES = (
+    b"0f" * 32,
+    b"A9" * 32,
+    b"a" * 63,
+    b"g" * 64,
+    b"0",
+    b" ",
+    b"\t",
+    b",",
+    b";",
+    b"#",
+    b"\r",
+    b"\n",
+    b"\n",
+    b"x",
+    b"\xff",
+    b"\0",
+)
+
+
+def test_a_line_is_what_the_expression_says() -> None:
+    """Texts put together by chance, read by the kernel and by a regular expression."""
+    chance, sound = random.Random(5), 0
+    for _ in range(20_000):
+        text = b"".join(chance.choices(PIECES, k=chance.randrange(9)))
+        lines = [LINE.fullmatch(line) for line in text.split(b"\n")]
+        if None in lines:
+            with pytest.raises(ValueError, match="no hash"):
+                _packed(text)
+        else:
+            sound += 1
+            hashes = b"".join(line[1] or b"" for line in lines if line)
+            assert _packed(text).tobytes() == bytes.fromhex(hashes.decode()), text
+    assert sound > 2000
 
 
 @pytest.mark.parametrize("how", ["gone", "gone for another", "dangling", "loop", "file", "fifo", "parent"])

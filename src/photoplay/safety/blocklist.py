@@ -8,7 +8,6 @@ No folder means no lists only where none ever was: that there was one is written
 from __future__ import annotations
 
 import os
-import re
 import stat
 import threading
 import time
@@ -19,22 +18,21 @@ from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
-from jaxtyping import UInt64
+from jaxtyping import UInt8, UInt64
 
 from photoplay.errors import RefusedError
 from photoplay.safety.pdq import NEAR, pdq
 from photoplay.safety.private import locked, sync
 from photoplay.types import Array, Photo, Rgb
 
-DIGITS = 64
-"""Hex digits of a SHA-256 digest and of a PDQ hash."""
+HASH_BYTES = 32
+"""Those of a SHA-256 digest and of a PDQ hash; lists write two hex digits for each."""
 MAX_BYTES = 2_000_000_000
 KINDS = (".sha256", ".pdq")
 OWN = "takedown"
 """Name of the lists that this installation writes itself."""
 SETTLED = 0.1
 """Seconds after which a file that changes again shows another time: file systems count in ticks of some milliseconds."""
-_LINE = re.compile(rb"^[ \t]*([0-9A-Fa-f]{64})(?:[ \t,;][^\r\n]*)?\r?$|^[ \t]*(?:#[^\r\n]*)?\r?$", re.MULTILINE)
 _Stamp: TypeAlias = tuple[str, int, int, int, int, int]
 
 
@@ -180,33 +178,19 @@ def _read(files: list[Path]) -> HashLists:
     for path in files:
         if path.stat().st_size > MAX_BYTES:
             raise ValueError("a list that is too large")
-        found = np.frombuffer(_packed(path.read_bytes()), ">u8").reshape(-1, 4).astype(np.uint64)
-        words[path.suffix.lower()].append(found)
+        words[path.suffix.lower()].append(_packed(path.read_bytes()).view(">u8").astype(np.uint64))
     none = np.empty((0, 4), np.uint64)
     digests = np.concatenate([none, *words[".sha256"]])
     pictures = np.concatenate([none, *words[".pdq"]])
     return HashLists(digests[np.argsort(digests[:, 0])], np.ascontiguousarray(pictures[:, ::-1]))
 
 
-def _packed(text: bytes) -> bytes:
-    """The hashes of a list as bytes, 32 each. Raises ValueError where a line is none."""
-    bare = text.replace(b"\n", b"")
-    if len(bare) % DIGITS == 0 and text.count(b"\n") * DIGITS in (len(bare), len(bare) - DIGITS):
-        packed = _plain(text)
-        if packed is not None:
-            return packed
-    found = [match[1] for match in _LINE.finditer(text)]
-    if len(found) != text.count(b"\n") + 1:
+def _packed(text: bytes) -> UInt8[Array, "n 32"]:
+    """The hashes of a list as bytes. Raises ValueError where a line is none."""
+    from photoplay.safety.blocklist_kernels import read_hashes
+
+    found = np.empty((text.count(b"\n") + 1, HASH_BYTES), np.uint8)
+    count = read_hashes(np.frombuffer(text, np.uint8), found)
+    if count < 0:
         raise ValueError("a line that is no hash")
-    return bytes.fromhex(b"".join(line for line in found if line).decode("ascii"))
-
-
-def _plain(text: bytes) -> bytes | None:
-    """The fast way for a list of bare hashes, each on its line; None where it is not quite that."""
-    lines = np.frombuffer(text if text.endswith(b"\n") else text + b"\n", np.uint8)
-    if len(lines) % (DIGITS + 1):
-        return None
-    rows = lines.reshape(-1, DIGITS + 1)
-    if (rows[:, -1] != ord("\n")).any() or (rows[:, :-1] <= ord(" ")).any():  # blanks would be left out as well
-        return None
-    return bytes.fromhex(text.decode("ascii"))  # which leaves out the line ends itself
+    return found[:count]
