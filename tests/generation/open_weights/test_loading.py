@@ -120,11 +120,11 @@ def test_streamed_components_make_the_same_film(model: Sampling, built: Built, m
     assert np.array_equal(film(pipe), film(stock(built(checkpoints.wan_t2v))))
 
 
-def test_float8_and_tiles_where_memory_asks_for_them(model: Sampling, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_eight_bits_and_tiles_where_memory_asks_for_them(model: Sampling, monkeypatch: pytest.MonkeyPatch) -> None:
     true = film(load_pipeline("WanPipeline", model))
-    monkeypatch.setattr(loading, "plan", lambda *_: memory.Placement(fp8=True, tiles=True))
+    monkeypatch.setattr(loading, "plan", lambda *_: memory.Placement(eight_bits=True, tiles=True))
     pipe = load_pipeline("WanPipeline", replace(model, speed="fast"))
-    assert {"float8_weights", "tiled_vae"} <= set(pipe.turned_on)
+    assert {"eight_bit_weights", "tiled_vae"} <= set(pipe.turned_on)
     found = film(pipe)
     assert 0 < np.abs(found - true).mean() < 0.05
 
@@ -140,7 +140,7 @@ def test_a_plan_is_made_of_the_real_sizes(model: Sampling, monkeypatch: pytest.M
     assert {part.name for part in parts if part.every_step} == {"transformer"}
     assert working[True] <= working[False]
     assert budget.device == "cpu"
-    assert not allowed.fp8
+    assert not allowed.eight_bits
 
 
 def test_a_model_that_does_not_fit_is_not_read(model: Sampling, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ WAN = (
 )
 EXPERTS = (*WAN, Part("transformer_2", 28 * GB, GB * 7 // 10, every_step=True))
 WORKING = {False: 6 * GB, True: 4 * GB}
-LOSSY = Allowed(fp8=True, tiles=True)
+LOSSY = Allowed(eight_bits=True, tiles=True)
 
 
 def gpu(free: float, host: float = 200) -> Budget:
@@ -27,12 +27,12 @@ def gpu(free: float, host: float = 200) -> Budget:
 
 
 @pytest.mark.parametrize(
-    ("parts", "budget", "allowed", "streamed", "fp8", "tiles"),
+    ("parts", "budget", "allowed", "streamed", "eight_bits", "tiles"),
     [
         (WAN, gpu(80), Allowed(), set(), False, False),
         (WAN, gpu(44), Allowed(), {"text_encoder"}, False, False),
         (WAN, gpu(24), Allowed(), {"text_encoder", "vae", "transformer"}, False, False),
-        (WAN, gpu(24), Allowed(fp8=True), {"text_encoder"}, True, False),
+        (WAN, gpu(24), Allowed(eight_bits=True), {"text_encoder"}, True, False),
         (WAN, gpu(7), Allowed(tiles=True), {"text_encoder", "vae", "transformer"}, False, True),
         (WAN, gpu(80, host=1), Allowed(), set(), False, False),
         (EXPERTS, gpu(72), Allowed(), {"text_encoder"}, False, False),
@@ -42,10 +42,10 @@ def gpu(free: float, host: float = 200) -> Budget:
     ],
 )
 def test_what_stands_where(
-    parts: tuple[Part, ...], budget: Budget, allowed: Allowed, streamed: set[str], fp8: bool, tiles: bool
+    parts: tuple[Part, ...], budget: Budget, allowed: Allowed, streamed: set[str], eight_bits: bool, tiles: bool
 ) -> None:
     placement = place(parts, WORKING, budget, allowed)
-    assert (placement.streamed, placement.fp8, placement.tiles) == (streamed, fp8, tiles)
+    assert (placement.streamed, placement.eight_bits, placement.tiles) == (streamed, eight_bits, tiles)
     assert placement.needed <= budget.free
 
 
@@ -53,14 +53,14 @@ def test_what_stands_where(
 def test_more_memory_never_streams_more(allowed: Allowed) -> None:
     placements = [place(EXPERTS, WORKING, gpu(free), allowed) for free in range(12, 120, 4)]
     for less, more in pairwise(placements):
-        lossy = [(one.tiles, one.fp8) for one in (less, more)]
+        lossy = [(one.tiles, one.eight_bits) for one in (less, more)]
         assert lossy[0] > lossy[1] or len(more.streamed) <= len(less.streamed)
 
 
 def test_nothing_is_given_up_that_was_not_allowed() -> None:
     for free in range(10, 100, 3):
         placement = place(WAN, WORKING, gpu(free), Allowed())
-        assert not placement.fp8
+        assert not placement.eight_bits
         assert not placement.tiles
 
 
@@ -83,7 +83,7 @@ def test_what_does_not_fit_says_how_much_is_missing(budget: Budget, allowed: All
 def test_only_whole_denoisers_are_compiled() -> None:
     assert Placement(frozenset({"text_encoder", "vae"})).resident
     assert not Placement(frozenset({"transformer_2"})).resident
-    assert not Placement(fp8=True).resident
+    assert Placement(eight_bits=True).resident
 
 
 def test_tokens_are_those_of_the_published_models() -> None:

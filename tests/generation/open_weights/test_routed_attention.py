@@ -9,9 +9,10 @@ import pytest
 import torch
 from diffusers.models.transformers.transformer_wan import WanAttnProcessor
 
+from photoplay.generation.backends.open_weights.eight_bits import keep_in_8_bits
 from photoplay.generation.backends.open_weights.guidance_pair import pair_guidance
 from photoplay.generation.backends.open_weights.routed_attention import NAME, Route, RoutedProcessor, take_routes
-from photoplay.generation.backends.open_weights.speed import keep_in_float8, use_attention
+from photoplay.generation.backends.open_weights.speed import use_attention
 from photoplay.types import Array
 from tests.generation.open_weights import checkpoints
 
@@ -183,11 +184,11 @@ def test_the_chosen_kernel_computes_the_parts() -> None:
     torch.testing.assert_close(made(model, told), made(dense(fresh(), told)), atol=2e-5, rtol=1e-4)
 
 
-def test_weights_in_float8_are_routed_as_well() -> None:
+def test_weights_in_eight_bits_are_routed_as_well() -> None:
     told = route()
     model, whole = fresh(), dense(fresh(), told)
     for one in (model, whole):
-        keep_in_float8(one)
+        keep_in_8_bits(one, "cpu")
     take_routes(model)
     torch.testing.assert_close(made(model, told), made(whole), atol=2e-5, rtol=1e-4)
 

@@ -27,7 +27,6 @@ from photoplay.generation.backends.open_weights.speed import (
     SPEED,
     Speed,
     compute_dtype,
-    keep_in_float8,
     ordered,
     shape_up,
     speed_up,
@@ -84,8 +83,8 @@ class Loaded:
 
     @property
     def fixed(self) -> bool:
-        """Whether hooks and float8 weights were made for the weights as they are, so that LoRAs need them read anew."""
-        return bool(self.placement.streamed) or self.placement.fp8
+        """Whether hooks and eight-bit weights were made for the weights as they are, so that LoRAs need them read anew."""
+        return bool(self.placement.streamed) or self.placement.eight_bits
 
     def serves(self, clip: ClipSize, loras: tuple[Lora, ...]) -> bool:
         """Whether a clip with these LoRAs can be made with everything where it stands."""
@@ -183,7 +182,7 @@ def _load(folder: Path, key: Key, clip: ClipSize, pipeline: str) -> Loaded:
     components: dict[str, Any] = {}
     for part in parts:
         component = _component(folder / part.name, kinds[part.name], dtypes[part.name], key.model)
-        if part.name not in placement.streamed and not (placement.fp8 and part.every_step):
+        if part.name not in placement.streamed and not (placement.eight_bits and part.every_step):
             with memory.within(key.model):
                 component.to(key.device)
         components[part.name] = component
@@ -206,7 +205,7 @@ def plan(parts: list[Part], work: Work, clip: ClipSize, key: Key) -> Placement:
         UnavailableError: ``model_too_large``.
     """
     working = {tiles: work.size(clip, tiles) for tiles in (False, True)}
-    allowed = Allowed(key.settings.float8_weights, key.settings.tiled_vae)
+    allowed = Allowed(key.settings.eight_bit_weights, key.settings.tiled_vae)
     return memory.place(parts, working, memory.budget(key.device), allowed)
 
 
@@ -258,14 +257,17 @@ def _change_loras(pipe: Any, loaded: Loaded, loras: tuple[Lora, ...]) -> None:
 
 def _prepare(pipe: Any, loaded: Loaded, loras: tuple[Lora, ...]) -> None:
     """LoRAs, then what is left of placing the components, then speed: each is made for what it finds."""
+    from photoplay.generation.backends.open_weights.eight_bits import keep_in_8_bits
+
     key, placement = loaded.key, loaded.placement
     if loras:
         _change_loras(pipe, loaded, loras)
     shaped = shape_up(vae, key.settings, placement, key.device) if (vae := loaded.components.get("vae")) else ()
     for name, component in loaded.components.items():
         every_step = name in memory.DENOISERS
-        if placement.fp8 and every_step:
-            keep_in_float8(component)
+        if placement.eight_bits and every_step:
+            with memory.within(key.model):
+                keep_in_8_bits(component, key.device)
         with memory.within(key.model):
             memory.settle(component, key.device, name in placement.streamed, every_step)
     loaded.on = ordered((*shaped, *speed_up(pipe, key.settings, placement, key.device)))

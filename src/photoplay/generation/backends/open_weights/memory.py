@@ -63,32 +63,32 @@ class Budget:
 
 @dataclass(frozen=True)
 class Allowed:
-    """What may be given up for memory: weights kept in float8 (``fp8``), decoding in tiles that are blended (``tiles``)."""
+    """What may be given up for memory: denoisers' weights kept in eight bits, decoding in tiles that are blended."""
 
-    fp8: bool = False
+    eight_bits: bool = False
     tiles: bool = False
 
 
 @dataclass(frozen=True)
 class Placement:
-    """``streamed`` components stay in the host's memory; with ``fp8`` the denoisers' weights are kept in float8."""
+    """``streamed`` components stay in the host's memory; with ``eight_bits`` the denoisers' weights are kept in as many."""
 
     streamed: frozenset[str] = frozenset()
-    fp8: bool = False
+    eight_bits: bool = False
     tiles: bool = False
     needed: int = 0
 
     @property
     def resident(self) -> bool:
-        """Whether every denoiser stands on the device as it is, so that its blocks can be compiled."""
-        return not self.fp8 and not self.streamed.intersection(DENOISERS)
+        """Whether every denoiser stands on the device, so that its blocks can be compiled."""
+        return not self.streamed.intersection(DENOISERS)
 
 
 def place(parts: Sequence[Part], working: Mapping[bool, int], budget: Budget, allowed: Allowed) -> Placement:
     """The fastest placement that fits, one that loses nothing before one that does.
 
     ``working`` holds the bytes that computing takes, without (False) and with (True) decoding in tiles. Tried in order: all
-    on the device; ever more streamed, but no denoiser; then, where it is allowed, the same with weights in float8; then
+    on the device; ever more streamed, but no denoiser; then, where it is allowed, the same with weights in eight bits; then
     denoisers streamed as well; and all of it again with tiles, where they are allowed.
 
     Raises:
@@ -101,24 +101,26 @@ def place(parts: Sequence[Part], working: Mapping[bool, int], budget: Budget, al
     least = math.inf
     for tiles in (False, True) if allowed.tiles else (False,):
         tries = [(count, False) for count in range(quiet + 1)]
-        tries += [(count, True) for count in range(quiet + 1) if allowed.fp8 and budget.device != "cpu"]
+        tries += [(count, True) for count in range(quiet + 1) if allowed.eight_bits and budget.device != "cpu"]
         tries += [(count, False) for count in range(quiet + 1, len(order) + 1)]
-        for count, fp8 in tries:
+        for count, eight_bits in tries:
             streamed = frozenset(part.name for part in order[:count])
-            needed = _needed(parts, streamed, fp8, working[tiles])
+            needed = _needed(parts, streamed, eight_bits, working[tiles])
             least = min(least, needed)
             if needed <= budget.free * SPARE and _host(parts, streamed) <= budget.host * SPARE:
-                return Placement(streamed, fp8, tiles, needed)
+                return Placement(streamed, eight_bits, tiles, needed)
     raise _too_large(parts, budget, int(least), allowed)
 
 
-def _needed(parts: Sequence[Part], streamed: frozenset[str], fp8: bool, working: int) -> int:
+def _needed(parts: Sequence[Part], streamed: frozenset[str], eight_bits: bool, working: int) -> int:
     """Bytes on the device: what stands there, and the more of denoising and of what else passes through, text encoders say.
 
-    Of what is streamed there are two blocks at a time, the one that computes and the next; of float8 one block is cast up.
+    Of what is streamed there are two blocks at a time, the one that computes and the next; of eight bits one is cast up.
     """
-    standing = sum(part.size // (2 if fp8 and part.every_step else 1) for part in parts if part.name not in streamed)
-    upcast = max((part.block for part in parts if fp8 and part.every_step), default=0)
+    standing = sum(
+        part.size // (2 if eight_bits and part.every_step else 1) for part in parts if part.name not in streamed
+    )
+    upcast = max((part.block for part in parts if eight_bits and part.every_step), default=0)
     passing = {
         every_step: max(
             (2 * part.block for part in parts if part.name in streamed and part.every_step == every_step), default=0
@@ -149,7 +151,7 @@ def _too_large(parts: Sequence[Part], budget: Budget, least: int, allowed: Allow
             f"This model needs at least {least / GIB:.1f} GiB of GPU memory at this size, and {free:.1f} GiB are free."
         )
         hint = "Choose a smaller model or size, or a GPU with more memory."
-        hint += "" if allowed.fp8 and allowed.tiles else " `--quality fast` needs less."
+        hint += "" if allowed.eight_bits and allowed.tiles else " `--quality fast` needs less."
     return UnavailableError("model_too_large", message, hint)
 
 

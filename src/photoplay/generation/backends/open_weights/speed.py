@@ -53,7 +53,7 @@ class Speed:
     guidance_pair: bool = False
     half_vae: bool = False
     tiled_vae: bool = False
-    float8_weights: bool = False
+    eight_bit_weights: bool = False
     step_cache: bool = False
 
 
@@ -88,10 +88,10 @@ ENTRIES = (
     Entry("half_vae", "lossy", "GPU", "the autoencoder in bfloat16 where its authors run it in float32"),
     Entry("tiled_vae", "lossy", "when memory is short", "decoding in overlapping tiles that are blended"),
     Entry(
-        "float8_weights",
+        "eight_bit_weights",
         "lossy",
         "GPU, when memory is short",
-        "denoisers' weights kept in float8, computed with in bfloat16",
+        "denoisers' weights kept in int8 (AnimateDiff: float8), computed with in bfloat16",
     ),
     Entry(
         "step_cache",
@@ -103,13 +103,13 @@ ENTRIES = (
 SPEED: Mapping[str, Speed] = MappingProxyType(
     {
         "exact": Speed(),
-        "fast": Speed(guidance_pair=True, half_vae=True, tiled_vae=True, float8_weights=True),
+        "fast": Speed(guidance_pair=True, half_vae=True, tiled_vae=True, eight_bit_weights=True),
         "preview": Speed(
             compiled=False,
             guidance_pair=True,
             half_vae=True,
             tiled_vae=True,
-            float8_weights=True,
+            eight_bit_weights=True,
             step_cache=True,
         ),
     }
@@ -139,13 +139,6 @@ def compute_dtype(device: str) -> Any:
     return torch.bfloat16 if right else torch.float32
 
 
-def keep_in_float8(component: Any) -> None:
-    """Keeps a denoiser's weights in float8 (e4m3), to be cast up layer by layer as they are computed with."""
-    import torch
-
-    component.enable_layerwise_casting(storage_dtype=torch.float8_e4m3fn, compute_dtype=component.dtype)
-
-
 def shape_up(vae: Any, speed: Speed, placement: Placement, device: str) -> tuple[str, ...]:
     """Turns on what concerns an autoencoder, before it is brought to its place: hooks that stream it wrap what they find."""
     gpu, done = device.startswith("cuda"), []
@@ -166,7 +159,7 @@ def speed_up(pipe: Any, speed: Speed, placement: Placement, device: str) -> tupl
     """Turns on what applies here, on a pipeline whose components are in their places; returns what it was."""
     gpu = device.startswith("cuda")
     models = [model for name in DENOISERS if (model := getattr(pipe, name, None)) is not None]
-    done = [name for name, on in (("streaming", placement.streamed), ("float8_weights", placement.fp8)) if on]
+    done = [name for name, on in (("streaming", placement.streamed), ("eight_bit_weights", placement.eight_bits)) if on]
     prompts = remember_prompts(pipe) if speed.prompt_cache else None
     if prompts is not None:
         done.append("prompt_cache")
@@ -256,8 +249,13 @@ def can_compile() -> bool:
 
 
 def compiled(model: Any) -> bool:
-    """Has the blocks that a transformer repeats compiled at their first call; they share one compilation."""
-    if not getattr(model, "_repeated_blocks", None):
+    """Has the blocks that a transformer repeats compiled at their first call; they share one compilation.
+
+    Weights that diffusers casts up layer by layer change under the compiled code, which would be compiled again and again.
+    """
+    hooks = (getattr(module, "_diffusers_hook", None) for module in model.modules())
+    cast = any(hook is not None and hook.get_hook("layerwise_casting") is not None for hook in hooks)
+    if cast or not getattr(model, "_repeated_blocks", None):
         return False
     model.compile_repeated_blocks()
     return True

@@ -78,7 +78,7 @@ def load(name: str) -> Network:
     file = _only_file(store.folder(name), name)
     try:
         spandrel: Any = import_module("spandrel")
-    except ImportError as error:
+    except (ImportError, RuntimeError) as error:  # a torchvision that was built for another PyTorch raises the latter
         raise UnavailableError(
             "upscaler_package",
             f"The upscaler “{name}” needs spandrel and torchvision, and they cannot be loaded here.",
