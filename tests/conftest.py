@@ -45,14 +45,16 @@ def shared_data() -> Path:
 @pytest.fixture(autouse=True)
 def logging_as_it_was() -> Iterator[None]:
     """No test leaves a log handler behind, nor gets one of a fixture that lives longer: pytest closes their streams."""
-    loggers = [logging.getLogger(name) for name in ("", *logging.Logger.manager.loggerDict)]
+    known = logging.Logger.manager.loggerDict.values()
+    loggers = [logging.getLogger(), *(one for one in known if isinstance(one, logging.Logger))]
     before = [(one, [h for h in one.handlers if not _is_closed(h)], one.level, one.propagate) for one in loggers]
     for one, handlers, _, _ in before:
         one.handlers[:] = handlers
     yield
     for one, handlers, level, propagate in before:
         one.handlers[:], one.propagate = handlers, propagate
-        one.setLevel(level)
+        if one.level != level:
+            one.setLevel(level)  # looks at every logger there is: most of a test's time, were it done for each
 
 
 def _is_closed(handler: logging.Handler) -> bool:

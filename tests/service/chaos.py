@@ -21,7 +21,7 @@ from typing import Any
 from sqlalchemy import func, select
 
 from photoplay.service.accounts import credits
-from photoplay.service.engine import Hub, open_hub, workflow_id
+from photoplay.service.engine import Hub, workflow_id
 from photoplay.service.ground.errors import ConflictError
 from photoplay.service.ground.ids import new_id
 from photoplay.service.ground.states import LIVE
@@ -128,7 +128,7 @@ def harm(folder: Path, trial: Trial, **given: Any) -> Outcome:
     random_ = random.Random(trial.seed)
     outcome = Outcome()
     began = time.monotonic()
-    hub = open_hub(groundwork.make_settings(folder, **given))
+    hub = groundwork.open_new(folder, **given)
     crew = Crew(folder, given)
     try:
         ids = _submit(hub, trial, random_)

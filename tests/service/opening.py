@@ -13,7 +13,7 @@ from sqlalchemy import select
 from photoplay.service.accounts import credits
 from photoplay.service.accounts import tenants as accounts
 from photoplay.service.accounts.principals import SCOPES, Principal
-from photoplay.service.engine import Hub, open_hub
+from photoplay.service.engine import Hub
 from photoplay.service.ground import plans
 from photoplay.service.ground.tables import jobs
 from photoplay.service.jobs.job import Job, find
@@ -26,7 +26,7 @@ SMILE = JobRequest(template="smile", seconds=1.0, backend="echo")
 @contextmanager
 def opened(folder: Path, **given: object) -> Iterator[Hub]:
     """An installation in a folder; ``given`` settings first."""
-    hub = open_hub(groundwork.make_settings(folder, **{"backends": ("echo", "pocket"), **given}))
+    hub = groundwork.open_new(folder, **{"backends": ("echo", "pocket"), **given})
     try:
         yield hub
     finally:

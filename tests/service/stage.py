@@ -21,7 +21,7 @@ from sqlalchemy import update
 from photoplay.service.accounts import tenants as accounts
 from photoplay.service.accounts.principals import SCOPES, Principal
 from photoplay.service.api.app import create_app
-from photoplay.service.engine import Hub, open_hub
+from photoplay.service.engine import Hub
 from photoplay.service.ground.tables import jobs as rows
 from photoplay.service.jobs import ending, job
 from photoplay.service.jobs import lifecycle as jobs
@@ -118,7 +118,7 @@ class Stage:
 @contextmanager
 def open_stage(folder: Path, **given: object) -> Iterator[Stage]:
     """An installation in a folder."""
-    hub = open_hub(groundwork.make_settings(folder, **given))
+    hub = groundwork.open_new(folder, **given)
     logged = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50), cache_logger_on_first_use=False)
     try:

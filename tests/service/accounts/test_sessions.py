@@ -8,10 +8,9 @@ import pytest
 from argon2 import PasswordHasher
 from sqlalchemy import select, update
 
-from photoplay.errors import RequestError
 from photoplay.service.accounts import passwords, sessions
 from photoplay.service.accounts import tenants as accounts
-from photoplay.service.accounts.passwords import hash_password, password_holds
+from photoplay.service.accounts.passwords import password_holds
 from photoplay.service.accounts.principals import SCOPES, Principal
 from photoplay.service.accounts.sessions import (
     check_session,
@@ -271,36 +270,3 @@ def test_what_is_over_is_swept_and_what_is_not_stays(database: Database, ann: Us
         for emptied in (table, links, throttles):
             assert conn.execute(select(emptied)).all() == []
     assert unused
-
-
-@pytest.mark.parametrize(
-    "password", ["", "short", "elevenchars", "aaaaaaaaaaaaaaaaaaaa", "abcdabcdabcd", "x" * 150 + "abcdef" * 9]
-)
-def test_a_weak_password_is_refused(password: str) -> None:
-    with pytest.raises(RequestError) as weak:
-        hash_password(password)
-    assert weak.value.code == "password_weak"
-    assert password == "" or password not in str(weak.value)
-
-
-def test_a_password_is_kept_as_argon2id_with_salt() -> None:
-    first, second = hash_password(PASSWORD), hash_password(PASSWORD)
-    assert first.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
-    assert first != second
-    assert password_holds(first, PASSWORD)
-    assert password_holds(second, PASSWORD)
-    assert not password_holds(first, PASSWORD.upper())
-
-
-def test_a_password_is_the_same_however_it_is_composed() -> None:
-    kept = hash_password("zwölf große Brücken")
-    assert password_holds(kept, "zwo\u0308lf große Bru\u0308cken")
-    assert not password_holds(kept, "zwolf große Brucken")
-
-
-@pytest.mark.parametrize("password", ["\ud800 is half a character", "\0" * 12, "x" * 5000, "\ufdfa" * 300])
-def test_odd_passwords_break_nothing(password: str) -> None:
-    kept = hash_password(PASSWORD)
-    assert not password_holds(kept, password)
-    assert not password_holds(None, password)
-    assert not password_holds("not a hash", password)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import ipaddress
 import json
 import socket
 import ssl
@@ -23,11 +22,11 @@ from cryptography.x509.oid import NameOID
 from sqlalchemy import select, update
 
 from photoplay.errors import RequestError
-from photoplay.service.engine import Hub, open_hub
+from photoplay.service.engine import Hub
 from photoplay.service.ground.settings import Settings
 from photoplay.service.ground.tables import deliveries, jobs
 from photoplay.service.jobs import addresses, webhooks
-from photoplay.service.jobs.addresses import check_url, is_public
+from photoplay.service.jobs.addresses import check_url
 from tests.service import groundwork, rowmaking
 from tests.service.receivers import Receiver, receiving
 
@@ -37,7 +36,7 @@ SECRET = "whsec_of-a-test"
 
 @pytest.fixture
 def hub(tmp_path: Path) -> Iterator[Hub]:
-    opened = open_hub(groundwork.make_settings(tmp_path / "data", webhook_hosts=("127.0.0.1",)))
+    opened = groundwork.open_new(tmp_path / "data", webhook_hosts=("127.0.0.1",))
     yield opened
     opened.close()
 
@@ -212,81 +211,6 @@ def test_a_signature_holds_for_its_body_its_time_and_its_secret_alone() -> None:
     assert not webhooks.verify_signature(SECRET, header, b'{"a":1}', NOW + webhooks.TOLERANCE + 1)
     assert not webhooks.verify_signature(SECRET, header, b'{"a":1}', NOW - webhooks.TOLERANCE - 1)
     assert not webhooks.verify_signature(SECRET, header.replace("t=18", "t=19"), b'{"a":1}', NOW + 1e8)
-
-
-INSIDE = (
-    *("127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1"),
-    *(
-        "240.0.0.1",
-        "255.255.255.255",
-        "192.0.2.1",
-        "198.18.0.1",
-        "::1",
-        "::",
-        "fe80::1",
-        "fc00::1",
-        "fd12::1",
-        "ff02::1",
-    ),
-    *("::ffff:127.0.0.1", "::ffff:10.0.0.1", "2001:db8::1", "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "64:ff9b:1::1"),
-    *("2002:7f00:1::", "2002:a00:1::", "fec0::1", "::127.0.0.1"),
-)
-OUTSIDE = ("1.1.1.1", "93.184.216.34", "2606:4700:4700::1111", "::ffff:1.1.1.1", "64:ff9b::101:101")
-
-
-@pytest.mark.parametrize("text", INSIDE)
-def test_addresses_inside_are_known(text: str) -> None:
-    assert not is_public(ipaddress.ip_address(text))
-    host = f"[{text}]" if ":" in text else text
-    with pytest.raises(RequestError) as refused:
-        check_url(f"https://{host}/hook")
-    assert refused.value.code == "webhook_address"
-    assert text not in refused.value.message
-
-
-@pytest.mark.parametrize("text", OUTSIDE)
-def test_public_addresses_are_let_through(text: str) -> None:
-    assert is_public(ipaddress.ip_address(text))
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "http://example.com/",  # plain
-        "ftp://example.com/",
-        "https:///nothing",
-        "https://user:word@example.com/",
-        "https://user@example.com/",
-        "https://example.com/#part",
-        "https://exa mple.com/",
-        "https://example.com/\r\nx: y",
-        "https://ex\u0430mple.com/",
-        "https://example.com:99999/",
-        "https://[::1/",
-        "https://localhost/",
-        "https://LOCALHOST./",
-        "https://db.internal/",
-        "https://printer.local/",
-        "https://intranet/",
-        "https://example.com/" + "a" * 2050,
-        "",
-        "example.com",
-    ],
-)
-def test_addresses_that_cannot_be_used_are_refused(url: str) -> None:
-    with pytest.raises(RequestError):
-        check_url(url)
-
-
-def test_the_operators_names_are_the_only_ones_and_may_be_inside() -> None:
-    names = ("127.0.0.1", "hooks.internal")
-    assert check_url("http://127.0.0.1:8000/", names).named
-    assert check_url("http://Hooks.Internal./x", names).port == 80
-    with pytest.raises(RequestError):
-        check_url("https://example.com/", names)
-    assert not check_url("https://example.com/", (*names, "*")).named
-    with pytest.raises(RequestError):
-        check_url("https://10.0.0.1/", (*names, "*"))
 
 
 @pytest.mark.parametrize("written", ["2130706433", "0x7f.1", "127.1", "rebinding.example.com", "mixed.example.com"])

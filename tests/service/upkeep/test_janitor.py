@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import select, update
 
 from photoplay.service.accounts import credits
-from photoplay.service.engine import Hub, open_hub
+from photoplay.service.engine import Hub
 from photoplay.service.ground.tables import (
     deliveries,
     idempotency,
@@ -50,7 +50,7 @@ def hub(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Hub]:
         if getattr(request, "param", "sqlite") == "sqlite"
         else {"database_url": request.getfixturevalue("postgres_url")}
     )
-    opened = open_hub(groundwork.make_settings(tmp_path / "data", webhook_hosts=("127.0.0.1",), **where))
+    opened = groundwork.open_new(tmp_path / "data", webhook_hosts=("127.0.0.1",), **where)
     yield opened
     opened.close()
 
@@ -77,14 +77,6 @@ def tenant(hub: Hub, plan: str = "free") -> str:
 def row(hub: Hub, id_: str, table: Any = jobs) -> Any:
     with hub.database.read() as conn:
         return conn.execute(select(table).where(table.c.id == id_)).first()
-
-
-def aged(hub: Hub, key: str, seconds: float) -> None:
-    """Makes an object that old, seen from now on the clock on the wall."""
-    path = Path(hub.settings.data) / "store" / key
-    assert path.is_file(), sorted(str(one) for one in hub.settings.data.rglob("*"))
-    at = time.time() - seconds
-    os.utime(path, (at, at))
 
 
 @both
@@ -131,53 +123,20 @@ def test_uploads_go_unless_a_job_still_needs_them(hub: Hub) -> None:
     assert sweep(hub, NOW + 20 + DAY + 1, deep=False).rows == 1, "a row that stands for nothing goes a day later"
 
 
-def test_objects_that_no_row_knows_go_after_an_hour(hub: Hub) -> None:
-    now = time.time()
-    who = tenant(hub)
-    film = finished(hub, who, now - 100)
-    with hub.database.begin() as conn:
-        running = rowmaking.job(conn, who, now - 9000, state="running")
-        failed = rowmaking.job(conn, who, now - 9000, state="failed", finished_at=now)
-        photo = rowmaking.upload(conn, who, now)
-    kept = [
-        f"uploads/{who}/{photo}",
-        f"previews/{who}/{photo}/picture.webp",
-        f"previews/{who}/{photo}/{photo}/moving/kiss.webp",
-        f"films/{who}/{film}/1/1/film.mp4",
-        f"films/{who}/{film}/1/1/thumbnail.png",
-        f"films/{who}/{running}/1/1/film.mp4",
-        f"films/{who}/{running}/1/preview.png",
-        "other/thing",
-    ]
-    lost = [
-        f"uploads/{who}/upload_{'a' * 26}",
-        f"previews/{who}/{photo}/upload_{'a' * 26}/moving/kiss.webp",
-        f"previews/{who}/stray.webp",
-        f"films/{who}/{film}/1/2/film.mp4",  # another attempt's
-        f"films/{who}/{film}/1/preview.png",
-        f"films/{who}/{failed}/1/1/film.mp4",
-        f"films/{who}/video_{'a' * 26}/1/1/film.mp4",
-        "films/stray",
-    ]
-    young = f"films/{who}/video_{'b' * 26}/1/1/film.mp4"
-    for key in (*kept, *lost, young):
-        hub.store.put(key, b"pixels", PNG)
-        aged(hub, key, HOUR + 60 if key != young else HOUR - 60)
-    assert sweep(hub, now, deep=False).objects == 0
-    assert sweep(hub, now).objects == len(lost)
-    left = set(hub.store.list())
-    assert left >= {*kept, young}
-    assert not left & set(lost)
-    assert sweep(hub, now).objects == 0
-
-
-def test_what_a_torn_write_left_in_the_folder_goes(hub: Hub) -> None:
+def test_what_a_crash_left_goes_when_the_store_is_looked_through(hub: Hub) -> None:
     hub.store.put("films/tenant_a/x", b"pixels", PNG)
     torn = hub.settings.data / "store" / "films" / "tenant_a" / "x#1"
     torn.write_bytes(b"half")
     os.utime(torn, (time.time() - 2 * HOUR,) * 2)
-    assert sweep(hub, time.time()).objects == 1
+    abandoned = hub.settings.work / "video_unknown"
+    abandoned.mkdir(parents=True)
+    os.utime(abandoned, (0, 0))
+    looked = sweep(hub, time.time(), deep=False)
+    assert (looked.objects, looked.folders) == (0, 0)
+    looked = sweep(hub, time.time())
+    assert (looked.objects, looked.folders) == (1, 1)
     assert not torn.exists()
+    assert not abandoned.exists()
 
 
 @both
@@ -256,29 +215,6 @@ def test_a_deleted_row_that_still_waits_is_over(hub: Hub) -> None:
     assert sweep(hub, NOW + 2, deep=False) == Report()
 
 
-def test_work_folders_stay_as_long_as_somebody_can_go_on_in_them(hub: Hub) -> None:
-    who, now = tenant(hub), time.time()
-    ages = {"completed": HOUR, "failed": DAY, "cancelled": DAY}
-    ids: dict[str, tuple[str, str]] = {}
-    with hub.database.begin() as conn:
-        for state, age in ages.items():
-            given = {"state": state, "expires_at": now + 9 * DAY}
-            ids[state] = (
-                rowmaking.job(conn, who, now - 2 * DAY, finished_at=now - age - 60, **given),
-                rowmaking.job(conn, who, now - 2 * DAY, finished_at=now - age + 60, **given),
-            )
-        running = rowmaking.job(conn, who, now - 2 * DAY, state="running")
-    gone = {*(pair[0] for pair in ids.values()), "video_unknown"}
-    stay = {*(pair[1] for pair in ids.values()), running, "video_young", "models"}
-    for name in gone | stay:
-        (hub.settings.work / name / "windows").mkdir(parents=True)
-        (hub.settings.work / name / "windows" / "0.npy").write_bytes(b"0")
-        at = now - (HOUR + 60 if name != "video_young" else 60)
-        os.utime(hub.settings.work / name, (at, at))
-    assert sweep(hub, now).folders == len(gone)
-    assert {path.name for path in hub.settings.work.iterdir()} == stay
-
-
 def test_webhooks_are_delivered_on_the_way(hub: Hub) -> None:
     who = tenant(hub)
     with receiving() as receiver:
@@ -317,7 +253,7 @@ def test_two_at_a_time_do_each_thing_once(hub: Hub) -> None:
         hub.store.put(f"uploads/{who}/{photo}", b"pixels", PNG)
         stray = f"films/{who}/video_{'c' * 26}/1/1/film.mp4"
         hub.store.put(stray, b"pixels", PNG)
-        aged(hub, stray, 2 * HOUR)
+        os.utime(hub.settings.data / "store" / stray, (now - 2 * HOUR,) * 2)
     with ThreadPoolExecutor(4) as pool:
         done = list(pool.map(lambda _: sweep(hub, now), range(4)))
     assert sum(one.failed for one in done) == 0
