@@ -155,9 +155,9 @@ def test_a_long_prompt_is_refused_and_a_hard_one_is_fast() -> None:
     with pytest.raises(RefusedError) as refused:
         check_prompt("a " * LONGEST)
     assert refused.value.code == "prompt_too_long"
-    start = time.perf_counter()
+    start = time.process_time()
     check_prompt(("4a3b %41 a.b c d 61626364 YWJj " * 200)[:LONGEST])
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 10
 
 
 @pytest.mark.parametrize(

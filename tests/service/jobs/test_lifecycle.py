@@ -284,10 +284,10 @@ def test_deleting_a_job_that_is_not_over_ends_it(hub: Hub, state: str) -> None:
 def test_submitting_takes_little(hub: Hub) -> None:
     who = somebody(hub)
     jobs.submit(hub, who, SMILE, now=NOW)
-    start = time.perf_counter()
+    start = time.process_time()
     for _ in range(10):
         jobs.submit(hub, who, SMILE, now=NOW)
-    assert (time.perf_counter() - start) / 10 < 0.5
+    assert (time.process_time() - start) / 10 < 0.5
 
 
 @pytest.mark.slow
