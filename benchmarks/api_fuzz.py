@@ -1,13 +1,14 @@
 """Lets schemathesis run all its checks over the whole OpenAPI of an installation of its own, in memory, on no network.
 
-    python -m benchmarks.api_fuzz [--examples 100] [--minutes 10] [--seed 1]
+    python -m benchmarks.api_fuzz [--examples 100] [--minutes 10] [--seed 1] [--write]
 
-Prints every kind of failure once, and exits with 1 where there is any. A small run of it is a test of the suite.
+Tells every kind of failure once, and exits with 1 where there is any. A small run of it is a test of the suite.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.metadata
 import os
 import sys
 import tempfile
@@ -20,12 +21,16 @@ from pathlib import Path
 
 import schemathesis
 import structlog
+from benchmarks.report import publish
 from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import events, from_schema
 from tests.service.stage import Stage, open_stage
 
+VERSION = importlib.metadata.version("schemathesis")
 FINE = ["2xx", "304", "401", "402", "403", "404", "409", "416", "422", "429", "503"]
 """What a well-formed request may be answered: also that it asks for what cannot be done, but never 400 or 415."""
+PATIENCE_S = 60
+"""Seconds for an answer: the first photo waits for models to be read, on a busy machine for longer than 10."""
 REFUSED = ["400", "401", "403", "404", "405", "413", "415", "422", "429", "503"]
 
 
@@ -47,6 +52,7 @@ def fuzz(stage: Stage, token: str, *, examples: int, seconds: float, seed: int =
         "seed": seed,
         "max-time": seconds,
         "continue-on-failure": True,
+        "request-timeout": PATIENCE_S,
         "headers": {"Authorization": f"Bearer {token}"},
         "generation": {"max-examples": examples, "database": "none", "no-shrink": True},
         "phases": {**phases, "stateful": {"enabled": stateful, "max-steps": 4}},
@@ -117,16 +123,27 @@ def main() -> int:
     parser.add_argument("--examples", type=int, default=100)
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--write", action="store_true")
     said = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder, opened(Path(folder)) as (stage, token):
         found = fuzz(stage, token, examples=said.examples, seconds=said.minutes * 60, seed=said.seed)
-    for name, text in sorted(found.failures.items()):
-        print(f"== {name}\n{text}\n")
     took = time.perf_counter() - began
-    print(f"{found.scenarios} scenarios, {found.calls} calls in {took:.0f} s: {len(found.failures)} kinds of failure")
-    print(dict(sorted(found.statuses.items())))
+    lines = [
+        f"{found.scenarios} scenarios over {len(found.operations)} operations, {found.calls} calls in {took:.0f} s: "
+        f"**{len(found.failures)} kinds of failure**.",
+        "",
+        "| answer | calls |",
+        "|---|---:|",
+        *(f"| {status} | {count} |" for status, count in sorted(found.statuses.items())),
+        *(f"\n## {name}\n\n```text\n{text}\n```" for name, text in sorted(found.failures.items())),
+    ]
+    command = f"api_fuzz --examples {said.examples} --minutes {said.minutes:g} --seed {said.seed}"
+    title = "schemathesis over the whole OpenAPI"
+    publish(
+        "\n".join(lines), "api-fuzz", title, command, write=said.write, conditions=f"schemathesis {VERSION}, in memory"
+    )
     return 1 if found.failures else 0
 
 

@@ -1,6 +1,6 @@
 """How quick the API is: each read with thousands of films in the database, requests a second over HTTP, memory.
 
-    python -m benchmarks.api_speed [--films 5000] [--seconds 4]
+    python -m benchmarks.api_speed [--films 5000] [--seconds 4] [--write]
 
 One installation in a folder of its own, on SQLite, one web process on loopback, a few clients. It ends by itself.
 """
@@ -8,9 +8,9 @@ One installation in a folder of its own, on SQLite, one web process on loopback,
 from __future__ import annotations
 
 import argparse
+import os
 import resource
 import statistics
-import sys
 import tempfile
 import threading
 import time
@@ -18,6 +18,7 @@ from pathlib import Path
 
 import httpx
 import structlog
+from benchmarks.report import publish
 from sqlalchemy import insert
 from tests.service.stage import Someone, Stage, open_stage, served
 
@@ -98,32 +99,46 @@ def overload(stage: Stage, who: Someone) -> tuple[float, float]:
     return statistics.median(found), max(found)
 
 
-def main() -> int:
-    """Measures and tells."""
+def measured(stage: Stage, films: int, seconds: float) -> list[str]:
+    """Lines of a table, in Markdown."""
+    who = stage.someone("home", operator=True)
+    id_ = fill(stage, who, films)
+    lines = ["| in memory | median ms | p95 ms | processor ms |", "|---|---:|---:|---:|"]
+    reads = ("/v1/videos?limit=20", f"/v1/videos/{id_}", f"/v1/jobs/{id_}", f"/v1/videos/{id_}/content")
+    for path in (*reads, "/v1/photos", "/v1/account", "/v1/session", "/v1/templates", "/v1/admin/overview"):
+        middle, slow, worked = timed(stage, who, path)
+        lines.append(f"| `{path.replace(id_, '…')}` | {middle:.2f} | {slow:.2f} | {worked:.2f} |")
+    lines += ["", f"| over HTTP, {CLIENTS} clients | requests/s | p95 ms |", "|---|---:|---:|"]
+    with served(stage.app) as address:
+        for path in ("/healthz", f"/v1/videos/{id_}"):
+            rate, slow = throughput(address, who, path, seconds)
+            lines.append(f"| `{path.replace(id_, '…')}` | {rate:.0f} | {slow:.1f} |")
+    stage.queued(who)
+    middle, worst = overload(stage, who)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    lines += [
+        "",
+        f"A full queue turns a film away in {middle:.1f} ms, at worst {worst:.1f} ms (of 100).",
+        f"Memory: {memory:.0f} MB at most, clients and all.",
+    ]
+    return lines
+
+
+def main() -> None:
+    """Measures, prints, and writes with ``--write``."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--films", type=int, default=5000)
     parser.add_argument("--seconds", type=float, default=4)
+    parser.add_argument("--write", action="store_true")
     said = parser.parse_args()
+    load = os.getloadavg()[0]
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     with tempfile.TemporaryDirectory() as folder, open_stage(Path(folder) / "data", queue_limit=1) as stage:
-        who = stage.someone("home", operator=True)
-        id_ = fill(stage, who, said.films)
-        reads = ("/v1/videos?limit=20", f"/v1/videos/{id_}", f"/v1/jobs/{id_}", f"/v1/videos/{id_}/content")
-        for path in (*reads, "/v1/photos", "/v1/account", "/v1/session", "/v1/templates", "/v1/admin/overview"):
-            middle, slow, worked = timed(stage, who, path)
-            print(f"{path.replace(id_, '…'):30s} {middle:6.2f} ms  p95 {slow:6.2f}  processor {worked:5.2f}")
-        with served(stage.app) as address:
-            for path in ("/healthz", f"/v1/videos/{id_}"):
-                rate, slow = throughput(address, who, path, said.seconds)
-                print(
-                    f"{path.replace(id_, '…'):30s} {rate:6.0f} requests/s over HTTP, p95 {slow:.1f} ms, {CLIENTS} clients"
-                )
-        stage.queued(who)
-        middle, worst = overload(stage, who)
-        print(f"a full queue turns away in {middle:.1f} ms, at worst {worst:.1f} ms")
-    print(f"memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB at most, clients and all")
-    return 0
+        lines = measured(stage, said.films, said.seconds)
+    command = f"api_speed --films {said.films} --seconds {said.seconds:g}"
+    where = f"SQLite, one web process, {said.films} films with 10 events each; load average before {load:.1f}"
+    publish("\n".join(lines), "api-speed", "How quick the API is", command, write=said.write, conditions=where)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -8,14 +8,14 @@ needs ../shared/data (photos). Admission runs for each; what is kept between the
 from __future__ import annotations
 
 import argparse
-import datetime
 import os
 import statistics
 import tempfile
 import time
 from pathlib import Path
 
-from photoplay.device import describe
+from benchmarks.report import publish
+
 from photoplay.errors import SceneError
 from photoplay.motion.library import list_templates
 from photoplay.service.ground.settings import Settings
@@ -23,7 +23,6 @@ from photoplay.service.looking.looker import Looker, PreviewOrder
 
 DATA = Path(__file__).parents[2] / "shared" / "data" / "photos"
 PHOTOS = ("wan22_man_train.png", "wan22_woman_street.png")
-RESULTS = Path(__file__).parent / "results"
 ALONE = ("smile", "nod", "laugh", "look_left", "talk", "surprise", "wink_left", "yawn")
 
 
@@ -69,13 +68,7 @@ def main() -> None:
                 rows.append((f"{title}, another motion", *measure(looker, photos, names[1 + refused :], given.each)))
         finally:
             looker.close()
-    machine = describe()
     lines = [
-        "# Previews",
-        "",
-        f"`python -m benchmarks.previews --each {given.each}`: {machine['processor']}, {machine['cores']} cores, load "
-        f"average before {load:.1f}.",
-        "",
         "| | median s | slowest s | made | not for these photos |",
         "|---|---:|---:|---:|---:|",
         *(
@@ -85,11 +78,8 @@ def main() -> None:
         "",
         "A pair is put together anew where the other one of the two stands in front (the slowest of the other motions).",
     ]
-    text = "\n".join(lines) + "\n"
-    print(text)
-    if given.write:
-        today = datetime.datetime.now(datetime.UTC).date().isoformat()
-        (RESULTS / f"{today}-previews.md").write_text(text, encoding="utf-8")
+    command, where = f"previews --each {given.each}", f"load average before {load:.1f}"
+    publish("\n".join(lines), "previews", "Previews", command, write=given.write, conditions=where)
 
 
 if __name__ == "__main__":

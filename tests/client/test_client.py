@@ -15,27 +15,9 @@ from photoplay.client import client as module
 from photoplay.client.client import _parsed
 from photoplay.errors import CancelledError, ConsentError, MediaError, TemplateError, UnavailableError
 from photoplay.service.ground.tables import jobs as rows
-from tests.service.api.routes.looked import looked_stage, looker_of
+from tests.service.api.routes.looked import looker_of
 from tests.service.lookers import FOUND, PREVIEW
-from tests.service.stage import FILM, STILL, Someone, Stage, jpeg, served
-
-
-@pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with looked_stage(tmp_path_factory.mktemp("client")) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def address(stage: Stage) -> Iterator[str]:
-    """A real server on loopback. Its app is the stage's, whose looker is closed with it."""
-    with served(stage.app) as url:
-        yield url
-
-
-@pytest.fixture
-def who(stage: Stage) -> Someone:
-    return stage.someone()
+from tests.service.stage import FILM, STILL, Someone, Stage, jpeg
 
 
 @pytest.fixture

@@ -71,7 +71,9 @@ def fake_app(world: World, studio: Path | None = None) -> FastAPI:
     async def door(request: Request, call_next: Any) -> Response:
         path = request.url.path
         if path.startswith("/v1/"):
-            open_ = path in ("/v1/session", "/v1/verify", "/v1/sign-up") or path.startswith("/v1/files/")
+            open_ = path in ("/v1/session", "/v1/verify", "/v1/sign-up") or path.startswith(
+                ("/v1/files/", "/v1/letters")
+            )
             refused = world.refuse.get(f"{request.method} {path}")
             if refused:
                 return JSONResponse({"status": refused[0], **refused[1]}, refused[0])
@@ -95,13 +97,19 @@ def fake_app(world: World, studio: Path | None = None) -> FastAPI:
 
 def _sessions(app: FastAPI, world: World) -> None:
     def told() -> dict[str, Any]:
-        user = {"id": "user_a", "email": "you@home.example", "operator": world.operator}
+        user = {
+            "id": "user_a",
+            "email": "you@home.example",
+            "operator": world.operator,
+            "has_password": world.password is not None,
+        }
         sizes = ["480p"] if world.hosted else ["480p", "720p", "1080p"]
         return {
             "user": user if world.signed_in else None,
             "plan": ("free" if world.hosted else "home") if world.signed_in else None,
             "hosted": world.hosted,
             "sign_up": world.sign_up,
+            "mail": world.mail,
             "csrf": world.csrf if world.signed_in else None,
             "backends": ["pocket"],
             "sizes": sizes,
@@ -124,6 +132,19 @@ def _sessions(app: FastAPI, world: World) -> None:
     async def sign_up(request: Request) -> dict[str, Any]:
         world.asked.append(("POST", "/v1/sign-up", await request.json()))
         world.signed_in = True
+        return told()
+
+    @app.post("/v1/letters", status_code=202)
+    async def letter(request: Request) -> dict[str, Any]:
+        world.asked.append(("POST", "/v1/letters", await request.json()))
+        return {"taken": True}
+
+    @app.post("/v1/letters/open")
+    async def open_letter(request: Request) -> dict[str, Any]:
+        asked = await request.json()
+        if asked["token"] != TOKEN:
+            raise ProblemError(401, "letter_invalid", "This link does not hold (any more).", "Ask for a new one.")
+        world.password, world.signed_in = asked["password"], True
         return told()
 
     @app.post("/v1/account/password")

@@ -10,6 +10,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import StreamingResponse
+from pydantic import ValidationError
 
 from tests.studio.fake_world import STAGES, ProblemError, World
 from tests.studio.pictures import film, still
@@ -49,6 +50,17 @@ def _film(world: World, job: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def checked(asked: dict[str, Any]) -> dict[str, Any]:
+    """A request that the real service would read too."""
+    from photoplay.service.api.shapes import VideoAsk
+
+    try:
+        VideoAsk.model_validate(asked)
+    except ValidationError as error:
+        raise ProblemError(400, "request_invalid", str(error), "See /openapi.json.") from None
+    return asked
+
+
 def _video(world: World, id: str) -> dict[str, Any]:
     job = job_of(world, id)
     names = {"queued": "queued", "running": "in_progress", "completed": "completed"}
@@ -71,29 +83,31 @@ def _video(world: World, id: str) -> dict[str, Any]:
 
 
 def add_videos(app: FastAPI, world: World) -> None:
-    def submit(request: dict[str, Any]) -> dict[str, Any]:
+    def submit(request: dict[str, Any], remixed_from: str | None = None) -> dict[str, Any]:
         id = world.id("video")
         now = time.time()
         world.jobs[id] = {
             "id": id, "state": "queued", "stage": "", "percent": 0, "attempt": 1, "round": 1, "cost": 4, "charged": None,
             "wait_s": 1.0, "made_s": None, "left_s": None, "error": None, "film": None, "created_at": now,
-            "started_at": now + 0.2, "finished_at": None, "expires_at": now + 30 * 86400, "remixed_from": None,
+            "started_at": now + 0.2, "finished_at": None, "expires_at": now + 30 * 86400, "remixed_from": remixed_from,
             "request": {"backend": "pocket", "seed": 0, "who": "all", "prompt": "", **request},
         }  # fmt: skip
         return _video(world, id)
 
     @app.post("/v1/videos/estimate")
     async def estimate(request: Request) -> dict[str, Any]:
-        world.asked.append(("POST", "/v1/videos/estimate", await request.json()))
+        world.asked.append(("POST", "/v1/videos/estimate", checked(await request.json())))
         left = 52 if world.hosted else None
         return {"cost": 4, "wait_s": 0.0, "make_s": 38.0, "credits_left": left}
 
     @app.post("/v1/videos")
     async def create(request: Request) -> dict[str, Any]:
-        asked = await request.json()
+        asked = checked(await request.json())
         world.asked.append(("POST", "/v1/videos", asked))
         world.asked.append(("KEY", "/v1/videos", request.headers.get("idempotency-key")))
-        return submit(asked)
+        return submit(
+            {name: value for name, value in asked.items() if name != "remixed_from"}, asked.get("remixed_from")
+        )
 
     @app.get("/v1/videos")
     def listed(limit: int = 20, after: str | None = None, order: str = "desc") -> dict[str, Any]:
@@ -114,7 +128,7 @@ def add_videos(app: FastAPI, world: World) -> None:
 
     @app.post("/v1/videos/{id}/remix")
     async def remix(id: str, request: Request) -> dict[str, Any]:
-        return submit({**world.jobs[id]["request"], **await request.json()})
+        return submit({**world.jobs[id]["request"], **await request.json()}, id)
 
     @app.post("/v1/videos/{id}/link")
     def link(id: str) -> dict[str, Any]:

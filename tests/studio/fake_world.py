@@ -14,6 +14,7 @@ class World:
 
     hosted: bool = False
     sign_up: bool = False
+    mail: bool = False
     operator: bool = True
     signed_in: bool = False
     password: str | None = "correct horse"

@@ -207,8 +207,22 @@ def test_stopped_resumed_failed_and_tried_again(visit: Visit) -> None:
     world.fail = None
     page.get_by_role("button", name="Try again").click()
     expect(page.locator("video")).to_be_visible()
+    first = page.url.rpartition("/")[2]
+    world.jobs[first]["request"] |= {"prompt": "she smiles", "codec": "av1", "seed": 7}
+    page.reload()
     page.get_by_role("button", name="Change something").click()
     expect(page.get_by_role("radio", name="Smile").first).to_be_checked()
+    page.reload()  # it is not forgotten
+    choose(page, "Nod")
+    make(page)
+    asked = [body for method, path, body in world.asked if (method, path) == ("POST", "/v1/videos")][-1]
+    assert asked["remixed_from"] == first
+    kept = {"prompt": "she smiles", "codec": "av1", "seed": 7, "template": "nod"}
+    assert {name: asked[name] for name in kept} == kept
+    assert asked["consent"] == world.jobs[first]["request"]["consent"]
+    page.get_by_role("link", name="A changed version").click()
+    expect(page.get_by_role("heading", name="Smile")).to_be_visible()
+    assert page.url.endswith(first)
 
 
 def test_errors_are_told_in_words_with_a_hint(visit: Visit) -> None:

@@ -25,10 +25,7 @@ from tests.service.stage import Someone, Stage, open_stage
 UUIDS = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
 
-@pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with open_stage(tmp_path_factory.mktemp("app") / "data", max_upload_mb=1) as found:
-        yield found
+STAGE = {"max_upload_mb": 1}
 
 
 @pytest.fixture(scope="module")

@@ -10,26 +10,9 @@ from collections.abc import Iterator
 import openai
 import pytest
 
-from tests.service.stage import FILM, SHEET, STILL, Someone, Stage, jpeg, open_stage, served
+from tests.service.stage import FILM, SHEET, STILL, Someone, Stage, jpeg
 
 pytestmark = pytest.mark.filterwarnings("ignore:The Sora API:DeprecationWarning")
-
-
-@pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with open_stage(tmp_path_factory.mktemp("openai") / "data") as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def address(stage: Stage) -> Iterator[str]:
-    with served(stage.app) as found:
-        yield found
-
-
-@pytest.fixture
-def who(stage: Stage) -> Someone:
-    return stage.someone()
 
 
 @pytest.fixture

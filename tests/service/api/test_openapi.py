@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from benchmarks import api_fuzz
 
 from photoplay.service.api import security
-from tests.service.stage import Stage, open_stage
+from tests.service.stage import Stage
 
 MEDIA = {"application/json", "multipart/form-data", "application/x-www-form-urlencoded"}
-
-
-@pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with open_stage(tmp_path_factory.mktemp("openapi") / "data") as found:
-        yield found
 
 
 @pytest.mark.slow

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
 import pytest
 from fastapi.testclient import TestClient
@@ -9,13 +8,7 @@ from fastapi.testclient import TestClient
 from photoplay.service.api import security
 from photoplay.service.ground.errors import NotFoundError
 from photoplay.service.ground.tables import api_keys
-from tests.service.stage import Someone, Stage, open_stage
-
-
-@pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with open_stage(tmp_path_factory.mktemp("security") / "data") as found:
-        yield found
+from tests.service.stage import Someone, Stage
 
 
 @pytest.fixture(scope="module")

@@ -116,3 +116,26 @@ def test_everything_wrong_is_named_at_once(tmp_path):
     message = refusal(tmp_path, host="0.0.0.0", secret=None, backends=("veo",), public_url="http://example.org")
     assert all(name in message for name in ("secret", "veo", "public_url"))
     assert SECRET not in message
+
+
+MAIL = {"smtp_url": "smtps://me:secret@mail.example.org", "mail_from": "photoplay <films@example.org>"}
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"mail_from": None}, "set together"),
+        ({"smtp_url": None}, "set together"),
+        ({"smtp_url": "https://mail.example.org"}, "smtp_url"),
+        ({"smtp_url": "smtp://:587"}, "smtp_url"),
+        ({"smtp_url": "smtp://mail.example.org:99999"}, "smtp_url"),
+        ({"mail_from": "nobody"}, "mail_from"),
+        ({"mail_from": "a@example.org\r\nBcc: b@example.org"}, "mail_from"),
+        ({"public_url": None, "allowed_hosts": ("example.org",)}, "links in mails"),
+    ],
+)
+def test_mail_has_a_server_a_sender_and_links_that_lead_here(tmp_path, given, told):
+    make_settings(tmp_path / "good", **HOSTED, **MAIL).checked()
+    message = refusal(tmp_path, **{**HOSTED, **MAIL, **given})
+    assert told in message
+    assert "secret@" not in message

@@ -32,7 +32,7 @@ from photoplay.service.looking.looker import serve
 class Tasks:
     def echo(self, value): return [sys.argv[1], value]
     def sleep(self, seconds): time.sleep(seconds); return os.getpid()
-    def enrol_clip(self, *given): time.sleep(30)
+    def enrol_clip(self, clip, challenge, terms): time.sleep(float(clip)); return os.getpid()
     def end(self): os._exit(3)
     def refuse(self): raise MediaError("photo_broken", "It is broken.", "Copy it again.")
     def stumble(self): return 1 / 0
@@ -45,11 +45,12 @@ class Tasks:
 
 serve(Connection(int(sys.argv[2])), Tasks().__getattribute__)
 """
+TERMS = Terms(("face",), 3)
 
 
 @pytest.fixture
 def child(settings: Settings) -> Iterator[Looker]:
-    looker = Looker(settings, (sys.executable, "-c", SLOW_CHILD), patience=8.0)
+    looker = Looker(settings, (sys.executable, "-c", SLOW_CHILD), patience=30.0)
     yield looker
     looker.close()
 
@@ -107,16 +108,48 @@ def test_attack_nothing_of_a_clip_stays_where_the_child_is_ended_in_its_work(
 
 
 def test_a_clip_has_a_time_of_its_own(settings: Settings) -> None:
-    looker = Looker(settings, (sys.executable, "-c", SLOW_CHILD), patience=8.0, clip_patience=0.3)
+    looker = Looker(settings, (sys.executable, "-c", SLOW_CHILD), clip_patience=0.3)
     try:
-        looker.ask("echo", 1)
         began = time.monotonic()
         with pytest.raises(UnavailableError) as late:
-            looker.enrol_clip(b"", "", Terms(("face",), 3))
-        assert time.monotonic() - began < 4
+            looker.enrol_clip(b"30", "", TERMS)
+        assert time.monotonic() - began < 8
     finally:
         looker.close()
     assert late.value.code == "looker_late"
+
+
+def test_a_clip_holds_up_no_preview_and_its_process_ends_with_it(child: Looker) -> None:
+    stays = child.ask("sleep", 0)
+    clips: list[int] = []
+    thread = threading.Thread(target=lambda: clips.append(child.enrol_clip(b"2", "", TERMS)))  # type: ignore[arg-type]
+    thread.start()
+    time.sleep(0.3)
+    assert child.ask("sleep", 0) == stays
+    assert clips == []  # it is still being looked at
+    thread.join()
+    assert clips != [stays]
+    assert not Path(f"/proc/{clips[0]}").exists()
+    assert child.ask("sleep", 0) == stays
+
+
+def test_only_so_many_clips_are_there_at_a_time_and_each_has_a_process_of_its_own(child: Looker) -> None:
+    clips: list[int] = []
+    threads = [
+        threading.Thread(target=lambda: clips.append(child.enrol_clip(b"0.3", "", TERMS)))  # type: ignore[arg-type]
+        for _ in range(looking.CLIPS_WAITING)
+    ]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.1)
+    began = time.monotonic()
+    with pytest.raises(TooManyError) as caught:
+        child.enrol_clip(b"0", "", TERMS)
+    assert time.monotonic() - began < 0.1
+    assert (caught.value.code, caught.value.retry_after) == ("looker_busy", 20)
+    for thread in threads:
+        thread.join()
+    assert len(set(clips)) == looking.CLIPS_WAITING
 
 
 def test_too_many_questions_are_told_to_come_again(child: Looker) -> None:

@@ -1,7 +1,7 @@
 /** The film that is being put together; a reload does not lose it. */
 
 import { ApiError, call, upload } from './api';
-import type { Found, JobRequest, Size, Statement, Template, Upload } from './types';
+import type { Found, JobRequest, Size, Statement, Template, Upload, VideoAsk } from './types';
 
 export interface DraftPhoto {
   key: string;
@@ -19,8 +19,13 @@ interface Saved {
   onRecord: boolean;
   template: string | null;
   remixOf: string | null;
+  beside: Beside;
   options: DraftOptions;
 }
+
+/** What a film was asked for with and this page does not show: it stays as it was when the film is changed. Its consent is
+ * that of whoever is in the last picture and in the clip. */
+type Beside = Pick<JobRequest, (typeof BESIDE)[number] | 'consent'>;
 
 export interface DraftOptions {
   seconds: number | null;
@@ -35,6 +40,7 @@ export interface DraftOptions {
 }
 
 const KEY = 'photoplay.draft';
+const BESIDE = ['prompt', 'speed', 'last', 'video', 'backdrop', 'codec'] as const;
 /** Times that a photo is shown to a service that is busy looking at others. */
 const TRIES = 3;
 let counter = 0;
@@ -54,6 +60,7 @@ class Draft {
   template = $state<Template | null>(null);
   options = $state<DraftOptions>(plain());
   remixOf = $state<string | null>(null);
+  beside = $state<Beside>({});
   /** The name of a template that is not looked up yet. */
   wanted: string | null = null;
 
@@ -116,7 +123,11 @@ class Draft {
     const gone = this.photos.find((photo) => photo.key === key);
     if (gone?.src.startsWith('blob:')) URL.revokeObjectURL(gone.src);
     this.photos = this.photos.filter((photo) => photo.key !== key);
-    if (!this.photos.length) this.consents = [];
+    if (!this.photos.length) {
+      this.consents = [];
+      this.remixOf = null;
+      this.beside = {};
+    }
     this.save();
   }
 
@@ -132,6 +143,7 @@ class Draft {
     this.onRecord = false;
     this.template = null;
     this.remixOf = null;
+    this.beside = {};
     this.wanted = null;
     this.options = plain();
     try {
@@ -150,6 +162,7 @@ class Draft {
       onRecord: this.onRecord,
       template: this.template?.name ?? this.wanted,
       remixOf: this.remixOf,
+      beside: $state.snapshot(this.beside),
       options: $state.snapshot(this.options),
     };
     try {
@@ -182,6 +195,7 @@ class Draft {
     this.onRecord = saved.onRecord;
     this.wanted = saved.template;
     this.remixOf = saved.remixOf;
+    this.beside = saved.beside ?? {};
     this.options = { ...plain(), ...saved.options };
     this.save();
   }
@@ -190,14 +204,21 @@ class Draft {
   async remix(id: string, request: JobRequest): Promise<void> {
     const statements = request.consent ?? [];
     const one = statements.length === 1 ? statements[0] : undefined;
+    const others = [request.last, request.video].filter(Boolean);
+    const agreed = others.flatMap((_, index) => statements[request.photos.length + index] ?? one ?? []);
     await this.take({
       photos: request.photos.map((photo, index) => ({ id: photo, name: '', statement: statements[index] ?? one ?? null })),
       consents: request.consents ?? [],
       onRecord: Boolean(request.consents?.length),
       template: request.template || null,
       remixOf: id,
+      beside: {
+        ...Object.fromEntries(BESIDE.flatMap((name) => (request[name] ? [[name, request[name]]] : []))),
+        consent: agreed,
+      },
       options: {
         ...plain(),
+        seed: request.seed ?? 0,
         seconds: request.seconds ?? null,
         size: (request.size as Size | undefined) ?? null,
         intensity: request.intensity ?? 1,
@@ -216,12 +237,17 @@ class Draft {
       : { consent: this.photos.flatMap((photo) => (photo.statement ? [photo.statement] : [])) };
   }
 
-  request(): JobRequest {
+  request(): VideoAsk {
     const { options } = this;
+    const { consent: others = [], ...beside } = this.beside;
+    const agreed = this.agreement();
     return {
+      ...(this.remixOf ? { remixed_from: this.remixOf } : {}),
+      ...beside,
       photos: this.photos.flatMap((photo) => (photo.upload ? [photo.upload.id] : [])),
       template: this.template?.name ?? '',
-      ...this.agreement(),
+      ...agreed,
+      ...(agreed.consent ? { consent: [...agreed.consent, ...others] } : {}),
       ...(options.seconds ? { seconds: options.seconds } : {}),
       ...(options.size ? { size: options.size } : {}),
       intensity: options.intensity,

@@ -3,6 +3,7 @@
 import { ApiError, call, setCsrf, whenSignedOut } from './api';
 import { draft } from './draft.svelte';
 import type { Session } from './types';
+import { words } from '../words/index.svelte';
 
 class SessionState {
   value = $state<Session | null>(null);
@@ -32,6 +33,16 @@ class SessionState {
     await call('POST', '/v1/sign-up', { json: { email, password } });
     await this.load();
     if (!this.signedIn) await this.signIn(email, password);
+  }
+
+  /** Asks for a mail with a link; the answer is the same for every address. */
+  async askLetter(email: string): Promise<void> {
+    await call('POST', '/v1/letters', { json: { email, language: words.language } });
+  }
+
+  /** Chooses the password of the account that a letter is for, and signs in. */
+  async openLetter(token: string, password: string): Promise<void> {
+    this.take(await call<Session>('POST', '/v1/letters/open', { json: { token, password } }));
   }
 
   /** Signs out everywhere else: this browser gets a session, and a token for it, anew. */

@@ -4,10 +4,15 @@ import { keep, kept } from './keep';
 
 export type Theme = 'system' | 'light' | 'dark';
 
+const night = matchMedia('(prefers-color-scheme: dark)');
+
 class ThemeState {
   value = $state<Theme>('system');
+  private system = $state(night.matches);
+  dark = $derived(this.value === 'dark' || (this.value === 'system' && this.system));
 
   constructor() {
+    night.onchange = () => (this.system = night.matches);
     const saved = kept('theme');
     if (saved === 'light' || saved === 'dark') this.set(saved);
   }
@@ -19,12 +24,8 @@ class ThemeState {
     else document.documentElement.setAttribute('data-theme', theme);
   }
 
-  isDark(): boolean {
-    return this.value === 'dark' || (this.value === 'system' && matchMedia('(prefers-color-scheme: dark)').matches);
-  }
-
   toggle(): void {
-    this.set(this.isDark() ? 'light' : 'dark');
+    this.set(this.dark ? 'light' : 'dark');
   }
 }
 

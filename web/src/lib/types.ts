@@ -76,6 +76,15 @@ export interface JobRequest {
   left?: number | null;
   first?: number | null;
   audio?: string[];
+  last?: string | null;
+  video?: string | null;
+  backdrop?: string | null;
+  codec?: string;
+}
+
+/** A film as it is asked for. */
+export interface VideoAsk extends Omit<JobRequest, 'backend'> {
+  remixed_from?: string;
 }
 
 export interface Metric {
@@ -147,10 +156,12 @@ export interface Page<T> {
 }
 
 export interface Session {
-  user: { id: string; email: string; operator: boolean } | null;
+  user: { id: string; email: string; operator: boolean; has_password: boolean } | null;
   plan: string | null;
   hosted: boolean;
   sign_up: boolean;
+  /** Links to make an account, or to set a new password, come by mail. */
+  mail: boolean;
   csrf: string | null;
   backends: string[];
   sizes: Size[];
@@ -234,6 +245,8 @@ export interface Verification {
   consent?: { photo: string; statement: string; date: string }[];
   records?: string[];
   number?: string;
+  mark?: { number: string; known: boolean; sentence: string; created: string } | null;
+  mark_sought?: boolean;
   content_filter?: string;
   problems?: string[];
   recipe?: Record<string, unknown> | null;

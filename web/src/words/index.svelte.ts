@@ -58,15 +58,18 @@ class Words {
     return [this.t('problem.unexpected'), this.t('problem.unexpected.hint')];
   };
 
+  /** This language as it is written where this person is. */
+  private place = $derived(navigator.languages.find((one) => one.startsWith(this.language)) ?? this.language);
+
   number = (value: number, digits = 0): string =>
-    new Intl.NumberFormat(this.language, { maximumFractionDigits: digits }).format(value);
+    new Intl.NumberFormat(this.place, { maximumFractionDigits: digits }).format(value);
 
   date = (seconds: number | string | null): string => {
     if (seconds === null || seconds === '') return '';
     const when = typeof seconds === 'number' ? new Date(seconds * 1000) : new Date(seconds);
     return Number.isNaN(when.valueOf())
       ? String(seconds)
-      : new Intl.DateTimeFormat(this.language, { dateStyle: 'medium', timeStyle: 'short' }).format(when);
+      : new Intl.DateTimeFormat(this.place, { dateStyle: 'medium', timeStyle: 'short' }).format(when);
   };
 
   /** A length of time as people say it: rounded, never "0 s". */

@@ -48,6 +48,7 @@ __all__ = [
     "check_key",
     "check_plans",
     "check_session",
+    "checked_email",
     "close_tenant",
     "create_key",
     "create_tenant",
@@ -178,7 +179,7 @@ def create_user(
     Errors: RequestError ``bad_email``, ``password_weak``; ConflictError ``email_taken``; NotFoundError.
     """
     kept = None if password is None else hash_password(password)
-    return _create_user(conn, tenant_id, _checked_email(email), kept, operator, now)
+    return _create_user(conn, tenant_id, checked_email(email), kept, operator, now)
 
 
 def _create_user(conn: Connection, tenant_id: str, email: str, kept: str | None, operator: bool, now: float) -> User:
@@ -197,7 +198,7 @@ def sign_up(database: Database, email: str, password: str, plan: Plan, address: 
 
     Errors: as :func:`create_user`; TooManyError ``too_many_tries``.
     """
-    email = _checked_email(email)
+    email = checked_email(email)
     with database.begin() as conn:
         throttle(conn, "sign up from", network(address), SIGN_UPS, HOUR, now)
     kept = hash_password(password)
@@ -283,7 +284,8 @@ def ensure_home(conn: Connection, now: float) -> User:
     return get_user(conn, HOME)
 
 
-def _checked_email(email: str) -> str:
+def checked_email(email: str) -> str:
+    """An e-mail address as it is kept. Errors: RequestError ``bad_email``."""
     email = folded_email(email)
     if EMAIL.fullmatch(email) is None:
         raise RequestError("bad_email", "This is not an e-mail address.", "Write it like name@example.org.")

@@ -20,6 +20,7 @@ from photoplay.service.api.routes.admin import Audited
 from photoplay.service.api.routes.jobs import Watchers
 from photoplay.service.api.studio import Studio, read_studio
 from photoplay.service.engine import Hub
+from photoplay.service.ground.mail import Mailer
 from photoplay.service.looking.looker import Looker
 from photoplay.version import __version__
 
@@ -60,6 +61,7 @@ def create_app(hub: Hub) -> FastAPI:
     app.state.watchers = Watchers()
     app.state.audited = Audited()
     app.state.looker = Looker(hub.settings)  # its process starts when it is needed
+    app.state.mailer = Mailer.of(hub.settings)
     problems.install(app)
     for router in ROUTERS:
         app.include_router(router)
@@ -76,6 +78,8 @@ async def _open(app: FastAPI) -> AsyncIterator[None]:
     Thread(target=find, args=("gentle_smile",), daemon=True).start()
     yield
     await run_in_threadpool(app.state.looker.close)
+    if app.state.mailer is not None:
+        await run_in_threadpool(app.state.mailer.close)
 
 
 def _routes(router: APIRouter) -> list[APIRoute]:

@@ -27,6 +27,8 @@ OPEN: Final[frozenset[tuple[str, str]]] = frozenset(
         ("GET", "/v1/session"),
         ("POST", "/v1/session"),
         ("POST", "/v1/sign-up"),
+        ("POST", "/v1/letters"),
+        ("POST", "/v1/letters/open"),
         ("POST", "/v1/verify"),
         ("GET", "/v1/files/{token}"),
     }

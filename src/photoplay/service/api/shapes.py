@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
 
+from photoplay.service.ground.states import State
 from photoplay.service.jobs.requests import JobRequest, RecordId, UploadId
 from photoplay.types import Consent, Corner
 
@@ -177,6 +178,7 @@ class VideoAsk(Ask):
     first: Literal[0, 1] | None = Field(None, description="Whose photo plays the template's first role.")
     label: Corner | None = Field(None, description="Where the film says in words that it was made.")
     codec: Literal["h264", "av1"] = "h264"
+    remixed_from: VideoId | None = Field(None, description="The film that this one is a changed version of.")
     webhook: str | None = Field(
         None, max_length=2000, pattern=r"^https?://[!-~]+$", description="Told when the film is there or is not to be."
     )
@@ -211,7 +213,7 @@ class VideoError(Answer):
 class Brief(Answer):
     """The work behind a video, in short; `/v1/jobs/{id}` tells all of it."""
 
-    state: Literal["queued", "running", "completed", "failed", "cancelled"]
+    state: State
     stage: str
     attempt: int
     round: int
@@ -323,7 +325,7 @@ class JobAnswer(Answer):
     """The work behind a video, in full."""
 
     id: str
-    state: Literal["queued", "running", "completed", "failed", "cancelled"]
+    state: State
     stage: str
     percent: int
     attempt: int

@@ -42,6 +42,28 @@ class SignUp(Ask):
     password: str = Field(min_length=1, max_length=1024)
 
 
+class LetterAsk(Ask):
+    """Whom to write to."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"email": "you@example.org"}]})
+
+    email: str = Field(min_length=3, max_length=254, pattern=PRINTABLE)
+    language: Literal["en", "de"] = "en"
+
+
+class LetterAnswer(Answer):
+    """The same for every address."""
+
+    taken: Literal[True] = True
+
+
+class LetterOpen(Ask):
+    """The token of a letter's link, and the password to be."""
+
+    token: str = Field(pattern=r"^[A-Za-z0-9_-]{2,400}\.[0-9]{1,12}\.[A-Za-z0-9_-]{43}$")
+    password: str = Field(min_length=1, max_length=1024)
+
+
 class PasswordAsk(Ask):
     """A new password, for the current one."""
 
@@ -69,6 +91,7 @@ class SessionAnswer(Answer):
     plan: str | None
     hosted: bool
     sign_up: bool
+    mail: bool = Field(description="Accounts begin, and passwords are renewed, by a link in a mail: `/v1/letters`.")
     csrf: str | None = Field(description="Goes along as `X-CSRF-Token` when something is changed.")
     backends: list[str]
     sizes: list[str]

@@ -6,6 +6,7 @@ import ipaddress
 import os
 import secrets
 from collections.abc import Iterable, Iterator
+from email.utils import parseaddr
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
@@ -50,7 +51,7 @@ def address(url: str) -> SplitResult:
 
 def unsafe(settings: Settings) -> list[str]:
     """A sentence for everything that a service must not start with."""
-    return [*_reach(settings), *_secrecy(settings), *_means(settings)]
+    return [*_reach(settings), *_secrecy(settings), *_mail(settings), *_means(settings)]
 
 
 def _reach(settings: Settings) -> Iterator[str]:
@@ -86,7 +87,31 @@ def _secrecy(settings: Settings) -> Iterator[str]:
         yield "s3_key and s3_secret must be set together"
 
 
+def _mail(settings: Settings) -> Iterator[str]:
+    if (settings.smtp_url is None) != (settings.mail_from is None):
+        yield "smtp_url and mail_from must be set together"
+    if settings.smtp_url is None:
+        return
+    parts = address(settings.smtp_url.get_secret_value())
+    if parts.scheme not in ("smtp", "smtps") or not parts.hostname or not _port_reads(parts):
+        yield "smtp_url is no address of a mail server"
+    sender = settings.mail_from or ""
+    if settings.mail_from is not None and (not sender.isprintable() or "@" not in parseaddr(sender)[1]):
+        yield "mail_from is no e-mail address"
+    if not settings.public_url:
+        yield "public_url is not set, which links in mails begin with"
+
+
+def _port_reads(parts: SplitResult) -> bool:
+    try:
+        return parts.port is None or parts.port > 0
+    except ValueError:
+        return False
+
+
 def _means(settings: Settings) -> Iterator[str]:
+    if settings.gpus > 1 and settings.workers > 1:
+        yield "workers of one machine would share the gpus of a film (start one, or give each its own)"
     try:
         content.default_classifier()
     except PhotoplayError as error:

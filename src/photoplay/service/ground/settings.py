@@ -105,10 +105,22 @@ class Settings(BaseSettings):
         description="Folder of unfinished films: a film goes on from here after a crash.",
     )
     workers: int = Field(1, ge=0, le=64, description="Worker processes that `photoplay serve` starts.")
+    gpus: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="GPUs that make one film together, where its model can be shared: all of one worker.",
+    )
     backends: Names = Field(("pocket",), min_length=1, description="Backends that films can be made with here.")
     plans: Folder | None = Field(None, description="YAML file of plans instead of the built-in ones.")
     sign_up: bool = Field(False, description="Whether strangers can make an account.")
     sign_up_plan: str = Field("free", description="Plan of a new account.")
+    smtp_url: SecretStr | None = Field(
+        None,
+        description="Mail server: smtp://user:password@host:587 (STARTTLS) or smtps://… Accounts then begin, and passwords"
+        " are renewed, by a link in a mail.",
+    )
+    mail_from: str | None = Field(None, description="Sender of mails, such as photoplay <films@example.org>.")
     queue_limit: int = Field(500, ge=1, description="Jobs that may wait before new ones are turned away.")
     upload_days: float = Field(30, gt=0, description="Days that an upload is kept.")
     max_upload_mb: int = Field(32, ge=1, le=2048, description="Largest file that can be uploaded, in MB.")

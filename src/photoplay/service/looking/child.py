@@ -140,7 +140,7 @@ def told(scene: Scene) -> dict[str, Any]:
     width, height = scene.photo.width, scene.photo.height
 
     def place(x: float, y: float) -> list[float]:
-        return [round(float(x) / width, 4), round(float(y) / height, 4)]
+        return [round(x / width, 4), round(y / height, 4)]
 
     faces = [
         {
@@ -148,7 +148,7 @@ def told(scene: Scene) -> dict[str, Any]:
             "yaw": round(subject.face.head_pose.yaw, 1),
             "pitch": round(subject.face.head_pose.pitch, 1),
             "roll": round(subject.face.head_pose.roll, 1),
-            "landmarks": [place(x, y) for x, y, _ in topology.face_68(subject.face.landmarks)],
+            "landmarks": [place(float(x), float(y)) for x, y, _ in topology.face_68(subject.face.landmarks)],
             "body": subject.body is not None,
         }
         for subject in scene.subjects

@@ -1,7 +1,8 @@
-"""Looking at photos and clips for the web process, which itself loads no model: in one child process that stays warm.
+"""Looking at photos and clips for the web process, which itself loads no model: in child processes, two at most.
 
-The child inspects photos, makes small previews, and reads faces for consent records; embeddings never leave it. It is
-started when it is first needed, ended when it takes too long, and started again by the next question.
+One stays warm: it inspects photos, makes small previews, and reads faces for consent records; embeddings never leave it.
+It is started when it is first needed, ended when it takes too long, and started again by the next question. A live clip is
+looked at for many seconds: it has a process of its own, which ends with it, so that nobody's preview waits for it.
 """
 
 from __future__ import annotations
@@ -28,14 +29,16 @@ from photoplay.service.looking.rooms import Room
 from photoplay.types import Consent
 
 CHILD = "photoplay.service.looking.child"
-WAITING = 6
-"""Questions that may wait; whoever comes then is told to come again."""
+WAITING, CLIPS_WAITING = 6, 3
+"""Questions that are there at a time, the one at work among them; whoever comes then is told to come again."""
 PATIENCE_S, CLIP_PATIENCE_S = 60.0, 150.0
 """Seconds for one answer; a live clip has up to 40 seconds of frames, and each is looked at."""
-TURN_S = 20.0
+TURN_S, CLIP_TURN_S = 20.0, 60.0
 """Seconds that a question may wait for its turn."""
 
-KEPT_BACK = frozenset(f"PHOTOPLAY_{name}" for name in ("SECRET", "SECRETS", "DATABASE_URL", "S3_KEY", "S3_SECRET"))
+KEPT_BACK = frozenset(
+    f"PHOTOPLAY_{name}" for name in ("SECRET", "SECRETS", "DATABASE_URL", "S3_KEY", "S3_SECRET", "SMTP_URL")
+)
 """What the child has no business with."""
 
 
@@ -67,7 +70,7 @@ class Enrolled:
 
 
 class Looker:
-    """The child process, for all threads of this one. ``command`` starts another child than photoplay's own."""
+    """The child processes, for all threads of this one. ``command`` starts another child than photoplay's own."""
 
     def __init__(
         self,
@@ -76,11 +79,12 @@ class Looker:
         patience: float = PATIENCE_S,
         clip_patience: float = CLIP_PATIENCE_S,
     ) -> None:
-        self._command = [*(command or (sys.executable, "-P", "-m", CHILD)), "hosted" if settings.hosted else "own"]
+        started = [*(command or (sys.executable, "-P", "-m", CHILD)), "hosted" if settings.hosted else "own"]
         self._patience, self._clip_patience = patience, clip_patience
-        self._room = Room(1, WAITING - 1, TURN_S, "Too many photos are being looked at right now.", 5)
-        self._held = Lock()
-        self._child: _Child | None = None
+        full = "Too many photos are being looked at right now."
+        self._photos = _Lane(started, Room(1, WAITING - 1, TURN_S, full, 5), stays=True)
+        full = "Too many clips are being looked at right now."
+        self._clips = _Lane(started, Room(1, CLIPS_WAITING - 1, CLIP_TURN_S, full, 20), stays=False)
 
     def inspect(self, photo: bytes) -> dict[str, Any]:
         """What is seen in a photo, as ``Found`` of the API has it. Raises MediaError, and as :meth:`ask`."""
@@ -99,7 +103,7 @@ class Looker:
 
     def enrol_clip(self, clip: bytes, challenge: str, terms: Terms) -> Enrolled:
         """A new record of whoever answers the challenge in a clip; the challenge is spent."""
-        enrolled: Enrolled = self.ask("enrol_clip", clip, challenge, terms, patience=self._clip_patience)
+        enrolled: Enrolled = self._clips.ask("enrol_clip", (clip, challenge, terms), self._clip_patience)
         return enrolled
 
     def recover(self, file: bytes) -> dict[str, Any] | None:
@@ -108,15 +112,36 @@ class Looker:
         return found
 
     def ask(self, what: str, *given: Any, patience: float | None = None) -> Any:
-        """Lets the child do something and returns its answer.
+        """Lets the child that stays do something and returns its answer.
 
         Raises:
             TooManyError: ``looker_busy``: too many ask.
             UnavailableError: ``looker_late``, ``looker_down``: it took too long, or ended; the next question starts it anew.
             PhotoplayError: what the child itself raised.
         """
+        return self._photos.ask(what, given, patience or self._patience)
+
+    def close(self) -> None:
+        """Ends the children at once; whoever waits for one is told that it is down."""
+        for lane in (self._photos, self._clips):
+            lane.close()
+
+
+class _Lane:
+    """A child and the turns at it; one that does not stay ends with its answer, and nothing that it saw is in memory."""
+
+    def __init__(self, command: Sequence[str], room: Room, *, stays: bool) -> None:
+        self._command, self._room, self._stays = command, room, stays
+        self._held = Lock()
+        self._child: _Child | None = None
+
+    def ask(self, what: str, given: tuple[Any, ...], patience: float) -> Any:
         with self._room.turn(), self._held:
-            kind, answer = self._asked(what, given, patience or self._patience)
+            try:
+                kind, answer = self._asked(what, given, patience)
+            finally:
+                if not self._stays:
+                    self._end()
         if kind == "done":
             return answer
         if isinstance(answer, PhotoplayError):
@@ -125,7 +150,6 @@ class Looker:
         raise _down()
 
     def close(self) -> None:
-        """Ends the child at once; whoever waits for it is told that it is down."""
         if (child := self._child) is not None:
             child.process.kill()
         with self._held:

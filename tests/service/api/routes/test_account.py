@@ -1,19 +1,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-
-import pytest
 
 from photoplay.service.accounts.principals import SCOPES
 from photoplay.service.jobs import webhooks
-from tests.service.stage import Stage, open_stage
-
-
-@pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with open_stage(tmp_path_factory.mktemp("account") / "data") as found:
-        yield found
+from tests.service.stage import Stage
 
 
 def test_an_account_tells_plan_credits_usage_and_keys(stage: Stage) -> None:

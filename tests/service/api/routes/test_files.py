@@ -1,22 +1,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from photoplay.service.accounts import tenants as accounts
 from photoplay.service.api import security
 from photoplay.service.api.routes.files import part
-from tests.service.stage import FILM, STILL, Stage, open_stage
-
-
-@pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with open_stage(tmp_path_factory.mktemp("files") / "data") as found:
-        yield found
+from tests.service.stage import FILM, STILL, Stage
 
 
 def path(url: str) -> str:

@@ -15,26 +15,9 @@ from photoplay.service.accounts import tenants as accounts
 from photoplay.service.api.routes.jobs import MOST_WATCHERS, Watchers
 from photoplay.service.ground.errors import TooManyError
 from photoplay.service.jobs import events, job
-from tests.service.stage import STILL, Someone, Stage, open_stage, served
+from tests.service.stage import STILL, Someone, Stage
 
 pytestmark = pytest.mark.timeout(60)  # a stream that does not end is a failure soon
-
-
-@pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with open_stage(tmp_path_factory.mktemp("jobs") / "data") as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def address(stage: Stage) -> Iterator[str]:
-    with served(stage.app) as found:
-        yield found
-
-
-@pytest.fixture
-def who(stage: Stage) -> Someone:
-    return stage.someone()
 
 
 def tell(stage: Stage, id_: str, kind: Any, /, **data: object) -> None:

@@ -21,11 +21,6 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         yield found
 
 
-@pytest.fixture
-def who(stage: Stage) -> Someone:
-    return stage.someone()
-
-
 def test_a_photo_from_upload_to_deletion(stage: Stage, who: Someone) -> None:
     client, looker = stage.client, looker_of(stage)
     data = jpeg(5)

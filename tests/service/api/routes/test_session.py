@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
 import pytest
 from fastapi.testclient import TestClient
@@ -12,10 +11,7 @@ from tests.service.stage import Someone, Stage, open_stage
 PASSWORD = "correct horse battery staple"
 
 
-@pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with open_stage(tmp_path_factory.mktemp("session") / "data", sign_up=True) as found:
-        yield found
+STAGE = {"sign_up": True}
 
 
 @pytest.fixture
@@ -38,6 +34,7 @@ def test_nobody_is_told_what_there_is(browser: TestClient, stage: Stage) -> None
         "plan": None,
         "hosted": False,
         "sign_up": True,
+        "mail": False,
         "csrf": None,
         "backends": ["pocket"],
         "sizes": list(stage.hub.plans["free"].sizes),

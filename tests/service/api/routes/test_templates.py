@@ -28,11 +28,6 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         yield found
 
 
-@pytest.fixture
-def who(stage: Stage) -> Someone:
-    return stage.someone()
-
-
 def ask(stage: Stage, who: Someone, **said: Any) -> tuple[int, Any]:
     answer = stage.client.post("/v1/previews", headers=who.headers, json=said)
     return answer.status_code, answer.content if answer.status_code == 200 else answer.json()["code"]

@@ -2,25 +2,15 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 
 import pytest
 
 from photoplay.service.api.shapes import VideoAsk
 from photoplay.service.ground.tables import uploads
 from tests.service import rowmaking
-from tests.service.stage import FILM, STILL, Someone, Stage, jpeg, open_stage
+from tests.service.stage import FILM, STILL, Someone, Stage, jpeg
 
-
-@pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with open_stage(tmp_path_factory.mktemp("videos") / "data", backends=("pocket", "echo")) as found:
-        yield found
-
-
-@pytest.fixture
-def who(stage: Stage) -> Someone:
-    return stage.someone()
+STAGE = {"backends": ("pocket", "echo")}
 
 
 def post(stage: Stage, who: Someone, path: str = "/v1/videos", **said: object) -> tuple[int, dict]:
@@ -61,6 +51,20 @@ def test_nothing_is_left_of_a_request_that_fails(stage: Stage, who: Someone) -> 
         left = conn.execute(uploads.select().where(uploads.c.tenant_id == who.tenant_id)).all()
     assert all(row.deleted_at is not None for row in left)
     assert stage.client.get("/v1/videos", headers=who.headers).json()["data"] == []
+
+
+def test_a_changed_film_says_of_which_one_it_is(stage: Stage, who: Someone) -> None:
+    first = stage.queued(who)
+    asked = {"photos": [stage.photo(who)], "template": "nod", "consent": ["self"], "intensity": 1.4}
+    status, video = post(stage, who, json={**asked, "remixed_from": first})
+    assert (status, video["remixed_from_video_id"], video["template"]) == (200, first, "nod")
+    status, video = post(stage, who, data={"photos": asked["photos"][0], "template": "nod", "remixed_from": first})
+    assert video["code"] == "consent_missing"  # a form says it too; nothing is taken over from the first film
+    other, gone = stage.someone(), f"video_{'a' * 26}"
+    for id_, asker in ((first, other), (gone, who)):
+        status, said = post(stage, asker, json={**asked, "photos": [stage.photo(asker)], "remixed_from": id_})
+        assert (status, said["code"]) == (404, "not_found")
+    assert post(stage, who, json={**asked, "remixed_from": "../a"})[0] == 400
 
 
 def test_an_idempotency_key_makes_one_film_also_with_files(stage: Stage, who: Someone) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request, Response
 
 from photoplay.errors import RequestError
+from photoplay.service.accounts import letters
 from photoplay.service.accounts import tenants as accounts
 from photoplay.service.accounts.principals import Principal
 from photoplay.service.accounts.sessions import SESSION_S
@@ -22,9 +23,19 @@ from photoplay.service.api.security import (
     session_token,
     start_session,
 )
-from photoplay.service.api.shapes_account import PasswordAsk, SessionAnswer, SignIn, SignUp, UserAnswer
+from photoplay.service.api.shapes_account import (
+    LetterAnswer,
+    LetterAsk,
+    LetterOpen,
+    PasswordAsk,
+    SessionAnswer,
+    SignIn,
+    SignUp,
+    UserAnswer,
+)
 from photoplay.service.engine import Hub
-from photoplay.service.ground.errors import NotFoundError
+from photoplay.service.ground.errors import ForbiddenError, NotFoundError
+from photoplay.service.ground.mail import Mailer
 
 router = APIRouter(tags=["account"])
 
@@ -42,6 +53,7 @@ def _told(hub: Hub, who: Principal | None, token: str | None) -> SessionAnswer:
         plan=who.plan if who else None,
         hosted=bool(hub.settings.hosted),
         sign_up=hub.settings.sign_up,
+        mail=hub.settings.smtp_url is not None,
         csrf=csrf_of(hub, token) if token and user else None,
         backends=backends,
         sizes=list(plan.sizes) if plan else [],
@@ -129,13 +141,66 @@ def change_password(
     responses=problems.documented(403, 404, 409, 415, 422, 429),
 )
 def sign_up(hub: HubOf, request: Request, response: Response, ask: SignUp) -> SessionAnswer:
-    """A new account, signed in. Where this installation takes no strangers there is nothing here."""
+    """A new account, signed in: where strangers are taken, and no mail is sent. It tells who has an account already."""
     if not hub.settings.sign_up:
         raise NotFoundError("sign_up_closed", "This installation takes no new accounts.", "Ask its operator for one.")
     check_same_origin(request)
+    if hub.settings.smtp_url is not None:
+        raise ForbiddenError(
+            "sign_up_by_mail", "Here an account begins with a letter.", "Ask for one at /v1/letters, and open its link."
+        )
     plan = hub.plans[hub.settings.sign_up_plan]
     token = accounts.sign_up(hub.database, ask.email, ask.password, plan, address(request), time.time())
     return _entered(hub, token, response)
+
+
+@router.post(
+    "/v1/letters",
+    summary="Ask for a letter",
+    response_model=LetterAnswer,
+    status_code=202,
+    responses=problems.documented(403, 404, 415, 422, 429),
+)
+def ask_letter(hub: HubOf, request: Request, ask: LetterAsk) -> LetterAnswer:
+    """Sends a mail with a link, good for an hour, to choose a new password or to make an account, where there is one or
+    may be one. The answer is the same for every address."""
+    mailer: Mailer | None = request.app.state.mailer
+    if mailer is None or hub.settings.public_url is None:
+        raise _mail_off()
+    check_same_origin(request)
+    letter = letters.write_letter(
+        hub.database,
+        hub.settings.key("letters"),
+        ask.email,
+        address(request),
+        time.time(),
+        sign_up=hub.settings.sign_up,
+    )
+    if letter is not None:
+        mailer.post(letter.mail(hub.settings.public_url, ask.language))
+    return LetterAnswer()
+
+
+@router.post(
+    "/v1/letters/open",
+    summary="Open a letter",
+    response_model=SessionAnswer,
+    responses=problems.documented(401, 403, 404, 415, 422),
+)
+def open_letter(hub: HubOf, request: Request, response: Response, ask: LetterOpen) -> SessionAnswer:
+    """Chooses the password of the account that a letter is for, and signs in: a new account, or one that is signed out
+    everywhere else by this."""
+    if hub.settings.smtp_url is None:
+        raise _mail_off()
+    check_same_origin(request)
+    plan = hub.plans[hub.settings.sign_up_plan] if hub.settings.sign_up else None
+    key = hub.settings.key("letters")
+    token = letters.open_letter(hub.database, key, ask.token, ask.password, plan, time.time())
+    return _entered(hub, token, response)
+
+
+def _mail_off() -> NotFoundError:
+    return NotFoundError("mail_off", "This installation sends no mail.", "Ask its operator for a sign-in link.")
 
 
 def address(request: Request) -> str | None:

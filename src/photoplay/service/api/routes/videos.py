@@ -56,11 +56,22 @@ def create_video(
     """Takes a film into the queue and reserves its credits: all of it or nothing.
 
     Photos come as files (`input_reference`, repeated for two people), as data URLs, or as ids of uploads. In a form, lists
-    are repeated fields or fields named with `[]`.
+    are repeated fields or fields named with `[]`. Whoever changes a film that is there names it as `remixed_from`.
     """
-    now = time.time()
+    now, ask = time.time(), wanted.ask
+    if ask.remixed_from is not None:
+        with hub.database.read() as conn:
+            jobs.get(conn, who.tenant_id, ask.remixed_from)
     with taken_in(hub, who, wanted, now) as request:
-        job = jobs.submit(hub, who, request, idempotency_key=idempotency_key, webhook=wanted.ask.webhook, now=now)
+        job = jobs.submit(
+            hub,
+            who,
+            request,
+            idempotency_key=idempotency_key,
+            webhook=ask.webhook,
+            remixed_from=ask.remixed_from,
+            now=now,
+        )
     return video_of(job)
 
 
