@@ -400,3 +400,29 @@ def test_the_review_refuses_noise(moved: bool, given: Given, tmp_path: Path, mon
     assert "recognised" in refused.value.message
     assert len(steps) == 2, "there is no second attempt where a calmer motion changes nothing"
     assert list(tmp_path.iterdir()) == []
+
+
+# --- while it is made ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["wan-vace", "ltx2", "animatediff"])
+def test_what_is_denoised_is_seen_while_it_is_and_changes_nothing(
+    name: str, given: Given, film: Callable[[str, Mode], Clip], tmp_path: Path
+) -> None:
+    seen: list[bytes] = []
+    steps: list[int] = []
+
+    def note(event: StageEvent) -> None:
+        if event.stage == "denoise":
+            steps.append(len(seen))
+
+    request = given.request(name, "text-to-video")
+    clip = line.produce(request, tmp_path / "film.mp4", note, preview=seen.append)
+    np.testing.assert_array_equal(pixels(clip), pixels(film(name, "text-to-video")))
+    assert steps == list(range(1, len(steps) + 1)), "each step of a short schedule shows a picture"
+    assert len(seen) == len(steps) + 1  # and the one window that the film has
+    for at, data in enumerate(seen):
+        (tmp_path / f"{at}.png").write_bytes(data)
+        verified = verify(tmp_path / f"{at}.png")
+        assert (verified.state, verified.number) == ("trusted", verify(clip.path).number)
+    assert load_photo(tmp_path / "0.png").pixels.shape == (SIDE, SIDE, 3)

@@ -174,6 +174,7 @@ def _pass(
         num_frames=len(rows),
         footage=replace(Footage(), references=plan.footage.references),
         resume=None,
+        shown=None,
         duet=_duet_part(duet, rows, shift),
     )
     moved = tuple(_track_part(track, rows, shift) for track in tracks)

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Lock
 from typing import TypeAlias
 
 import cv2
 import numpy as np
 from jaxtyping import UInt8
 
+from photoplay.errors import RefusedError
 from photoplay.media import save_image
+from photoplay.pipeline.outputs import mark
 from photoplay.safety.content import ContentGate
-from photoplay.types import Admitted, Array, Clip, Frames, Report, Rgb, Screened
+from photoplay.types import Admitted, Array, Clip, Frames, RenderPlan, Report, Rgb, Screened
 
 COVER_WIDTH, PREVIEW_WIDTH = 640, 320
 """Pixels that a cover and a preview are wide at most."""
@@ -48,6 +51,40 @@ def hand_out(
             sealed.unlink()
             preview(data)
         yield window
+
+
+def one_at_a_time(preview: Preview) -> Preview:
+    """``preview``, called by one thread at a time: a model denoises beside what finishes its frames."""
+    turn = Lock()
+
+    def told(data: bytes) -> None:
+        with turn:
+            preview(data)
+
+    return told
+
+
+def sketches(
+    preview: Preview, seal: Seal, gate: ContentGate, admitted: Admitted, plan: RenderPlan, number: str, folder: Path
+) -> Callable[[Rgb], None]:
+    """A function that takes a model's rough pictures of a film which is still being denoised, and gives each to
+    ``preview`` as a picture of the film: at its shape, labelled, marked, screened and sealed.
+
+    What the filter takes for unsafe is not shown; the film's own frames are screened when they are there.
+    """
+    folder.mkdir()
+
+    def show(picture: Rgb) -> None:
+        frame = np.asarray(cv2.resize(picture, (plan.width, plan.height), interpolation=cv2.INTER_CUBIC), np.uint8)
+        windows = mark(iter([Frames(frame[None], plan.fps)]), admitted.request, number)
+        try:
+            for _ in hand_out(windows, preview, seal, gate, admitted, folder):
+                pass
+        except RefusedError as refused:
+            if refused.code != "content_refused":
+                raise
+
+    return show
 
 
 def keep_cover(windows: Iterator[Frames], total: int, path: Path) -> Iterator[Frames]:

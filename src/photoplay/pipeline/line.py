@@ -27,7 +27,7 @@ from photoplay.media import save_image
 from photoplay.perception.faces import FaceReader
 from photoplay.pipeline.clock import StageClock
 from photoplay.pipeline.door import accounted, let_in, watched
-from photoplay.pipeline.glimpses import UNREVIEWED, Preview, hand_out, keep_cover
+from photoplay.pipeline.glimpses import UNREVIEWED, Preview, hand_out, keep_cover, one_at_a_time, sketches
 from photoplay.pipeline.inputs import Source, natural_length, read_clip, read_photo, read_photos, read_voices, stated
 from photoplay.pipeline.outputs import check_out, check_sound, keep_stills, mark, write_film
 from photoplay.pipeline.plan import Prepared, Take, once, played, prepare
@@ -97,6 +97,14 @@ def _film(
     windows = clock.stream("generate", with_contact_pass(backend, scene, tracks, plan, job.progress))
     smoothed = clock.stream("smooth", smooth(_unanchored(windows) if _is_free(prepared, backend) else windows))
 
+    told, number = job.preview and one_at_a_time(job.preview), work_id(recipe)
+
+    def sealed(unsealed: Path, out: Path, looked: Screened) -> Clip:
+        return _Release(job, admitted, prepared, UNREVIEWED, looked, recipe).sealed(unsealed, out)
+
+    if told is not None:
+        rough = sketches(told, sealed, job.guard.content, admitted, plan, number, folder / "sketches")
+        plan = replace(plan, shown=rough)
     def reviewed() -> Iterator[Frames]:
         for frames in smoothed:
             with clock.stage("review"):
@@ -105,13 +113,9 @@ def _film(
             yield frames
 
     receipt: list[Screened] = []
-    marked = clock.stream("mark", mark(reviewed(), job.request, work_id(recipe)))
-    if job.preview is not None:
-
-        def sealed(unsealed: Path, out: Path, looked: Screened) -> Clip:
-            return _Release(job, admitted, prepared, UNREVIEWED, looked, recipe).sealed(unsealed, out)
-
-        marked = clock.stream("preview", hand_out(marked, job.preview, sealed, job.guard.content, admitted, folder))
+    marked = clock.stream("mark", mark(reviewed(), job.request, number))
+    if told is not None:
+        marked = clock.stream("preview", hand_out(marked, told, sealed, job.guard.content, admitted, folder))
     screened = clock.stream("screen", job.guard.content.screen(marked, receipt, admitted))
     kept = keep_stills(screened, folder / "stills") if job.stills else screened
     kept = keep_cover(kept, plan.num_frames, folder / COVER) if job.cover else kept
@@ -184,7 +188,8 @@ def produce(
         sheet: a contact sheet of the film as a sealed PNG.
         resume: a folder for unfinished work: the same request goes on where it was killed. Cleared at the end.
         cover: the middle frame as a sealed PNG, 640 pixels wide at most.
-        preview: gets the bytes of a small sealed PNG of every window while the film is made; it is not reviewed yet.
+        preview: gets the bytes of a small sealed PNG of every window while the film is made, and of what an open model
+            is about to make while it denoises; they are not reviewed yet.
 
     Raises:
         RefusedError: admission says no.   SceneError: the photo cannot carry this film.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -72,7 +73,8 @@ class RenderPlan:
     """The film's frame: ``crop`` of the photo (photo-space box) shown at ``width`` x ``height``, and how many frames.
 
     ``resume`` is a folder in which a backend may keep unfinished work (None: nowhere), so that a film that was killed goes
-    on where it was. ``duet`` says how the tracks of two people belong together (None: each is alone).
+    on where it was. ``duet`` says how the tracks of two people belong together (None: each is alone). ``shown`` is handed
+    rough pictures of the film, of any size, while a model denoises (None: nobody looks); it may raise to cancel.
     """
 
     width: int
@@ -88,6 +90,7 @@ class RenderPlan:
     footage: Footage = Footage()
     resume: Path | None = None
     duet: Duet | None = None
+    shown: Callable[[Rgb], None] | None = None
 
     @property
     def scale(self) -> float:

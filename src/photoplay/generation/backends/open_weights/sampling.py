@@ -15,6 +15,7 @@ import numpy as np
 
 from photoplay.errors import RequestError, UnavailableError
 from photoplay.generation.backends.open_weights import loras, resume, schedules
+from photoplay.generation.backends.open_weights.glimpse import eye_for
 from photoplay.generation.backends.open_weights.loading import shelf
 from photoplay.generation.backends.open_weights.memory import within
 from photoplay.generation.backends.open_weights.native import ClipInputs
@@ -68,7 +69,8 @@ def denoise(
         steps = arguments.get("num_inference_steps", 1)
         progress(StageEvent("denoise", steps, steps))
         return made
-    walk = Walk(pipe, _seed(clip), keep if can_be_followed(pipe) else None, progress, _loops(arguments))
+    kept = keep if can_be_followed(pipe) else None
+    walk = Walk(pipe, _seed(clip), kept, progress, _loops(arguments), eye_for(pipe, clip))
     with shelf().turn, walk.followed(scheduler), within(sampling.model):
         output = pipe(**arguments | {"generator": walk.generator, "callback_on_step_end": walk.after(arguments)})
     frames, audio = frames_of(output.frames), audio_of(pipe, output)

@@ -15,6 +15,7 @@ from types import MethodType
 from typing import Any
 
 from photoplay.generation.backends.open_weights import resume
+from photoplay.generation.backends.open_weights.glimpse import Eye
 from photoplay.generation.backends.open_weights.resume import Keep, Mark
 from photoplay.types import Progress, StageEvent
 
@@ -30,10 +31,13 @@ class Walk:
     the noise and the conditioning are what they were.
     """
 
-    def __init__(self, pipe: Any, seed: int, keep: Keep | None, progress: Progress, loops: int = 1) -> None:
+    def __init__(
+        self, pipe: Any, seed: int, keep: Keep | None, progress: Progress, loops: int = 1, eye: Eye | None = None
+    ) -> None:
         import torch
 
         self.pipe, self.keep, self.progress, self.loops, self.seed = pipe, keep, progress, loops, seed
+        self.eye = eye
         self.generator = torch.Generator("cpu").manual_seed(seed)
         self.known = keep.marks() if keep is not None else ()
         self.past: list[Mark] = []  # where the loops that have ended stood
@@ -99,7 +103,10 @@ class Walk:
         def step(this: Any, output: Any, timestep: Any, sample: Any, *rest: Any, **more: Any) -> Any:
             if draws and not rest and more.get("generator") is None:
                 more["generator"] = self.generator  # or it would draw from the process's own
-            return self._stepped(this, plain(this, output, timestep, sample, *rest, **more), sample)
+            made = plain(this, output, timestep, sample, *rest, **more)
+            if self.eye is not None and not self.outputs:  # the first of a step's schedulers is the picture's
+                self.eye.look(this, output, timestep, sample, made)
+            return self._stepped(this, made, sample)
 
         scheduler.step = MethodType(step, scheduler)
         return scheduler
