@@ -15,8 +15,10 @@ COMMANDS = (
     "consent create", "consent challenge", "consent list", "consent show", "consent verify", "consent add", "consent revoke",
     "consent key", "consent trust", "audit verify", "audit head", "takedown", "erase", "backends",
     "models list", "models pull", "models add", "models verify", "models rm", "doctor", "serve", "worker",
-    "service check", "service migrate", "service overview", "service sweep", "service erase", "service backup", "service restore",
+    "service check", "service migrate", "service overview", "service sweep", "service erase",
+    "service backup", "service restore", "service move",
     "service user add", "service user link", "service user plan", "service user list", "service user disable",
+    "service user close",
     "service key create", "service key list", "service key revoke", "service grant",
 )  # fmt: skip
 

@@ -17,7 +17,7 @@ import re
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -54,13 +54,16 @@ class SimulatedMaker:
         self.begun.append(job.id)
         steps = max(1, int(float(told.get("takes", self.milliseconds)) / 10))
         progress(StageEvent("admit", 1, 1))
+        slept = 0.0
         for done in range(steps):
             if done == steps // 2:
                 self._misbehave(told, job, folder)
+            began = time.perf_counter()
             self.clock(0.01)
+            slept += time.perf_counter() - began
             progress(StageEvent("generate", done + 1, steps))
         preview(b"\x89PNG preview of " + job.id.encode())
-        film = _film(job, folder)
+        film = film_of(job, folder, slept)
         if "black" in told:
             write_film(film.path, np.zeros((24, 64, 64, 3), np.uint8))
             check_film(film, job.request)
@@ -71,6 +74,9 @@ class SimulatedMaker:
         """Everybody agrees, unless ``withdrawn`` holds an error."""
         if self.withdrawn is not None:
             raise self.withdrawn
+
+    def warm(self, backends: Collection[str]) -> None:
+        """There is nothing to read."""
 
     def _misbehave(self, told: dict[str, str], job: Job, folder: Path) -> None:
         (folder / "half.bin").write_bytes(b"half a film")
@@ -97,12 +103,13 @@ def write_film(path: Path, frames: np.ndarray, fps: int = 24) -> None:
         container.mux(stream.encode())
 
 
-def _film(job: Job, folder: Path) -> Film:
+def film_of(job: Job, folder: Path, slept: float = 0.0) -> Film:
+    """The finished film of a job in its folder; ``slept``: seconds for which the maker itself did nothing."""
     film, thumbnail, spritesheet = folder / "film.mp4", folder / "thumbnail.png", folder / "spritesheet.png"
     film.write_bytes(content(job))
     thumbnail.write_bytes(b"thumbnail")
     spritesheet.write_bytes(b"spritesheet")
-    report = {"passed": True, "sentence": "Simulated.", "metrics": {"identity": 0.1}}
+    report = {"passed": True, "sentence": "Simulated.", "metrics": {"identity": 0.1, "slept": slept}}
     recipe = {"template": job.request.template}
     seconds = job.request.seconds or 3.0
     return Film(film, thumbnail, spritesheet, recipe, report, (), 64, 64, seconds)

@@ -17,7 +17,7 @@ PLANS = plans.load_plans()
 def tenant(conn: Connection, now: float, plan: str = "free") -> str:
     """A new tenant."""
     id_ = new_id("tenant")
-    conn.execute(tenants.insert().values(id=id_, name="", plan=plan, created_at=now))
+    conn.execute(tenants.insert().values(id=id_, name="Somebody", plan=plan, created_at=now))
     return id_
 
 

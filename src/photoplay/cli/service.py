@@ -202,6 +202,30 @@ def restore(
     typer.echo(f"{done.files} files, {size(done.bytes)}: {'whole' if verify else 'restored'}.")
 
 
+@service.command("move")
+def move(
+    to: Annotated[
+        str,
+        typer.Option(
+            envvar="PHOTOPLAY_MOVE_TO",
+            help="postgresql://user:password@host/name of an empty database. In the environment nobody else sees it.",
+            show_default=False,
+        ),
+    ],
+) -> None:
+    """Copy accounts, credits, history and what waits from the SQLite file into PostgreSQL, while the service is stopped.
+
+    Uploads, films and the trust folder stay where they are: docs/service/upgrade.md."""
+    settings = load_settings()
+    from photoplay.service.operations.moving import move as moved
+
+    done = moved(settings, to)
+    typer.echo(
+        f"{done.rows} rows are copied, {done.waiting} films wait in the new queue; the ledger of credits adds up."
+    )
+    typer.echo("Set PHOTOPLAY_DATABASE_URL to that address before the next start. The old file stays as it is.")
+
+
 def _queues(settings: Settings, backends: list[str] | None) -> list[str]:
     """The queues of backends that the settings allow."""
     from photoplay.service.engine import queue_name

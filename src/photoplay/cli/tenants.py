@@ -127,6 +127,19 @@ def disable(email: Email, yes: Yes = False) -> None:
     typer.echo("The user is shut out.")
 
 
+@user.command("close")
+def close(email: Email, yes: Yes = False) -> None:
+    """Close a user's account: everybody of it is shut out at once, its films, uploads and consents go within minutes, and
+    after a day the names and e-mail addresses, too."""
+    if not yes and show.interactive():
+        typer.confirm(f"Close the account of {email}, and delete its films for good?", abort=True, err=True)
+    with open_database() as (_, database), database.begin() as conn:
+        from photoplay.service.accounts import tenants as accounts
+
+        accounts.close_tenant(conn, _found(conn, email).tenant_id, time.time())
+    typer.echo("The account is closed; the service deletes what it owned.")
+
+
 @key.command("create")
 def create(
     email: Email,
@@ -186,7 +199,7 @@ def keys(email: Email, as_json: AsJson = False) -> None:
 
 @key.command("revoke")
 def revoke(email: Email, id_: Annotated[str, typer.Argument(metavar="ID", show_default=False)]) -> None:
-    """End a key at once."""
+    """End a key at once, and the keys that were made with it."""
     with open_database() as (_, database), database.begin() as conn:
         from photoplay.service.accounts import tenants as accounts
 

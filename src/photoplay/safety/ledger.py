@@ -12,7 +12,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -41,11 +41,12 @@ class SourceMark:
 
 @dataclass(frozen=True)
 class Release:
-    """One sealed file: its digest, where it was put, and when (UTC, ISO 8601)."""
+    """One sealed file: its digest, where it was put, when (UTC, ISO 8601), and whose records it rests on."""
 
     sha256: str
     path: str
     created: str
+    records: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -117,8 +118,8 @@ class Ledger:
                 if known is None:
                     lines.append({"recipe": recipe, "sources": [asdict(mark) for mark in _marks(admitted.request)]})
                 now = datetime.now(UTC).isoformat(timespec="seconds")
-                release = Release(sha256, str(path.absolute()), now)
-                lines.append(asdict(release) | {"records": [one["id"] for one in admitted.statements["records"]]})
+                records = tuple(one["id"] for one in admitted.statements["records"])
+                lines.append(asdict(Release(sha256, str(path.absolute()), now, records)))
                 text = "".join(json.dumps(line, sort_keys=True) + "\n" for line in lines).encode()
                 file.truncate(len(whole))  # what a killed process or a full disk left of a line
                 file.seek(0, os.SEEK_END)
@@ -198,9 +199,14 @@ def _parsed(id_: str, whole: bytes) -> Work:
         if work_id(first["recipe"]) != id_:
             raise ValueError("another recipe's file")
         sources = tuple(SourceMark(**source) for source in first["sources"])
-        releases = tuple(Release(line["sha256"], line["path"], line["created"]) for line in made if "sha256" in line)
-        records = tuple(dict.fromkeys(record for line in made if "sha256" in line for record in line["records"]))
-        texts = [*(text for one in releases for text in astuple(one)), *(source.sha256 for source in sources), *records]
+        releases = tuple(
+            Release(line["sha256"], line["path"], line["created"], tuple(line["records"]))
+            for line in made
+            if "sha256" in line
+        )
+        records = tuple(dict.fromkeys(record for one in releases for record in one.records))
+        told = (text for one in releases for text in (one.sha256, one.path, one.created))
+        texts = [*told, *(source.sha256 for source in sources), *records]
         if not all(isinstance(text, str) for text in texts):
             raise TypeError("no text")
         for source in sources:

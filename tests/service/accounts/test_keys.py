@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import pytest
 from sqlalchemy import select
@@ -14,6 +15,7 @@ from photoplay.service.ground.database import Database
 from photoplay.service.ground.errors import ConflictError, ForbiddenError, NotFoundError
 from photoplay.service.ground.plans import load_plans
 from photoplay.service.ground.tables import api_keys
+from tests.service import rowmaking
 
 PLANS = load_plans()
 NOW = 1.78e9
@@ -48,14 +50,36 @@ def test_no_two_keys_are_alike_and_none_is_kept(database: Database, ann: str) ->
 def test_a_key_lasts_no_longer_than_its_maker(database: Database, ann: str) -> None:
     end = NOW + 2 * keys.DAY
     with database.begin() as conn:
-        ends = [
-            create_key(conn, ann, "k", ["videos:read"], NOW, days, until=end)[0].expires_at for days in (None, 9, 1)
-        ]
         info, token = create_key(conn, ann, "k", ["videos:read"], NOW, 2)
         maker = check_key(conn, token, NOW)
+        assert maker is not None
+        assert maker.until == info.expires_at == end
+        ends = [
+            create_key(conn, ann, "k", ["videos:read"], NOW, days, maker=maker)[0].expires_at for days in (None, 9, 1)
+        ]
     assert ends == [end, end, NOW + keys.DAY]
-    assert maker is not None
-    assert maker.until == info.expires_at == end
+
+
+@pytest.mark.parametrize("end", [revoke_key, lambda conn, tenant, _, now: keys.end_keys(conn, tenant, now, OPERATE)])
+def test_a_key_ends_with_its_maker(either: Database, end: Callable[..., None]) -> None:
+    """However far down, and whatever its own scopes; what somebody else made stays."""
+    scopes, may = ["account:write", "videos:read"], SCOPES | {OPERATE}
+    with either.begin() as conn:
+        ann = rowmaking.tenant(conn, NOW)
+        first, token = create_key(conn, ann, "first", [*scopes, OPERATE], NOW, may=may)
+        made = [token]
+        for name in ("child", "grandchild"):
+            maker = check_key(conn, made[-1], NOW)
+            assert maker is not None
+            made.append(create_key(conn, ann, name, scopes, NOW, maker=maker)[1])
+        _, other = create_key(conn, ann, "other", scopes, NOW)
+        assert all(check_key(conn, one, NOW) for one in (*made, other))
+        end(conn, ann, first.id, NOW + 1)
+        assert [check_key(conn, one, NOW + 2) for one in made] == [None] * 3
+        assert check_key(conn, other, NOW + 2) is not None
+        with pytest.raises(ForbiddenError) as refused:  # it was let in before it was revoked
+            create_key(conn, ann, "late", scopes, NOW + 2, maker=maker)
+        assert refused.value.code == "key_over"
 
 
 def test_a_list_has_an_end_and_all_that_is_in_force(

@@ -15,8 +15,9 @@ import pytest
 from jaxtyping import Float32
 from PIL import Image
 from skimage.data import astronaut
+from structlog.testing import capture_logs
 
-from photoplay.errors import MediaError, PhotoplayError, RefusedError
+from photoplay.errors import MediaError, PhotoplayError, RefusedError, UnavailableError
 from photoplay.media import probe_video
 from photoplay.safety.classifiers import Pictures
 from photoplay.safety.consent.record import Terms
@@ -244,3 +245,34 @@ def test_a_finished_film_is_handed_out_only_while_everybody_agrees(
     ledger.write_text(kept)
     guard.records.revoke(record.id, "", datetime.now(UTC))
     assert refusal() == "consent_revoked"
+    job = asked_for  # at home nobody names records: those that admission found are in the ledger
+    maker.still_agreed(job, film)
+    later = release | {"records": [record.id]}
+    ledger.write_text("".join(json.dumps(line) + "\n" for line in ({"recipe": recipe, "sources": []}, later)))
+    assert refusal() == "consent_revoked"
+    lines.insert(1, later | {"sha256": "3" * 64})  # the same film, made while another record held
+    ledger.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    maker.still_agreed(job, film)
+
+
+def test_models_are_read_before_the_first_film_and_what_is_missing_stops_nothing(
+    hub: Hub, guard: Guard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warmed: list[str] = []
+
+    class Backend:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def warm(self) -> None:
+            if self.name == "absent":
+                raise UnavailableError("model_missing", "It is not there.", "Pull it.")
+            warmed.append(self.name)
+
+    found = {"first": Backend("first"), "absent": Backend("absent"), "cold": object(), "last": Backend("last")}
+    monkeypatch.setattr("photoplay.generation.backends.get_backend", found.__getitem__)
+    with capture_logs() as logged:
+        LineMaker(hub, guard).warm([*found, "unknown"])
+    assert warmed == ["first", "last"]
+    told = [(one["event"], one["backend"], one["code"]) for one in logged]
+    assert told == [("not_warmed", "absent", "model_missing"), ("not_warmed", "unknown", "KeyError")]

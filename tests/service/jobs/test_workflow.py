@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -294,6 +294,9 @@ class Stopped:
 
     def still_agreed(self, job: Job, film: dict[str, object]) -> None:
         raise AssertionError("there is no film")
+
+    def warm(self, backends: Collection[str]) -> None:
+        raise AssertionError("it is no worker")
 
 
 def test_a_film_that_stands_still_fails_and_its_process_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

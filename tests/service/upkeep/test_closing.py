@@ -12,9 +12,10 @@ from photoplay.errors import ConsentError
 from photoplay.safety.consent.record import Terms
 from photoplay.safety.consent.store import local_store
 from photoplay.service.accounts import credits
-from photoplay.service.accounts.tenants import close_tenant
+from photoplay.service.accounts.tenants import close_tenant, create_key, create_user, sign_in_link, start_session
 from photoplay.service.engine import Hub
-from photoplay.service.ground.tables import consents, jobs, uploads
+from photoplay.service.ground.tables import api_keys, consents, jobs, tenants, uploads, users
+from photoplay.service.upkeep.closing import NAMED, closed, nameless
 from photoplay.service.upkeep.janitor import Report, sweep
 from tests.safety.consent.people import person
 from tests.service import hubs, rowmaking
@@ -91,3 +92,27 @@ def test_a_closed_tenant_whose_things_cannot_be_removed_keeps_nobody_elses(hub: 
     assert sweep(hub, NOW + 40, deep=False).failed == 0
     with hub.database.read() as conn:
         assert conn.execute(select(consents.c.id).where(consents.c.revoked_at.is_(None))).all() == []
+
+
+def test_of_a_closed_tenant_nobody_is_known_after_a_day(hub: Hub) -> None:
+    (gone, _), (stays, _) = owner(hub, 1), owner(hub, 2)
+    with hub.database.begin() as conn:
+        for who, email in ((gone, "ada@example.org"), (stays, "bob@example.org")):
+            user = create_user(conn, who, email, NOW, password="correct horse battery")
+            start_session(conn, user.id, NOW)
+            sign_in_link(conn, user.id, NOW, lasts_s=1e9)
+            create_key(conn, who, "Ada's key", ["videos:read"], NOW)
+        close_tenant(conn, gone, NOW)
+    assert nameless(hub, NOW + 2 * NAMED) == 0, "it still owns something"
+    assert closed(hub, NOW) == 4
+    assert nameless(hub, NOW + NAMED / 2) == 0
+    assert sweep(hub, NOW + 1 + NAMED, deep=False).nameless == 1
+    assert nameless(hub, NOW + 2 * NAMED) == 0
+    with hub.database.begin() as conn:
+        assert conn.execute(select(users.c.email)).scalars().all() == ["bob@example.org"]
+        for table in (tenants, api_keys, consents):
+            whose = table.c.id if table is tenants else table.c.tenant_id
+            assert {bool(row.name) for row in conn.execute(select(table).where(whose == gone))} == {False}
+            assert all(row.name for row in conn.execute(select(table).where(whose == stays)))
+        create_user(conn, stays, "ada@example.org", NOW)  # the address is free again
+    assert audited(hub) == []

@@ -31,3 +31,16 @@ class Backend(Protocol):
         Same arguments, same frames. ``progress`` is called at least once a frame and may raise to cancel.
         """
         ...
+
+
+@runtime_checkable
+class Warm(Protocol):
+    """A backend that can be made ready before the first film."""
+
+    def warm(self) -> None:
+        """Loads the default model, which stays in the process.
+
+        Raises:
+            UnavailableError: a package or the model is not there, or does not fit.
+        """
+        ...

@@ -57,14 +57,15 @@ def create_key(
     now: float,
     days: int | None = None,
     may: frozenset[str] = SCOPES,
-    until: float | None = None,
+    maker: Principal | None = None,
 ) -> tuple[KeyInfo, str]:
     """A new key and its token (``pp_`` and 43 characters), which is not kept and cannot be shown again.
 
-    ``may`` is what the creator may do, and ``until`` when the creator's own key ends: a key never gets more.
+    ``may`` is what the creator may do, and ``maker`` who they are: a key never gets more than the key that makes it, lasts
+    no longer, and is revoked with it.
 
     Errors: RequestError ``bad_key`` (name, days, no or unknown scope); ForbiddenError ``scope_missing`` for a scope that
-    the creator has not; ConflictError ``too_many_keys``; NotFoundError.
+    the creator has not, ``key_over`` when the maker's was revoked meanwhile; ConflictError ``too_many_keys``; NotFoundError.
     """
     wanted = sorted(set(scopes))
     if not wanted or not set(wanted) <= SCOPES | {OPERATE}:
@@ -76,11 +77,16 @@ def create_key(
     if days is not None and not DAYS[0] <= days <= DAYS[1]:
         raise _bad("it cannot last so long", f"Choose {DAYS[0]} to {DAYS[1]} days.")
     hold_tenant(conn, tenant_id)
+    theirs = select(api_keys.c.id).where(api_keys.c.id == (maker and maker.key_id), _in_force(now))
+    if maker is not None and maker.key_id is not None and conn.execute(theirs).first() is None:
+        raise ForbiddenError("key_over", "The key that asks for this is over.", "Use another key.")
     live = select(func.count()).where(api_keys.c.tenant_id == tenant_id, _in_force(now))
     if conn.execute(live).scalar_one() >= MOST:
         raise ConflictError("too_many_keys", f"There are {MOST} keys already.", "Revoke one that is not used.")
     token = PREFIX + secrets.token_urlsafe(32)
-    ends = [end for end in (until, None if days is None else now + days * DAY) if end is not None]
+    ends = [
+        end for end in (maker.until if maker else None, None if days is None else now + days * DAY) if end is not None
+    ]
     info = KeyInfo(
         id=new_id("key"),
         name=name.strip(),
@@ -101,6 +107,7 @@ def create_key(
             scopes=wanted,
             created_at=now,
             expires_at=info.expires_at,
+            maker_id=maker and maker.key_id,
         )
     )
     return info, token
@@ -143,22 +150,30 @@ def note_use(database: Database, key_id: str, now: float) -> None:
 
 
 def revoke_key(conn: Connection, tenant_id: str, key_id: str, now: float) -> None:
-    """Ends a key at once; one that was revoked before stays so.
+    """Ends a key and those that were made with it at once; what was revoked before stays so.
 
     Errors: NotFoundError.
     """
+    hold_tenant(conn, tenant_id)  # no key is made with it meanwhile
     mine = (api_keys.c.id == key_id, api_keys.c.tenant_id == tenant_id)
     if not key_id.isprintable() or conn.execute(select(api_keys.c.id).where(*mine)).first() is None:
         raise NotFoundError()
-    conn.execute(update(api_keys).where(*mine, api_keys.c.revoked_at.is_(None)).values(revoked_at=now))
+    _revoke(conn, [key_id], now)
 
 
 def end_keys(conn: Connection, tenant_id: str, now: float, scope: str | None = None) -> None:
-    """Revokes all of a tenant's keys, or those that have this scope."""
+    """Revokes all of a tenant's keys, or those that have this scope and those that were made with them."""
     mine = (api_keys.c.tenant_id == tenant_id, api_keys.c.revoked_at.is_(None))
     found = conn.execute(select(api_keys.c.id, api_keys.c.scopes).where(*mine)).all()
-    ended = [key.id for key in found if scope is None or scope in key.scopes]
-    conn.execute(update(api_keys).where(*mine, api_keys.c.id.in_(ended)).values(revoked_at=now))
+    _revoke(conn, [key.id for key in found if scope is None or scope in key.scopes], now)
+
+
+def _revoke(conn: Connection, ids: list[str], now: float) -> None:
+    """Revokes keys, the keys that were made with them, and so on."""
+    ended = select(api_keys.c.id).where(api_keys.c.id.in_(ids)).cte("ended", recursive=True)
+    ended = ended.union(select(api_keys.c.id).where(api_keys.c.maker_id == ended.c.id))
+    over = update(api_keys).where(api_keys.c.id.in_(select(ended.c.id)), api_keys.c.revoked_at.is_(None))
+    conn.execute(over.values(revoked_at=now))
 
 
 def list_keys(conn: Connection, tenant_id: str, now: float) -> list[KeyInfo]:

@@ -65,6 +65,7 @@ api_keys = Table(
     Column("expires_at", Double),
     Column("revoked_at", Double),
     Column("used_at", Double),
+    Column("maker_id", Text),  # the key that made it; None: a person did
 )
 
 sessions = Table(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +14,7 @@ from photoplay.errors import RefusedError
 from photoplay.service.engine import Hub
 from photoplay.service.ground.errors import NotFoundError
 from photoplay.service.ground.tables import uploads
+from photoplay.service.ground.telemetry import logger
 from photoplay.service.jobs.job import Job, film_key, preview_key
 from photoplay.service.jobs.settling import withdrawn
 from photoplay.types import Consent, Progress
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["Film", "LineMaker", "Maker", "film_key", "open_guard", "preview_key"]
 
 FILM, THUMBNAIL, SPRITESHEET = "film.mp4", "thumbnail.png", "spritesheet.png"
+RESUME = "resume"
+"""Folder of unfinished work, in a job's folder."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,10 @@ class Maker(Protocol):
         Raises:
             RefusedError: consent was withdrawn or ran out, or a picture was taken down meanwhile.
         """
+        ...
+
+    def warm(self, backends: Collection[str]) -> None:
+        """Reads what the first film of these backends would have to wait for, where it is there."""
         ...
 
 
@@ -111,7 +118,7 @@ class LineMaker:
         from photoplay.service.jobs.checking import check_film
 
         out, cover, sheet = folder / FILM, folder / THUMBNAIL, folder / SPRITESHEET
-        resume = folder / "resume"
+        resume = folder / RESUME
         resume.mkdir(exist_ok=True)
         clip = produce(
             self._request(job),
@@ -155,8 +162,13 @@ class LineMaker:
             work = self.guard.ledger.find(work_id(recipe))
         except (OSError, DamagedWorksError):
             work = None
-        if work is None or film["sha256"] not in work.release_digests:  # the person was erased
+        released = [one for one in work.releases if one.sha256 == film["sha256"]] if work else []
+        if work is None or not released:  # the person was erased
             raise withdrawn()
+        for id_ in {
+            record for one in released for record in one.records
+        }:  # at home nobody names them: admission found them
+            self.guard.records.get(id_, now)
         lists = self.guard.blocklist.lists()
         if any(lists.holds(digest) for digest in work.pictured):
             raise RefusedError(
@@ -164,6 +176,26 @@ class LineMaker:
                 "A picture of this film was taken down while it was being made.",
                 "Use another photo. If this is a mistake, ask the operator of this installation.",
             )
+
+    def lend(self, job: Job, folder: Path) -> None:
+        """Computes this process's share of a film that another one hands out."""
+        from photoplay.pipeline.line import produce
+
+        produce(self._request(job), folder / FILM, guard=self.guard, resume=folder / RESUME)
+
+    def warm(self, backends: Collection[str]) -> None:
+        """As :meth:`Maker.warm`."""
+        import photoplay.pipeline.line  # noqa: F401  (the line itself takes a second)
+        from photoplay.generation.backends import get_backend
+        from photoplay.generation.backends.protocol import Warm
+
+        for name in backends:
+            try:
+                if isinstance(backend := get_backend(name), Warm):
+                    backend.warm()
+            except Exception as error:  # the film that needs it says so to whom it concerns
+                why = getattr(error, "code", type(error).__name__)
+                logger(__name__).warning("not_warmed", backend=name, code=why)
 
     def _request(self, job: Job) -> Request:
         """The pipeline's request, with the uploads decoded by the only door for foreign bytes.

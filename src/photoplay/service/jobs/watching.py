@@ -1,6 +1,6 @@
 """Somebody who looks after a film while it is made: tells how far it is, and sees when it shall stop.
 
-A thread beside the work writes progress at most four times a second and looks at the job's row: it is there that a
+A thread beside the work writes progress at most twice a second and looks at the job's row: it is there that a
 cancellation, a deletion or another owner is seen. The row is ended at once; the work itself learns it at its next sign of
 progress. A thread cannot be stopped, so work that gives no such sign for too long ends the process, and the next one is
 told by the row that there is nothing left to do.
@@ -25,7 +25,7 @@ from photoplay.service.jobs.events import tell
 from photoplay.service.jobs.job import Job, preview_key
 from photoplay.types import StageEvent
 
-EVERY = 0.25
+EVERY = 0.5
 """Seconds between two looks."""
 PREVIEW_EVERY = 1.0
 GRACE = 60.0

@@ -30,7 +30,7 @@ from dbos import DBOS, StepOptions
 from sqlalchemy import select, update
 
 from photoplay.errors import CancelledError, PhotoplayError, RefusedError, UnavailableError
-from photoplay.service.engine import Hub
+from photoplay.service.engine import Hub, workflow_id
 from photoplay.service.ground import telemetry
 from photoplay.service.ground.safe_settings import make_private
 from photoplay.service.ground.states import LIVE
@@ -46,7 +46,7 @@ from photoplay.types import StageEvent
 
 TRIES = 3
 """Attempts at a round; a job that ends each of them is poisonous."""
-PASSING = frozenset({"storage_down", "database_down", "database_busy"})
+PASSING = frozenset({"storage_down", "database_down", "database_busy", "gpu_process_ended"})
 """Errors that another attempt may not meet."""
 PAUSE = 2.0
 RESULT = "result.json"
@@ -60,12 +60,14 @@ Said: TypeAlias = Literal["made", "again", "lost", "kept", "over"]
 
 @dataclass(frozen=True)
 class Work:
-    """What a worker does for a film. ``leave`` ends its process, with a sentence for the log."""
+    """What a worker does for a film. ``leave`` ends its process, with a sentence for the log; ``made`` is told of a workflow
+    whether its film is made and has only to be put away, which may be done beside the next one."""
 
     hub: Hub
     maker: Maker
     worker_id: str
     leave: Callable[[str], None]
+    made: Callable[[str, bool], None] = lambda workflow, yes: None  # noqa: ARG005
     alone: threading.Semaphore = field(default_factory=threading.Semaphore)
 
     def register(self) -> None:
@@ -79,7 +81,9 @@ class Work:
         """Makes the film of a round, whatever a worker before did of it."""
         said = "again"
         for _ in range(2 * TRIES):
+            self.made(workflow_id(job_id, round), False)
             said = self._step("make", job_id, round, self.make)
+            self.made(workflow_id(job_id, round), said in ("made", "over"))
             if said == "made" and (said := self._step("keep", job_id, round, self.keep)) == "kept":
                 said = self._step("finish", job_id, round, self.finish)
             if said not in ("again", "lost"):

@@ -45,7 +45,7 @@ from photoplay.service.ground.telemetry import logger
 from photoplay.service.jobs import webhooks
 from photoplay.service.jobs.lifecycle import forget
 from photoplay.service.jobs.requests import JobRequest
-from photoplay.service.upkeep.closing import closed
+from photoplay.service.upkeep.closing import closed, nameless
 from photoplay.service.upkeep.dropping import UploadRow, drop
 from photoplay.service.upkeep.leftovers import BATCH, HOUR, chunks, folders, objects
 from photoplay.service.upkeep.unserved import unserved
@@ -71,6 +71,7 @@ class Report:
     renewed: int = 0
     refunded: int = 0
     closed: int = 0
+    nameless: int = 0
     unserved: int = 0
     delivered: int = 0
     undelivered: int = 0
@@ -88,6 +89,7 @@ class Report:
             "renewed": "monthly credits given",
             "refunded": "holds given back",
             "closed": "films, uploads and consents of closed accounts",
+            "nameless": "closed accounts whose people were forgotten",
             "unserved": "films that no worker made for a day",
             "delivered": "webhooks delivered",
             "undelivered": "webhooks not delivered yet",
@@ -110,6 +112,7 @@ def sweep(hub: Hub, now: float, deep: bool = True, store: bool | None = None) ->
         "renewed": _renewed,
         "refunded": _refunded,
         "closed": closed,
+        "nameless": nameless,
     }
     if deep:
         parts |= {"unserved": unserved, "folders": folders}

@@ -17,7 +17,6 @@ from importlib.util import find_spec
 from types import FrameType
 
 from dbos import DBOS, DBOSConfig
-from dbos._core import ActiveWorkflowById
 
 from photoplay.device import read_device
 from photoplay.errors import PhotoplayError
@@ -29,8 +28,10 @@ from photoplay.service.ground.telemetry import logger
 from photoplay.service.ground.wire import APPLICATION, PLAIN, VERSION
 from photoplay.service.jobs import heartbeat
 from photoplay.service.jobs.maker import LineMaker, Maker, open_guard
+from photoplay.service.jobs.ranks import RankedMaker
 from photoplay.service.jobs.workflow import Work
 from photoplay.service.upkeep import janitor
+from photoplay.service.upkeep.hands import Hands
 
 PATIENCE = 600.0
 """Seconds that a film gets to be finished once its worker shall end."""
@@ -39,15 +40,6 @@ QUIET = 3
 REAP_EVERY, RECONCILE_EVERY = 3.0, 30.0
 LEFT = 75
 """Exit status of a worker that left its film to others."""
-
-
-class _OneAtATime(ActiveWorkflowById):
-    """DBOS counts what runs by queue; here a film of one queue keeps those of the others waiting as well."""
-
-    def count_for_queue(self, queue_name: str) -> int:  # noqa: ARG002
-        """Films that this process works on, of whatever queue."""
-        with self._lock:
-            return sum(bucket is not None for buckets in self._m.values() for bucket in buckets)
 
 
 class Worker:
@@ -69,6 +61,7 @@ class Worker:
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._dbos: DBOS | None = None
+        self._hands = Hands(self.queues)
 
     def start(self) -> None:
         """Begins to serve, or leaves nothing behind."""
@@ -94,8 +87,8 @@ class Worker:
             "log_level": "WARNING",
         }
         self._dbos = DBOS(config=config)
-        self._dbos._active_workflows_set = _OneAtATime()
-        Work(self.hub, self._maker, self.id, self.abandon).register()
+        self._dbos._active_workflows_set = self._hands
+        Work(self.hub, self._maker, self.id, self.abandon, self._hands.made).register()
         DBOS.listen_queues(self.queues)
         DBOS.launch()
         for name, task, every in (
@@ -128,11 +121,12 @@ class Worker:
         """
         if self._dbos is None:
             return True
+        self._hands.fill()
         for stop in self._dbos.background_thread_stop_events:
             stop.set()
         quiet = 0
         while quiet < QUIET:
-            busy = bool(self._dbos._active_workflows_set.activeList())
+            busy = bool(self._hands.activeList())
             if busy and time.monotonic() > deadline:
                 return False
             quiet = 0 if busy else quiet + 1
@@ -184,8 +178,9 @@ def run(settings: Settings, queues: Sequence[str], maker: Maker | None = None, *
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        with closing(open_hub(settings)) as hub, _shown(hub):
-            worker = Worker(hub, queues, maker or LineMaker(hub, open_guard(settings)), worker_id)
+        with closing(open_hub(settings)) as hub, _shown(hub), _making(hub, maker) as making:
+            worker = Worker(hub, queues, making, worker_id)
+            _warm(making, queues)
             worker.start()
             try:
                 chores = janitor.start(hub, asked)
@@ -202,6 +197,20 @@ def run(settings: Settings, queues: Sequence[str], maker: Maker | None = None, *
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def _making(hub: Hub, maker: Maker | None) -> Iterator[Maker]:
+    """Who makes the films: ``maker``, or the line, on as many GPUs as the settings say."""
+    if maker is not None:
+        yield maker
+        return
+    line = LineMaker(hub, open_guard(hub.settings))
+    if hub.settings.gpus == 1:
+        yield line
+        return
+    with closing(RankedMaker(line, hub.settings.gpus)) as ranked:
+        yield ranked
 
 
 @contextmanager
@@ -234,8 +243,7 @@ def _ended(worker: Worker, again: threading.Event) -> bool:
 
 def machine(queues: Sequence[str]) -> tuple[str, float]:
     """What films of these queues are made on, and its memory in GB: the graphics card where one of the backends needs it."""
-    backends = [queue.removeprefix(queue_name("")) for queue in queues]
-    known = [get_backend(name) for name in backends if name in list_backends()]
+    known = [get_backend(name) for name in _backends(queues) if name in list_backends()]
     if any(one.capabilities.needs_gpu for one in known) and find_spec("torch") is not None:
         import torch
 
@@ -244,6 +252,15 @@ def machine(queues: Sequence[str]) -> tuple[str, float]:
             return str(card.name), round(card.total_memory / 1e9, 1)
     found = read_device()
     return f"{found.processor or found.system}, {found.cores} cores", round((found.memory or 0) / 1e9, 1)
+
+
+def _backends(queues: Sequence[str]) -> list[str]:
+    return [queue.removeprefix(queue_name("")) for queue in queues]
+
+
+def _warm(maker: Maker, queues: Sequence[str]) -> None:
+    """Models are read while the worker starts, and while its first film is admitted and its photo looked at."""
+    threading.Thread(target=maker.warm, args=(_backends(queues),), name="warm", daemon=True).start()
 
 
 def _until(event: threading.Event) -> None:

@@ -89,6 +89,16 @@ class OpenWeightsBackend(ABC):
         found = [f"{package} {_installed(package)}" for package in ("diffusers", "torch", "transformers")]
         return ", ".join([__version__, *found])
 
+    def warm(self) -> None:
+        """Puts the default model in its place, for the first of the modes; another film's model takes that place.
+
+        Raises:
+            UnavailableError: as :func:`photoplay.generation.backends.open_weights.loading.load_pipeline`.
+        """
+        from photoplay.generation.backends.open_weights.loading import load_pipeline
+
+        load_pipeline(next(iter(self.pipelines.values())), self.resolved(Sampling()))
+
     @abstractmethod
     def condition(self, pipe: Any, clip: ClipInputs) -> dict[str, Any]:
         """The arguments of the pipeline's call that tell it what to make: all but the prompt, size, length and sampling."""

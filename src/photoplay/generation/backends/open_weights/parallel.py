@@ -14,6 +14,9 @@ from typing import Any
 from photoplay.errors import UnavailableError
 from photoplay.generation.backends.open_weights.memory import DENOISERS
 
+SHARED = frozenset({"wan-t2v", "wan-i2v", "ltx2"})
+"""The backends whose models diffusers can compute on several GPUs."""
+
 
 def world() -> int:
     """How many processes make this film: torchrun says so in the environment."""

@@ -136,6 +136,12 @@ class PocketBackend:
         """The code's version and the packaged weights' digest."""
         return f"{__version__}, weights {WEIGHTS['pocket'].sha256[:16]}"
 
+    def warm(self) -> None:
+        """Reads the packaged model and compiles it for a head's crop."""
+        from photoplay.generation.backends.pocket.model import packaged_model
+
+        packaged_model().warm(self._size)
+
     def generate(
         self, scene: Scene, tracks: Sequence[MotionTrack], plan: RenderPlan, progress: Progress = silent
     ) -> Iterator[Frames]:

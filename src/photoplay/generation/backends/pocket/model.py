@@ -88,6 +88,13 @@ class PocketModel:
         """The same network, not told the geometry (``guide``) or not shown the photo's crop (``reference``)."""
         return replace(self, guide=self.guide and not guide, reference=self.reference and not reference)
 
+    def warm(self, size: int) -> None:
+        """Has the runner make ready what crops of this side take, which is done once for every shape."""
+        planes = (self.config.cond_planes, self.config.previous_planes)
+        cond, previous = (np.zeros((1, len(names), LENGTH, size, size), np.float32) for names in planes)
+        reference = np.zeros((1, len(self.config.reference_planes), size, size), np.float32)
+        self.runner.denoise(previous[:, :3], 1.0, self.runner.read(cond, previous, reference))
+
     def generate(
         self, window: CropWindow, known: Known | None, seed: int, start: int, num_inference_steps: int
     ) -> RgbStack:

@@ -74,7 +74,7 @@ def create_key(hub: HubOf, who: AccountWriter, ask: KeyAsk) -> NewKey:
         session_only(who)
     with hub.database.begin() as conn:
         info, token = accounts.create_key(
-            conn, who.tenant_id, ask.name, ask.scopes, time.time(), ask.days, may=who.scopes, until=who.until
+            conn, who.tenant_id, ask.name, ask.scopes, time.time(), ask.days, may=who.scopes, maker=who
         )
     return NewKey(**asdict(info), key=token)
 
@@ -86,7 +86,7 @@ def create_key(hub: HubOf, who: AccountWriter, ask: KeyAsk) -> NewKey:
     responses=problems.documented(401, 403, 404),
 )
 def revoke_key(hub: HubOf, who: AccountWriter, key_id: KeyId) -> Revoked:
-    """Ends a key at once."""
+    """Ends a key at once, and the keys that were made with it."""
     with hub.database.begin() as conn:
         accounts.revoke_key(conn, who.tenant_id, key_id, time.time())
     return Revoked(id=key_id)
