@@ -189,7 +189,20 @@ def test_a_further_record_of_the_same_person(tmp_path: Path) -> None:
     first = told("create", photo(tmp_path, 1), *YES)
     second = told("create", photo(tmp_path, 1), "--scope", "head", "--yes", "--subject", first["subject"])
     assert second["subject"] == first["subject"]
-    assert fails(ConsentError, "create", photo(tmp_path, 1), *YES, "--subject", "Anna").code == "consent_malformed"
+    assert fails(ConsentError, "create", photo(tmp_path, 2), *YES, "--subject", "Anna").code == "consent_malformed"
+
+
+def test_nobody_is_two_people_unawares(tmp_path: Path, home: RecordStore) -> None:
+    first = told("create", photo(tmp_path, 1), *YES)
+    refused = fails(ConsentError, "create", photo(tmp_path, 1), *YES)
+    assert refused.code == "consent_known"
+    assert first["subject"] in refused.message
+    assert len(home.records()) == 1
+    twin = told("create", photo(tmp_path, 1), *YES, "--unlike", first["subject"])
+    assert (twin["subject"] != first["subject"], twin["unlike"]) == (True, [first["subject"]])
+    refused = fails(ConsentError, "create", photo(tmp_path, 1), *YES, "--subject", first["subject"])
+    assert twin["subject"] in refused.message
+    assert told("create", photo(tmp_path, 2), *YES)["unlike"] == []
 
 
 def test_choices_are_those_of_records() -> None:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
+import wave
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from typer.testing import CliRunner
 
 import photoplay
 from photoplay.cli.app import app
-from photoplay.errors import ConsentError, PhotoplayError, RequestError, SealError
+from photoplay.errors import ConsentError, PhotoplayError, RequestError, SealError, UnavailableError
 from photoplay.media import read_video
 from photoplay.pipeline import replay as module
 from photoplay.pipeline.replay import Difference, Replay
@@ -133,8 +135,6 @@ def test_a_template_of_ones_own_is_given_as_a_file(portrait_file: Path, tmp_path
 
 
 def test_a_talking_photo_with_its_sound_and_a_gif(portrait_file: Path, tmp_path: Path) -> None:
-    import wave
-
     sound = tmp_path / "speech.wav"
     with wave.open(str(sound), "wb") as file:
         file.setnchannels(1)
@@ -146,6 +146,49 @@ def test_a_talking_photo_with_its_sound_and_a_gif(portrait_file: Path, tmp_path:
     assert clip.recipe["audio"] == [hashlib.sha256(sound.read_bytes()).hexdigest()]
     fails(RequestError, "replay_missing_file", clip.path, [portrait_file], tmp_path / "again.gif")
     assert module.replay(clip.path, [sound, portrait_file], tmp_path / "again.gif").same
+
+
+VOICE = """#!{python}
+import io, sys, wave
+words = sys.stdin.read()
+with wave.open(sys.stdout.buffer, "wb") as file:
+    file.setnchannels(1)
+    file.setsampwidth(2)
+    file.setframerate(16_000)
+    file.writeframes(bytes((ord(words[at % len(words)]) * {pitch}) % 251 for at in range(32_000)))
+"""
+
+
+def install_voice(folder: Path, pitch: int) -> None:
+    """A program in the place of espeak-ng; another ``pitch`` stands in for another version of it."""
+    folder.mkdir(exist_ok=True)
+    program = folder / "espeak-ng"
+    program.write_text(VOICE.format(python=sys.executable, pitch=pitch))
+    program.chmod(0o700)
+
+
+def test_what_a_voice_said_is_said_again(portrait_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install_voice(tmp_path / "bin", 1)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    clip = photoplay.animate(portrait_file, say="hello there", voice="de", out=tmp_path / "talk.mp4", **SHORT)
+    assert (clip.recipe["request"]["said"], clip.recipe["request"]["voice"]) == ("hello there", "de")
+    again = tmp_path / "again.mp4"
+    made = module.replay(clip.path, [portrait_file], again)
+    assert made.same
+    assert made.clip.recipe == clip.recipe
+    again.unlink()
+    install_voice(tmp_path / "bin", 3)
+    fails(RequestError, "replay_other_voice", clip.path, [portrait_file], again)
+    (tmp_path / "bin" / "espeak-ng").unlink()
+    fails(UnavailableError, "voice_missing", clip.path, [portrait_file], again)
+    assert not again.exists()
+    words = module._said(clip.recipe)
+    spoken = bytes(ord(words[at % len(words)]) % 251 for at in range(32_000))
+    with wave.open(str(tmp_path / "kept.wav"), "wb") as file:
+        file.setparams((1, 2, 16_000, 0, "NONE", ""))
+        file.writeframes(spoken)
+    assert hashlib.sha256((tmp_path / "kept.wav").read_bytes()).hexdigest() == clip.recipe["audio"][0]
+    assert module.replay(clip.path, [portrait_file, tmp_path / "kept.wav"], again).same
 
 
 @pytest.mark.parametrize(

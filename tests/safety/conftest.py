@@ -89,7 +89,7 @@ def seal_it(unsigned: Path, tmp_path: Path, admitted: Admitted, recipe: dict[str
 
     def run(name: str = "film.mp4", **changes: Any) -> Clip:
         given = {"admitted": admitted, "recipe": recipe, "report": FINE, "source_type": "algorithmicallyEnhanced"}
-        given["screened"] = Guard.local().content.screened([GREY], changes.get("admitted", admitted))
+        given["screened"] = Guard.local().content.screened([GREY] * 4, changes.get("admitted", admitted))
         if "signer" in changes:
             changes["guard"] = replace(Guard.local(), signer=changes.pop("signer"))
         source = changes.pop("source", unsigned / name)

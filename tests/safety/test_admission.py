@@ -98,9 +98,10 @@ def test_nobody_is_admitted_when_it_cannot_be_written_down(home: Path, tmp_path:
     assert caught.value.code == "audit_failed"
 
 
-def test_the_prompt_is_read() -> None:
+@pytest.mark.parametrize("where", ["prompt", "said"])
+def test_the_prompt_is_read_and_what_a_voice_shall_say(where: str) -> None:
     with pytest.raises(RefusedError) as caught:
-        admit(request(prompt="she undresses slowly"))
+        admit(request(**{where: "she undresses slowly"}))
     assert caught.value.code == "prompt_refused"
     assert "undress" not in str(caught.value)
 

@@ -56,7 +56,7 @@ def make(guard: Guard, unsigned: Path, tmp_path: Path) -> Callable[..., tuple[Ad
             recipe=make_recipe(admitted, TEMPLATE, PLAN, "anchor"),
             report=FINE,
             source_type="algorithmicallyEnhanced",
-            screened=guard.content.screened([photo.pixels], admitted),
+            screened=guard.content.screened([photo.pixels] * 4, admitted),
             guard=guard,
         )
         return admitted, clip

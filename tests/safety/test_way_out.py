@@ -133,4 +133,4 @@ def test_previews_and_films_go_through_a_folder_that_vanishes() -> None:
     for name in ("pipeline/line.py", "pipeline/gallery.py"):
         tree = ast.parse((SOURCE / name).read_text(encoding="utf-8"))
         called = {_called(node) for node in ast.walk(tree) if isinstance(node, ast.Call)}
-        assert "TemporaryDirectory" in called
+        assert "unsealed_folder" in called

@@ -16,7 +16,7 @@ from photoplay.cli.tables import print_table
 from photoplay.errors import ConsentError, InputError
 
 if TYPE_CHECKING:
-    from photoplay.safety.consent.record import ConsentRecord
+    from photoplay.safety.consent.record import ConsentRecord, Method, Terms
     from photoplay.safety.consent.store import Entry
 
 consent = typer.Typer(
@@ -74,6 +74,10 @@ def create(
     own: Annotated[bool, typer.Option("--own", help="It is you: the record is signed as your own.")] = False,
     portable: Annotated[bool, typer.Option("--portable", help="The record may be used on other machines.")] = False,
     subject: Annotated[str, typer.Option(help="The person's id, from an earlier record.", show_default=False)] = "",
+    unlike: Annotated[
+        list[str] | None,
+        typer.Option(help="The id of somebody on record who looks alike and is another person.", show_default=False),
+    ] = None,
     face: Annotated[int, typer.Option(help="Which face of the photo, counted from 1 at the left.", min=0)] = 0,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Also write the record here.")] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="The person agreed; do not ask.")] = False,
@@ -81,6 +85,7 @@ def create(
 ) -> None:
     """Put on record that somebody agreed. From a photo of the person, or from a clip that answers a live challenge."""
     from photoplay.pipeline.enrolment import face_in_clip, face_in_photo
+    from photoplay.safety.consent.matching import look_alike
     from photoplay.safety.consent.record import Adult, Terms
     from photoplay.safety.consent.store import local_store
 
@@ -93,7 +98,9 @@ def create(
     if not scope:
         raise InputError("consent_scope_missing", "It is not said what the person agreed to.", "Add --scope face …")
     attested = Adult(True, adult.value) if adult else Adult()
-    terms = Terms(tuple(each.value for each in scope), days, attested, "record" if own else "operator", subject or None)
+    method: Method = "record" if own else "operator"
+    scopes = tuple(each.value for each in scope)
+    terms = Terms(scopes, days, attested, method, subject or None, unlike=tuple(unlike or ()))
     store = local_store()
     if photo is not None:
         embedding = face_in_photo(photo, face)
@@ -103,6 +110,8 @@ def create(
         with show.stages(quiet=as_json) as progress:
             embedding = face_in_clip(live, challenge, store, progress)
         terms = replace(terms, method="live")
+    if not own:
+        _check_known(look_alike(embedding, store.records()), terms)
     record, token = store.enrol(embedding, terms, datetime.now(UTC), portable=portable)
     if out is not None:
         out.write_text(token + "\n", encoding="ascii")
@@ -242,6 +251,22 @@ def trust(
     typer.echo(f"Trusted from now on: {name}.")
 
 
+def _check_known(alike: tuple[str, ...], terms: Terms) -> None:
+    """Nobody is put on record as two people unawares: whoever looks like somebody on record is that person, or is said not
+    to be.
+
+    Raises:
+        ConsentError: ``consent_known``.
+    """
+    if known := [subject for subject in alike if subject != terms.subject and subject not in terms.unlike]:
+        raise ConsentError(
+            "consent_known",
+            f"Somebody with this face is on record already: {', '.join(known)}.",
+            "If it is the same person, add --subject with that id; if it is somebody else who looks alike, such as a twin, "
+            "--unlike with it.",
+        )
+
+
 def _agreed(scope: tuple[str, ...], days: int, own: bool, yes: bool) -> None:
     """Asks whether the person agreed.
 
@@ -282,6 +307,7 @@ def _told(record: ConsentRecord, state: str) -> dict[str, Any]:
         "portable": not record.binding.secret,
         "issuer": record.issuer,
         "digest": record.digest,
+        "unlike": list(record.unlike),
     }
 
 

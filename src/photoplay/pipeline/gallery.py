@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,8 +21,10 @@ from photoplay.pipeline.outputs import mark, write_film
 from photoplay.pipeline.plan import played, prepare
 from photoplay.pipeline.scenes import rest_scene
 from photoplay.pipeline.settle import template_of
+from photoplay.safety.certificates import data_home
 from photoplay.safety.guard import Guard
 from photoplay.safety.ledger import work_id
+from photoplay.safety.private import unsealed_folder
 from photoplay.safety.provenance import seal
 from photoplay.safety.recipe import make_recipe
 from photoplay.types import Admitted, Progress, Request, Screened, StageEvent, silent
@@ -60,8 +61,8 @@ def _draw(admitted: Admitted, backend: Backend, guard: Guard, out: Path, shots: 
     prepared = prepare(admitted)
     frames = evenly(backend.generate(prepared.scene, prepared.tracks, prepared.plan), shots, prepared.plan.num_frames)
     sheet = contact_sheet(frames, columns=shots, title=prepared.template.title if prepared.template else "")
-    with tempfile.TemporaryDirectory(prefix=".photoplay-", dir=out.parent) as folder:
-        unsealed = Path(folder) / "sheet.png"
+    with unsealed_folder(out.parent, data_home()) as folder:
+        unsealed = folder / "sheet.png"
         save_image(sheet, unsealed)
         seal(
             unsealed,
@@ -91,13 +92,13 @@ def draw_moving(request: Request, out: Path, guard: Guard, recent: Recent) -> No
         if rest is None:
             rest = rest_scene(admitted.request, template or bool(admitted.request.audio), silent)
             recent.keep(admitted.request, rest)  # also for the next template, where these people cannot play this one
-        prepared = prepare(admitted, rest=rest)
+        prepared = prepare(admitted, rest=rest, template=template)
         recipe = make_recipe(admitted, played(prepared.template), prepared.plan, backend.name, backend.version)
         windows = with_contact_pass(backend, prepared.scene, prepared.tracks, prepared.plan, silent)
         receipt: list[Screened] = []
         marked = mark(windows, admitted.request, work_id(recipe))
-        with tempfile.TemporaryDirectory(prefix=".photoplay-", dir=out.parent) as folder:
-            unsealed = Path(folder) / out.name
+        with unsealed_folder(out.parent, data_home()) as folder:
+            unsealed = folder / out.name
             write_film(guard.content.screen(marked, receipt, admitted), unsealed, request.codec)
             seal(
                 unsealed,

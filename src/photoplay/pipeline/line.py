@@ -24,6 +24,7 @@ from photoplay.generation.backends.open_weights.resume import clear
 from photoplay.generation.backends.protocol import Backend
 from photoplay.generation.contact_pass import with_contact_pass
 from photoplay.media import save_image
+from photoplay.motion.duet_template import AnyTemplate
 from photoplay.perception.faces import FaceReader
 from photoplay.pipeline.clock import StageClock
 from photoplay.pipeline.door import accounted, let_in, watched
@@ -33,8 +34,10 @@ from photoplay.pipeline.outputs import check_out, check_sound, keep_stills, mark
 from photoplay.pipeline.plan import Prepared, Take, once, played, prepare
 from photoplay.pipeline.scenes import Rest
 from photoplay.pipeline.sound import Sound
+from photoplay.safety.certificates import data_home
 from photoplay.safety.guard import Guard
 from photoplay.safety.ledger import work_id
+from photoplay.safety.private import unsealed_folder
 from photoplay.safety.provenance import seal, with_timings
 from photoplay.safety.recipe import make_recipe
 from photoplay.types import (
@@ -81,6 +84,7 @@ class FilmOptions(TypedDict, total=False):
     staging: Staging
     label: Corner | None
     bystanders: Literal["refuse", "blur"]
+    replace: bool
     records: tuple[str, ...]
 
 
@@ -94,9 +98,6 @@ def _film(
         reviewer = _reviewer(prepared, backend)
     # the very first film compiles kernels before its first frame
     job.progress(StageEvent("generate", 0, plan.num_frames))
-    windows = clock.stream("generate", with_contact_pass(backend, scene, tracks, plan, job.progress))
-    smoothed = clock.stream("smooth", smooth(_unanchored(windows) if _is_free(prepared, backend) else windows))
-
     told, number = job.preview and one_at_a_time(job.preview), work_id(recipe)
 
     def sealed(unsealed: Path, out: Path, looked: Screened) -> Clip:
@@ -105,6 +106,9 @@ def _film(
     if told is not None:
         rough = sketches(told, sealed, job.guard.content, admitted, plan, number, folder / "sketches")
         plan = replace(plan, shown=rough)
+    windows = clock.stream("generate", with_contact_pass(backend, scene, tracks, plan, job.progress))
+    smoothed = clock.stream("smooth", smooth(_unanchored(windows) if _is_free(prepared, backend) else windows))
+
     def reviewed() -> Iterator[Frames]:
         for frames in smoothed:
             with clock.stage("review"):
@@ -198,8 +202,8 @@ def produce(
     check_out(out, stills, sheet, cover)
     guard = guard or Guard.local()
     if not leads():  # under torchrun every process makes the film, and the first one hands it out
-        with tempfile.TemporaryDirectory() as folder:
-            return _produced(_Job(request, Path(folder) / out.name, None, None, resume, progress, StageClock(), guard))
+        with unsealed_folder(Path(tempfile.gettempdir()), data_home()) as folder:
+            return _produced(_Job(request, folder / out.name, None, None, resume, progress, StageClock(), guard))
     return _produced(_Job(request, out, stills, sheet, resume, progress, StageClock(), guard, cover, preview))
 
 
@@ -221,19 +225,21 @@ def _produced(job: _Job) -> Clip:
 def _made(job: _Job, backend: Backend, admitted: Admitted) -> Clip:
     progress = job.progress
     made_by = _version(backend, admitted.request)
-    rest: Rest | None = None
+    known: tuple[Rest | None, AnyTemplate | None] = (None, None)
     for attempt, take in enumerate(TAKES):
         resume = job.resume and job.resume / ATTEMPTS[attempt]
-        with tempfile.TemporaryDirectory(prefix=".photoplay-", dir=job.out.parent) as folder:
-            prepared = prepare(admitted, progress, job.clock, take, rest)
+        if resume:
+            resume.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with unsealed_folder(job.out.parent, data_home()) as folder:
+            prepared = prepare(admitted, progress, job.clock, take, *known)
             prepared = replace(prepared, plan=replace(prepared.plan, resume=resume))
-            rest = prepared.rest
+            known = (prepared.rest, prepared.template)
             recipe = make_recipe(admitted, played(prepared.template), prepared.plan, backend.name, made_by)
-            report, receipt = _film(prepared, backend, Path(folder), job, admitted, recipe)
+            report, receipt = _film(prepared, backend, folder, job, admitted, recipe)
             if report.passed:
                 silent_part = check_sound(prepared.plan.footage.audio, job.out, job.request.seconds)
                 report = replace(report, notices=once((*prepared.notices, *silent_part, *report.notices)))
-                clip = _seal(Path(folder), _Release(job, admitted, prepared, report, receipt[0], recipe))
+                clip = _seal(folder, _Release(job, admitted, prepared, report, receipt[0], recipe))
                 _forget(job.resume)
                 return with_timings(clip, job.clock.seconds)
         if not prepared.tracks or _is_free(prepared, backend):
@@ -377,6 +383,8 @@ def animate(
         last=None if last is None else read_photo(last),
         video=None if video is None else read_clip(video),
         audio=read_voices(audio, say, voice),
+        said=say,
+        voice=voice if say else "",
         turns=tuple(turns),
         backdrop=None if backdrop is None else read_photo(backdrop),
         **options,

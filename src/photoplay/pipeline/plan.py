@@ -16,6 +16,7 @@ from photoplay.motion.retarget import make_track
 from photoplay.motion.template import Template
 from photoplay.pipeline.clock import StageClock
 from photoplay.pipeline.footage import film_footage
+from photoplay.pipeline.replacing import put_in
 from photoplay.pipeline.scenes import Rest, duet_subjects, face_height, rest_scene
 from photoplay.pipeline.settle import DRIVEN, check_request, is_driven, kind_of, template_of
 from photoplay.pipeline.speech import converse
@@ -72,10 +73,12 @@ def prepare(
     clock: StageClock | None = None,
     take: Take = Take(),
     rest: Rest | None = None,
+    template: AnyTemplate | None = None,
 ) -> Prepared:
     """Perceives the photos and puts the motion on everybody who can carry it.
 
-    ``rest`` is what an earlier call perceived: another take need not look again.
+    ``rest`` is what an earlier call perceived, ``template`` the motion that it played: another take need not look again, at
+    the photos or at the clip that drives it.
 
     Raises:
         SceneError: nobody in the photos can play this template.
@@ -87,7 +90,7 @@ def prepare(
     check_request(request)
     request = replace(request, seed=(request.seed + take.reseed) % 2**31)
     capabilities = get_backend(request.backend).capabilities
-    template = template_of(request, capabilities)
+    template = template or template_of(request, capabilities)
     _check_kind(template, request)
     moved = template is not None or bool(request.audio)
     if rest is None:
@@ -102,6 +105,10 @@ def prepare(
         plan = _plan(request, rest, people, _words(request, template, capabilities))
         plan = replace(plan, duet=acted.duet)
         progress(StageEvent("move", 1, 1))
+    tracks = acted.tracks
+    if request.replace:
+        with clock.stage("perceive"):
+            plan, tracks = put_in(request, plan, tracks, progress)
     photos = tuple(notice for photo in request.photos for notice in photo.notices)
     told = (
         *photos,
@@ -109,7 +116,7 @@ def prepare(
         *acted.notices,
         *(n for track in acted.tracks for n in track.notices),
     )
-    return Prepared(scene, template, acted.tracks, plan, once(told), rest.metrics, rest)
+    return Prepared(scene, template, tracks, plan, once(told), rest.metrics, rest)
 
 
 def _check_kind(template: AnyTemplate | None, request: Request) -> None:
@@ -245,7 +252,7 @@ def _playing(scene: Scene, needs: tuple[Notice, ...], request: Request, capabili
     if everybody or not free:
         why = everybody or blocking[0]
         raise SceneError(why.code, why.message, why.hint)
-    most = 1 if request.who == "main" else capabilities.max_subjects
+    most = 1 if request.who == "main" or request.replace else capabilities.max_subjects
     return sorted(free, key=lambda index: -face_height(scene, index))[:most]
 
 

@@ -12,10 +12,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from photoplay.errors import PhotoplayError, RequestError, SealError
+from photoplay.errors import PhotoplayError, RequestError, SealError, UnavailableError
 from photoplay.generation.backends import get_backend
 from photoplay.media import load_photo, stream_video
-from photoplay.pipeline.inputs import read_clip
+from photoplay.pipeline.inputs import read_clip, read_voices
 from photoplay.pipeline.line import produce
 from photoplay.pipeline.plan import played
 from photoplay.pipeline.settle import is_driven, template_of
@@ -24,7 +24,7 @@ from photoplay.safety.container import sniff, unsealed
 from photoplay.safety.guard import Guard
 from photoplay.safety.recipe import digest, request_from_recipe
 from photoplay.safety.verify import verify
-from photoplay.types import Clip, Lora, Progress, Request, silent
+from photoplay.types import Audio, Clip, Lora, Progress, Request, silent
 
 Made = TypeVar("Made")
 MOTIONS = (".yaml", ".yml")
@@ -73,7 +73,8 @@ def replay(
 
     Args:
         film: sealed by photoplay under a root that this machine trusts.
-        files: what it was made from, in any order: photos, clip, sound, LoRAs, and its template where that is a file.
+        files: what it was made from, in any order: photos, clip, sound, LoRAs, and its template where that is a file. What
+            a synthesizer spoke it speaks again.
         out: where the new film goes; of the same kind as ``film``.
         progress: told about every step.
         guard: what the gates ask; :meth:`Guard.local` by default.
@@ -81,7 +82,7 @@ def replay(
     Raises:
         SealError: ``replay_not_trusted``: who cannot be believed is not followed.
         RequestError: ``replay_other_kind``, ``replay_over_itself``, ``replay_missing_file``, ``replay_other_file``,
-            ``replay_other_template``, ``recipe_unreadable``.
+            ``replay_other_template``, ``replay_other_voice``, ``recipe_unreadable``.   UnavailableError: ``voice_missing``.
         Everything that :func:`photoplay.pipeline.line.produce` raises.
     """
     found = verify(film)
@@ -122,7 +123,8 @@ def _request(recipe: dict[str, Any], files: Sequence[Path]) -> Request:
         ) from error
     motions = [file for file in files if file.suffix.lower() in MOTIONS]
     here = {_digest(file): file for file in files if file not in motions}
-    _check_files(wanted, here, stored={lora["sha256"] for lora in loras if not _is_file_name(lora["file"])})
+    spare = {lora["sha256"] for lora in loras if not _is_file_name(lora["file"])}
+    _check_files(wanted, here, spare | set(wanted["audio"] if _said(recipe) else ()))
 
     def one(name: str, load: Callable[[Path], Made]) -> Made | None:
         return load(here[wanted[name][0]]) if wanted[name] else None
@@ -134,7 +136,7 @@ def _request(recipe: dict[str, Any], files: Sequence[Path]) -> Request:
         str(motions[0]) if motions else "",
         one("last", load_photo),
         one("video", read_clip),
-        [read_sound(here[sha256]) for sha256 in wanted["audio"]],
+        _sounds(recipe, wanted["audio"], here),
         [Lora(str(here.get(lora["sha256"], lora["file"])), lora["weight"]) for lora in loras],
         one("backdrop", load_photo),
     )
@@ -142,10 +144,41 @@ def _request(recipe: dict[str, Any], files: Sequence[Path]) -> Request:
     return request
 
 
-def _check_files(wanted: dict[str, list[str]], here: dict[str, Path], stored: set[str]) -> None:
+def _said(recipe: dict[str, Any]) -> str:
+    """The words that a synthesizer spoke; empty where it was a recording."""
+    return str(recipe["request"].get("said", ""))
+
+
+def _sounds(recipe: dict[str, Any], wanted: Sequence[str], here: dict[str, Path]) -> list[Audio]:
+    """The sound tracks: the very files, or spoken again by the same voice, which has to say it as it did.
+
+    Raises:
+        RequestError: ``replay_other_voice``.   UnavailableError: ``voice_missing``.
+    """
+    if not _said(recipe) or all(sha256 in here for sha256 in wanted):
+        return [read_sound(here[sha256]) for sha256 in wanted]
+    try:
+        spoken = read_voices((), _said(recipe), str(recipe["request"].get("voice", "")))
+    except UnavailableError as error:
+        raise UnavailableError(
+            error.code,
+            "The words of this film were spoken by a synthesizer that is not on this machine or does not answer.",
+            "Install espeak-ng in the version that spoke them, or give the sound as the WAV file that it wrote.",
+        ) from error
+    if [track.sha256 for track in spoken] != list(wanted):
+        raise RequestError(
+            "replay_other_voice",
+            "The voice of this machine says the film's words otherwise than they were said then.",
+            "Install espeak-ng in the version that spoke them, or give the sound as the WAV file that it wrote.",
+        )
+    return list(spoken)
+
+
+def _check_files(wanted: dict[str, list[str]], here: dict[str, Path], spare: set[str]) -> None:
+    """These are the very files, all of them but those whose digests are ``spare``, and no others."""
     for name, digests in wanted.items():
         for sha256 in digests:
-            if sha256 not in here and sha256 not in stored:
+            if sha256 not in here and sha256 not in spare:
                 raise RequestError(
                     "replay_missing_file",
                     f"The film was also made from a file that is not among these: {NAMES[name]} ({sha256[:16]}…).",

@@ -16,7 +16,7 @@ from typing import TypeAlias, TypeVar, get_args
 from photoplay.errors import ConsentError, PhotoplayError, RefusedError, RequestError
 from photoplay.safety.age import check_adults
 from photoplay.safety.bystanders import hide_all_but
-from photoplay.safety.consent.matching import Matched, match_people
+from photoplay.safety.consent.matching import Matched, check_different_people, match_people
 from photoplay.safety.consent.record import CATEGORIES, ConsentRecord
 from photoplay.safety.guard import Guard
 from photoplay.safety.looks import looks, stills
@@ -32,6 +32,8 @@ CONSENT: tuple[str, ...] = get_args(Consent)
 ROMANTIC = frozenset({"romantic", "contact"})
 """Template categories that need the records of two adults."""
 
+TOGETHER = ROMANTIC | {"duet"}
+"""Template categories that need two people."""
 WHOLE = frozenset({"face", "head", "body"})
 """What a film may move whose motion no template bounds: everything."""
 CHUNK = 24
@@ -78,12 +80,13 @@ def check_consent(request: Request) -> None:
 
 
 def check_words(request: Request) -> None:
-    """The prompt asks for nothing that photoplay never makes.
+    """The prompt, and what a voice was told to say, ask for nothing that photoplay never makes.
 
     Raises:
         RefusedError: ``prompt_refused``.
     """
     check_prompt(request.prompt)
+    check_prompt(request.said)
     check_negative_prompt(request.sampling.negative_prompt or "")
 
 
@@ -246,7 +249,7 @@ def _check_people(
 
     Raises:
         ConsentError: as :func:`photoplay.safety.consent.matching.match_people` and ``Guard.candidates``; ``consent_twice``,
-            ``bystander_seen``, ``backdrop_people``.
+            ``consent_one_face``, ``bystander_seen``, ``backdrop_people``.
         RefusedError: as :func:`photoplay.safety.age.check_adults`; ``lora_unknown``.   RequestError: ``bystanders_clip``.
     """
     needed = guard.hosted or _category(request) in ROMANTIC
@@ -273,6 +276,8 @@ def _check_people(
     matched = tuple(one for scope in scopes(request) for one in match_people(faces, candidates, scope, now))
     guard.records.still_valid([match.record for match in matched])
     _check_pair(request, matched)
+    if len(request.photos) == 2 or _category(request) in TOGETHER:
+        check_different_people(faces, matched)
     if _category(request) in ROMANTIC:
         seen = [(picture, face) for picture, several in zip(pictures, faces, strict=True) for face in several]
         check_adults(guard.age, seen, guard.hosted)
@@ -310,7 +315,7 @@ def _without_bystanders(
         raise RequestError(
             "bystanders_clip", "People in a clip cannot be blurred.", "Give a clip that shows only those who agreed."
         )
-    two = len(request.photos) == 1 and _category(request) in {"duet", *ROMANTIC}
+    two = len(request.photos) == 1 and _category(request) in TOGETHER
 
     def without(photo: Photo) -> Photo:
         faces = reader.read(photo.pixels, identity=candidates is not None)

@@ -54,7 +54,7 @@ def loose_digest(data: memoryview, kind: Kind) -> str:
     """
     hashed = hashlib.sha256()
     if kind == "mp4":
-        for name, box in _boxes(data):
+        for name, box in boxes(data):
             if name in _LOOSE:
                 hashed.update(box)
     return hashed.hexdigest()
@@ -89,7 +89,7 @@ def _demand(fact: bool, what: str) -> None:
         raise ContainerError(f"expected {what}")
 
 
-def _boxes(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:
+def boxes(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:
     """Name and content (with its header) of each ISO or JUMBF box; they must fill ``data`` exactly."""
     start = 0
     while start < len(data):
@@ -109,7 +109,7 @@ def _boxes(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:
 
 
 def _in_mp4(data: memoryview) -> Iterator[memoryview]:
-    for name, box in _boxes(data):
+    for name, box in boxes(data):
         if name == b"uuid" and box[8:24] == _C2PA_BOX[:16]:
             _demand(bytes(box[8 : 8 + len(_C2PA_BOX)]) == _C2PA_BOX, "the frame of the manifest")
             yield box[8 + len(_C2PA_BOX) :]
@@ -164,14 +164,14 @@ def _in_gif(data: memoryview) -> Iterator[memoryview]:
 def _mp4_without(data: memoryview) -> bytes:
     """Leaves the manifest's box out and moves the places of the media data (``stco``, ``co64``) back."""
     kept, at, cut, where = bytearray(), 0, 0, len(data)
-    for name, box in _boxes(data):
+    for name, box in boxes(data):
         if name == b"uuid" and box[8:24] == _C2PA_BOX[:16]:
             cut, where = cut + len(box), min(where, at)
         else:
             kept += box
         at += len(box)
     with memoryview(kept) as whole:
-        for name, box in _boxes(whole):
+        for name, box in boxes(whole):
             if name == b"moov" and cut:
                 _move_back(box, cut, where)
     return bytes(kept)
@@ -179,7 +179,7 @@ def _mp4_without(data: memoryview) -> bytes:
 
 def _move_back(box: memoryview, cut: int, where: int) -> None:
     """Lessens every chunk offset of a ``moov`` that lies behind ``where`` by ``cut``."""
-    for name, inner in _boxes(box[8:]):
+    for name, inner in boxes(box[8:]):
         if name in (b"trak", b"mdia", b"minf", b"stbl"):
             _move_back(inner, cut, where)
         elif name in (b"stco", b"co64"):
@@ -231,7 +231,7 @@ def _gif_without(data: memoryview) -> bytes:
 def _check_store(store: memoryview) -> bool:
     """One store with one manifest of assertions, claim and signature, nested without a gap; whether it is time-stamped."""
     stamped = False
-    top = list(_boxes(store))
+    top = list(boxes(store))
     _demand(len(top) == 1, "one store")
     label, manifests = _superbox(top[0], b"c2pa")
     _demand(label == "c2pa" and len(manifests) == 1, "one manifest in the store")
@@ -262,11 +262,11 @@ def _superbox(named: tuple[bytes, memoryview], letters: bytes) -> tuple[str, lis
     """
     name, box = named
     _demand(name == b"jumb", "a superbox")
-    (kind, box), *content = _boxes(box[8:])
+    (kind, box), *content = boxes(box[8:])
     description = bytes(box)
     _demand(kind == b"jumd" and description[8:24] == letters + _JUMBF_TYPE, "a description")
     label, end, _ = description[25:].partition(b"\0")
-    salts = list(_boxes(box[25 + len(label) + len(end) :]))
+    salts = list(boxes(box[25 + len(label) + len(end) :]))
     _demand(bool(end) and [name for name, _ in salts] in ([], [b"c2sh"]), "a label and at most a salt")
     _demand(description[24] == (0x13 if salts else 0x03), "the toggles of what is there")
     return label.decode("utf-8", "replace"), content

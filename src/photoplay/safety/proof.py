@@ -49,13 +49,13 @@ def _changed() -> RefusedError:
     )
 
 
-def check_screened(screened: Screened, admitted: Admitted) -> None:
-    """Refuses the proof of a content filter that belongs to another film.
+def check_screened(screened: Screened, admitted: Admitted, frames: int = 1) -> None:
+    """Refuses the proof of a content filter that belongs to another film, or to fewer than these ``frames`` of it.
 
     Raises:
         RefusedError: ``content_unchecked``.
     """
-    fits = isinstance(screened, Screened) and screened.frames >= 1
+    fits = isinstance(screened, Screened) and screened.frames >= max(1, frames)
     if not fits or not hmac.compare_digest(
         screened.proof, screened_proof(admitted, screened.frames, screened.classifier)
     ):

@@ -5,17 +5,20 @@ from __future__ import annotations
 import hashlib
 import mmap
 import os
-import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
 from photoplay.errors import PhotoplayError, SealError
-from photoplay.safety.certificates import Signer, default_signer
+from photoplay.safety.certificates import Signer, data_home, default_signer
 from photoplay.safety.container import MIME, Kind, loose_digest, sniff
+from photoplay.safety.counting import count_frames
 from photoplay.safety.guard import Guard
 from photoplay.safety.ledger import work_id
 from photoplay.safety.manifest import SourceType, make_manifest, sources_of
+from photoplay.safety.private import unsealed_folder
 from photoplay.safety.proof import check_screened
 from photoplay.safety.reading import RECIPE_ASSERTION, read_seal, read_settings
 from photoplay.safety.recipe import GIVEN, canonical, digest, given, recipe_digest
@@ -43,8 +46,8 @@ def seal(
 ) -> Clip:
     """Signs a film or preview and puts it in its place.
 
-    The signed file is written beside ``out``, read back and trusted before it is renamed to ``out``; whatever goes wrong, no
-    new file is left. Equal recipes give equal media; the seal itself differs each time (time and signature).
+    The signed file is written in a hidden folder beside ``out``, read back, trusted and counted before it is renamed to
+    ``out``; whatever goes wrong, no new file is left. Equal recipes give equal media; the seal differs each time.
 
     Args:
         unsigned: the finished file without a seal.
@@ -53,12 +56,12 @@ def seal(
         recipe: see :func:`photoplay.safety.recipe.make_recipe`; it goes into the manifest.
         report: goes into the :class:`Clip`, its notices as well.
         source_type: IPTC digital source type that is true of the frames.
-        screened: the proof that a content filter saw every frame.
+        screened: the proof that a content filter saw every frame: as many as the file shows, or more.
         guard: who signs, which records are asked once more, and where it is written down; :meth:`Guard.local` by default.
         watermark: the number that the frames' invisible mark holds: that of the recipe, or None where they carry none.
 
     Raises:
-        ConsentError: somebody no longer agrees.   RefusedError: ``audit_failed``.
+        ConsentError: somebody no longer agrees.   RefusedError: ``audit_failed``, ``content_unchecked``.
         SealError: ``seal_format``, ``seal_recipe``, ``seal_failed``, ``seal_timed_out``, ``seal_not_trusted``,
             ``seal_not_stamped``, or what the certificate lacks.
     """
@@ -66,7 +69,6 @@ def seal(
     if kind is None:
         raise SealError("seal_format", "Files of that kind cannot be sealed.", f"Use {', '.join(sorted(KINDS))}.")
     guard = guard or Guard.local()
-    signing = out.with_name(f".photoplay-{secrets.token_hex(8)}{out.suffix.lower()}")
     try:
         _check_recipe(recipe, admitted)
         check_screened(screened, admitted)
@@ -82,11 +84,15 @@ def seal(
             label=admitted.request.label is not None,
             watermark=watermark is not None,
         )
-        sha256 = _signed(unsigned, signing, kind, manifest, guard.signer or default_signer())
-        clip = Clip(out, sha256, recipe, report, notices=report.notices, gate_key=_GATE_KEY)
-        guard.ledger.add(admitted, recipe, sha256, out)
-        guard.audit.append("seal", "done", about={"film": sha256, "recipe": recipe_digest(recipe)})
-        signing.replace(out)
+        with unsealed_folder(out.parent, data_home()) as folder:
+            signing = folder / f"signing{out.suffix.lower()}"
+            sha256 = _signed(unsigned, signing, kind, manifest, guard.signer or default_signer())
+            with _mapped(signing) as data:
+                check_screened(screened, admitted, count_frames(data, kind))
+            clip = Clip(out, sha256, recipe, report, notices=report.notices, gate_key=_GATE_KEY)
+            guard.ledger.add(admitted, recipe, sha256, out)
+            guard.audit.append("seal", "done", about={"film": sha256, "recipe": recipe_digest(recipe)})
+            signing.replace(out)
     except PhotoplayError:
         raise
     except Exception as error:
@@ -95,8 +101,6 @@ def seal(
             "The film could not be signed, and an unsigned film is never handed out.",
             "Check the certificate, its key and the space on the disk, then try again.",
         ) from error
-    finally:
-        signing.unlink(missing_ok=True)
     return clip
 
 
@@ -118,11 +122,7 @@ def _check_recipe(recipe: dict[str, Any], admitted: Admitted) -> None:
 def _statement(unsigned: Path, kind: Kind, admitted: Admitted, recipe: dict[str, Any]) -> dict[str, Any]:
     """photoplay's own assertion: the recipe as text, its digest, who consented, and what C2PA leaves unsigned."""
     consent = admitted.statements["consent"]
-    with (
-        unsigned.open("rb") as file,
-        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
-        memoryview(mapped) as data,
-    ):
+    with _mapped(unsigned) as data:
         if sniff(bytes(data[:12])) != kind:
             raise SealError("seal_format", "The file is not of the kind that its name says.", "Keep the kind of file.")
         loose = loose_digest(data, kind)
@@ -134,6 +134,17 @@ def _statement(unsigned: Path, kind: Kind, admitted: Admitted, recipe: dict[str,
         "records": [{"sha256": one["sha256"], "method": one["method"]} for one in admitted.statements["records"]],
         "loose_sha256": loose,
     }
+
+
+@contextmanager
+def _mapped(path: Path) -> Iterator[memoryview]:
+    """The bytes of a file."""
+    with (
+        path.open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
+        memoryview(mapped) as data,
+    ):
+        yield data
 
 
 def _signed(unsigned: Path, signing: Path, kind: Kind, manifest: dict[str, Any], signer: Signer) -> str:

@@ -47,6 +47,8 @@ _REPLAYED = (
     "label",
     "bystanders",
 )
+_SPOKEN = ("said", "voice")
+"""What a synthesizer was told, where it spoke: anybody can hear it, and a replay has it spoken again."""
 _BESIDE = ("last", "video", "backdrop")
 """What may come in besides photos; the recipe names it by its digest, as it does each track of ``audio``."""
 GIVEN = ("photos", *_BESIDE, "audio", "request")
@@ -107,6 +109,8 @@ def given(request: Request) -> dict[str, Any]:
             "sampling": _sampling(request.sampling),
             "turns": [list(astuple(turn)) for turn in request.turns],
             "staging": asdict(request.staging),
+            **({name: getattr(request, name) for name in _SPOKEN} if request.said else {}),
+            **({"replace": True} if request.replace else {}),
         },
     }
 
@@ -186,7 +190,7 @@ def request_from_recipe(
             turns=tuple(Turn(*turn) for turn in asked.get("turns", ())),
             staging=Staging(**asked.get("staging", {})),
             backdrop=backdrop,
-            **{name: asked[name] for name in _REPLAYED if name in asked},
+            **{name: asked[name] for name in (*_REPLAYED, *_SPOKEN, "replace") if name in asked},
         )
     except (KeyError, TypeError, ValueError) as error:
         raise RequestError(

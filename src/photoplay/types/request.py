@@ -46,8 +46,10 @@ class Request:
     """What the user asked for. ``consent`` holds one statement for each of :meth:`pictured`.
 
     ``mode`` is chosen by what there is where it is None. ``last`` is a photo that the film shall end on, ``video`` a clip
-    whose pixels the film is made from. ``audio`` is what is said: one track, or one for each person from left to right;
-    ``turns`` say who speaks when in a single track (the largest face all the time where there are none).
+    whose pixels the film is made from; with ``replace`` the photo's person takes the place of the clip's, and everything
+    else of it stands. ``audio`` is what is said: one track, or one for each person from left to right;
+    ``turns`` say who speaks when in a single track (the largest face all the time where there are none). ``said`` are the
+    words of the track and ``voice`` whose it is, where a synthesizer spoke them.
 
     ``template`` is a name or a file; empty where the prompt shall choose one, or in text-to-video. ``who`` is ``all`` (every
     face that can be animated) or ``main`` (the largest face). ``category`` is the template's, for the gates of admission.
@@ -83,7 +85,10 @@ class Request:
     backdrop: Photo | None = None
     label: Corner | None = None
     bystanders: Literal["refuse", "blur"] = "refuse"
+    replace: bool = False
     records: tuple[str, ...] = ()
+    said: str = ""
+    voice: str = ""
 
     def pictured(self) -> tuple[str, ...]:
         """Digests of everything that shows people: the photos, then ``last``, then ``video``."""

@@ -92,6 +92,32 @@ def the_same_person_in_both_photos(door: Door) -> object:
     return door.ask(door.photo(1), door.photo(1), template="hug")
 
 
+def _enrolled_twice(door: Door, **terms: Any) -> tuple[Photo, Photo]:
+    """Two photos of one person, each with a record of its own, as of two people."""
+    looks = [person(1, photo) for photo in (5, 6)]
+    for look in looks:
+        door.store.enrol(look, Terms(("contact", "duet"), 30, Adult(True, "document"), **terms), datetime.now(UTC))
+    return door.photo(1, embedding=looks[0]), door.photo(1, embedding=looks[1])
+
+
+@attack("consent_one_face")
+def one_person_with_two_records_as_a_couple(door: Door) -> object:
+    return door.ask(*_enrolled_twice(door), template="hug")
+
+
+@attack("consent_one_face")
+def one_person_with_two_records_shakes_their_own_hand(door: Door) -> object:
+    photos = _enrolled_twice(door)
+    records = tuple(record.id for record in door.store.records())
+    return door.hosted().ask(*photos, template="handshake", records=records)
+
+
+@attack("consent_one_face")
+def one_person_with_two_records_who_is_unlike_somebody_else(door: Door) -> object:
+    stranger = door.enrol(3, "contact")
+    return door.ask(*_enrolled_twice(door, unlike=(stranger.subject,)), template="hug")
+
+
 @attack("consent_one_of_two")
 def an_embrace_of_one_face(door: Door) -> object:
     door.enrol(1, "contact")

@@ -38,7 +38,7 @@ def sealed(door: Door, agreed: Admitted, unsigned: Path) -> Callable[..., Clip]:
 
     def run(**changes: Any) -> Clip:
         given = {"admitted": agreed, "recipe": make_recipe(agreed, TEMPLATE, PLAN, "echo"), "report": FINE,
-                 "screened": door.guard.content.screened([GREY], agreed), "guard": door.guard,
+                 "screened": door.guard.content.screened([GREY] * 4, agreed), "guard": door.guard,
                  "source_type": "algorithmicallyEnhanced"}  # fmt: skip
         return seal(unsigned / "film.mp4", door.out / "film.mp4", **{**given, **changes})
 
@@ -82,7 +82,7 @@ CHANGES = (_other_photo, _other_seed, _other_statement, _no_records, _more_faces
 def test_an_admission_that_was_changed(
     door: Door, agreed: Admitted, sealed: Callable[..., Clip], change: Callable[[Admitted], None], made: Any
 ) -> None:
-    screened = door.guard.content.screened([GREY], agreed)
+    screened = door.guard.content.screened([GREY] * 4, agreed)
     changed = made(agreed)
     change(changed)
     with pytest.raises(PhotoplayError) as caught:
@@ -114,10 +114,11 @@ def test_a_film_that_no_filter_saw(door: Door, agreed: Admitted, sealed: Callabl
     with pytest.raises(TypeError):
         Screened(72, "filter-1", "0" * 64)
     other = admit(agreed.request, guard=door.guard, reader=door.eyes)
-    borrowed = door.guard.content.screened([GREY], other)
-    stretched = copy.copy(door.guard.content.screened([GREY], agreed))
+    borrowed = door.guard.content.screened([GREY] * 4, other)
+    fewer = door.guard.content.screened([GREY] * 3, agreed)
+    stretched = copy.copy(fewer)
     object.__setattr__(stretched, "frames", 72)
-    for screened in (borrowed, stretched):
+    for screened in (borrowed, fewer, stretched):
         with pytest.raises(PhotoplayError) as caught:
             sealed(screened=screened)
         assert caught.value.code == "content_unchecked"

@@ -9,8 +9,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from photoplay.errors import ConsentError
 from photoplay.safety.consent import matching
-from photoplay.safety.consent.binding import SAME_PERSON, Binding
-from photoplay.safety.consent.matching import ADULTS_ONLY, Matched, match_people
+from photoplay.safety.consent.binding import SAME_PERSON, Binding, bits_apart
+from photoplay.safety.consent.matching import ADULTS_ONLY, Matched, check_different_people, look_alike, match_people
 from photoplay.safety.consent.record import Adult, ConsentRecord, Terms, issue
 from photoplay.types import Face
 from tests.safety.consent.people import DAY, NOW, between, face, person
@@ -106,6 +106,58 @@ def test_attack_two_records_of_one_person_for_two_faces() -> None:
     first = record(1)
     second = issue(Binding.of(person(1, 2)), Terms(("face",), 30, subject=first.subject), KEY, NOW)[0]
     assert refused((group(1, 1),), (first, second))[0] == "consent_twice"
+
+
+def enrolled(embedding: np.ndarray, **terms: object) -> ConsentRecord:
+    return issue(Binding.of(embedding), Terms(("face",), 30, **terms), KEY, NOW)[0]  # type: ignore[arg-type]
+
+
+def together(first: np.ndarray, second: np.ndarray, records: tuple[ConsentRecord, ...], apart: bool = False) -> None:
+    """Checks two faces, in one picture or in two, that are matched with ``records``."""
+    faces = (face(first, 100.0), face(second, 300.0))
+    pictures = tuple((one,) for one in faces) if apart else (faces[::-1],)
+    check_different_people(pictures, match_people(pictures, records, "face", NOW))
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_attack_two_records_of_one_person_under_two_ids(apart: bool) -> None:
+    looks = person(1, 5), person(1, 6)
+    records = enrolled(looks[0]), enrolled(looks[1])
+    assert records[0].subject != records[1].subject
+    with pytest.raises(ConsentError) as caught:
+        together(*looks, records, apart)
+    assert caught.value.code == "consent_one_face"
+    for stated in ("unlike the first", "unlike the second"):
+        first = enrolled(looks[0], unlike=(records[1].subject,) if "second" in stated else ())
+        others = (
+            (first, records[1])
+            if "second" in stated
+            else (records[0], enrolled(looks[1], unlike=(records[0].subject,)))
+        )
+        together(*looks, others, apart)
+
+
+def test_two_people_are_two() -> None:
+    together(person(1, 1), person(2, 1), (record(1), record(2)))
+    together(person(1, 1), person(1, 1), (record(1), record(2)), apart=True)  # one person in two pictures
+
+
+def test_attack_a_face_that_is_like_the_other_ones_record() -> None:
+    """The two faces are far apart, but one of them is as near to the other's record as one person is."""
+    first, middle, second = (between(1, 2, share) for share in (0.0, 0.5, 0.9))
+    assert bits_apart(middle, second) <= SAME_PERSON < bits_apart(first, second)
+    with pytest.raises(ConsentError) as caught:
+        together(first, second, (enrolled(middle), enrolled(second)))
+    assert caught.value.code == "consent_one_face"
+
+
+def test_who_looks_like_somebody_on_record() -> None:
+    one, two = record(1), record(2)
+    again = record(1, subject=one.subject)
+    assert look_alike(person(1, 1), (one, two, again)) == (one.subject,)
+    assert look_alike(person(3), (one, two)) == ()
+    with pytest.raises(ConsentError):
+        look_alike(None, (one,))
 
 
 def test_attack_the_wrong_scope() -> None:

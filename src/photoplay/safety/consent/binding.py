@@ -20,7 +20,7 @@ import secrets
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import shake_256
-from math import asin, log10, pi
+from math import acos, asin, log10, pi
 
 import numpy as np
 from jaxtyping import Float64
@@ -67,6 +67,18 @@ def expected_bits(distance: float, norm: float) -> float:
     ``BITS * theta / pi`` with the chord's angle ``theta = 2 asin(distance / (2 norm))``.
     """
     return BITS * 2 * asin(min(1.0, distance / (2 * norm))) / pi
+
+
+def bits_apart(first: Array | None, second: Array | None) -> float:
+    """Bits that would differ between two embeddings ``[128]`` under any salt, on average: the same person up to
+    :data:`SAME_PERSON`.
+
+    Raises:
+        ConsentError: ``consent_face_unreadable``, as :meth:`Binding.of`.
+    """
+    one, two = _steps(first), _steps(second)
+    cosine = float(one @ two / (np.linalg.norm(one) * np.linalg.norm(two)))
+    return BITS / pi * acos(min(1.0, max(-1.0, cosine)))
 
 
 @dataclass(frozen=True)

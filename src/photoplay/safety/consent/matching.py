@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import combinations
 
 from photoplay.errors import ConsentError, PhotoplayError
-from photoplay.safety.consent.binding import limit_among
+from photoplay.safety.consent.binding import SAME_PERSON, bits_apart, limit_among
 from photoplay.safety.consent.record import CATEGORIES, METHODS, ConsentRecord
-from photoplay.types import Face
+from photoplay.types import Array, Face
 
 ADULTS_ONLY = frozenset({"romantic", "contact"})
 """Categories in which everybody in the pictures must be an adult by attestation."""
@@ -68,6 +69,48 @@ def match_people(
         ) from error
 
 
+def check_different_people(pictures: Sequence[Sequence[Face]], matched: Sequence[Matched]) -> None:
+    """Faces that were matched with several people are not one person who was put on record several times.
+
+    An id is only what whoever signed a record says. So two people's faces must not look like one person's, neither to each
+    other nor to the other one's record, unless one of the two records says that they are different people.
+
+    Args:
+        pictures: as :func:`match_people` got them.
+        matched: what it returned for them.
+
+    Raises:
+        ConsentError: ``consent_one_face``.
+    """
+    people = {(one.picture, one.face, one.record.id): one for one in matched}.values()
+    shown = [(one.record, _from_left(pictures[one.picture])[one.face].embedding) for one in people]
+    for (record, face), (other, second) in combinations(shown, 2):
+        stated = other.subject in record.unlike or record.subject in other.unlike
+        if record.subject == other.subject or stated:
+            continue
+        if min(bits_apart(face, second), record.binding.distance(second), other.binding.distance(face)) <= SAME_PERSON:
+            raise ConsentError(
+                "consent_one_face",
+                "Two faces that are on record as two people look like one person.",
+                "If they are two people who look alike, such as twins, make one of the records anew and say so there "
+                "(`photoplay consent create --unlike`).",
+            )
+
+
+def look_alike(embedding: Array | None, records: Sequence[ConsentRecord]) -> tuple[str, ...]:
+    """The ids of the people on record whose faces could be that of this embedding ``[128]``.
+
+    Raises:
+        ConsentError: ``consent_face_unreadable``.
+    """
+    alike = (record.subject for record in records if record.binding.distance(embedding) <= SAME_PERSON)
+    return tuple(dict.fromkeys(alike))
+
+
+def _from_left(faces: Sequence[Face]) -> list[Face]:
+    return sorted(faces, key=lambda face: face.box[0] + face.box[2])
+
+
 def _match(
     pictures: Sequence[Sequence[Face]], records: Sequence[ConsentRecord], category: str, now: datetime
 ) -> tuple[Matched, ...]:
@@ -80,11 +123,10 @@ def _match(
     wanted = category.strip().casefold()
     matched = []
     for picture, faces in enumerate(pictures):
-        order = sorted(range(len(faces)), key=lambda index: faces[index].box[0] + faces[index].box[2])
         seen: set[str] = set()
-        for place, index in enumerate(order):
+        for place, face in enumerate(_from_left(faces)):
             name = _name(place, len(faces), picture, len(pictures))
-            record = _agreed_by_whoever(_candidates(faces[index], records, name), records, wanted, now, name)
+            record = _agreed_by_whoever(_candidates(face, records, name), records, wanted, now, name)
             if record.subject in seen:
                 raise ConsentError(
                     "consent_twice",
@@ -92,7 +134,7 @@ def _match(
                     "Every person needs a consent record of their own.",
                 )
             seen.add(record.subject)
-            matched.append(Matched(picture, place, record, record.binding.distance(faces[index].embedding)))
+            matched.append(Matched(picture, place, record, record.binding.distance(face.embedding)))
     return tuple(matched)
 
 

@@ -38,6 +38,8 @@ ADULT_METHODS: tuple[str, ...] = get_args(AdultMethod)
 """How it is known that the person is an adult: not at all, they say so, the issuer knows them, a document was seen."""
 
 MAX_DAYS = 366
+MOST_UNLIKE = 8
+"""People who look alike that a record may name."""
 _MAY_VOUCH: dict[Role, frozenset[str]] = {
     "own": frozenset(METHODS),
     "issuer": frozenset({"live", "operator"}),
@@ -69,7 +71,8 @@ class Adult:
 class Terms:
     """What is agreed to: ``scope`` of template categories, for ``days`` from ``not_before`` (None: from now) on.
 
-    ``subject`` is the random id of a person who has records already; None makes a new one.
+    ``subject`` is the random id of a person who has records already; None makes a new one. ``unlike`` are the ids of people
+    on record who look like this person and, by the word of whoever signs, are somebody else (twins).
     """
 
     scope: tuple[str, ...]
@@ -78,6 +81,7 @@ class Terms:
     method: Method = "operator"
     subject: str | None = None
     not_before: datetime | None = None
+    unlike: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,7 @@ class ConsentRecord:
     adult: Adult
     method: Method
     binding: Binding
+    unlike: tuple[str, ...] = ()
 
     @property
     def weak(self) -> bool:
@@ -137,6 +142,7 @@ class _Adult(BaseModel):
     method: AdultMethod
 
 
+_Subject: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{22,43}\z")]
 _Moment: TypeAlias = Annotated[int, Field(ge=0, le=2**35)]
 
 
@@ -147,7 +153,7 @@ class _Claims(BaseModel):
     v: Annotated[int, Field(ge=1, le=1)]
     jti: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}\z")]
     iss: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{43}\z")]
-    sub: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{22,43}\z")]
+    sub: _Subject
     scope: Annotated[list[Category], Field(min_length=1, max_length=len(CATEGORIES))]
     iat: _Moment
     nbf: _Moment
@@ -157,6 +163,7 @@ class _Claims(BaseModel):
     keyed: bool
     salt: Annotated[str, StringConstraints(max_length=64)]
     face: Annotated[str, StringConstraints(max_length=256)]
+    unlike: Annotated[list[_Subject], Field(min_length=1, max_length=MOST_UNLIKE)] | None = None
 
 
 def binding_secret(key: Ed25519PrivateKey) -> bytes:
@@ -191,6 +198,7 @@ def issue(binding: Binding, terms: Terms, key: Ed25519PrivateKey, now: datetime)
         adult=terms.adult,
         method=terms.method,
         binding=binding,
+        unlike=tuple(sorted(set(terms.unlike))),
     )
     token = sign(_payload(record), key)
     return read(token, (TrustedKey(key.public_key(), "own", binding_secret(key)),)), token
@@ -252,6 +260,9 @@ def _record(payload: dict[str, Any], kid: str, trusted: TrustedKey) -> ConsentRe
         raise malformed() from error
     if claims.scope != sorted(set(claims.scope)) or claims.adult.adult != (claims.adult.method != "none"):
         raise malformed()
+    unlike = claims.unlike or []
+    if unlike != sorted(set(unlike)) or claims.sub in unlike or ("unlike" in payload) != bool(unlike):
+        raise malformed()
     speaks_for_itself = claims.sub == claims.iss
     if claims.iss != kid or claims.method not in _MAY_VOUCH[trusted.role]:
         raise _overreach()
@@ -279,7 +290,17 @@ def _record(payload: dict[str, Any], kid: str, trusted: TrustedKey) -> ConsentRe
     )
     scope: tuple[str, ...] = tuple(claims.scope)
     return ConsentRecord(
-        claims.jti, claims.iss, claims.sub, scope, issued, not_before, expires, adult, claims.method, binding
+        claims.jti,
+        claims.iss,
+        claims.sub,
+        scope,
+        issued,
+        not_before,
+        expires,
+        adult,
+        claims.method,
+        binding,
+        tuple(unlike),
     )
 
 
@@ -300,6 +321,8 @@ def _payload(record: ConsentRecord) -> bytes:
         "salt": encode(record.binding.salt),
         "face": encode(record.binding.bits),
     }
+    if record.unlike:  # left out where there are none, as in records from before there was such a claim
+        claims["unlike"] = list(record.unlike)
     return json.dumps(claims, sort_keys=True, separators=(",", ":")).encode()
 
 
