@@ -22,6 +22,7 @@ from fractions import Fraction
 from math import log10
 from pathlib import Path
 from time import process_time
+from typing import Any
 
 import av
 import cv2
@@ -250,18 +251,25 @@ def run_clips(keep: Path, count: int, part: tuple[int, int]) -> None:
 
 
 def run_groups(keep: Path, count: int, part: tuple[int, int]) -> None:
+    """Goes on after the groups that were looked at before."""
     photos = list(pictures().values())
-    with (keep / f"groups-{part[0]}-{part[1]}.jsonl").open("a") as file:
-        for number in range(part[0], count, part[1]):
+    path = keep / f"groups-{part[0]}-{part[1]}.jsonl"
+    done = {one["group"] for one in _lines(path)} if path.exists() else set()
+    with path.open("a") as file:
+        for number in sorted({*range(part[0], count, part[1])} - done):
             detection = detect(group(photos, number))
             file.write(json.dumps({"group": number, "found": detection is not None}) + "\n")
             file.flush()
 
 
+def _lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
 def sums(keep: Path) -> list[str]:
     """What all parts measured, line by line."""
-    told = [json.loads(line) for path in sorted(keep.glob("clips-*")) for line in path.open()]
-    seen = [json.loads(line) for path in sorted(keep.glob("groups-*")) for line in path.open()]
+    told = [clip for path in sorted(keep.glob("clips-*")) for clip in _lines(path)]
+    seen = list({one["group"]: one for path in sorted(keep.glob("groups-*")) for one in _lines(path)}.values())
     lines: list[str] = []
     if told:
         found, seconds = defaultdict(list), [second for clip in told for second in clip["seconds"].values()]
