@@ -28,6 +28,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+import av
 import cv2
 import matplotlib
 import numpy as np
@@ -53,14 +54,17 @@ from photoplay.perception.scene import perceive
 from photoplay.pipeline.scenes import ROOM, facing
 from photoplay.types import Box, Frames, RenderPlan, Report, RgbStack, Scene, Staging, Subject, silent
 
-SHARED = Path(__file__).parents[2] / "shared" / "data" / "photos"
+SHARED = Path(__file__).parents[2] / "shared" / "data"
 PAIRS = (
     ("grace_hopper.jpg", "davinci_mona_lisa.jpg"),
     ("wan22_woman_street.png", "wan22_man_train.png"),
     ("vermeer_pearl.jpg", "davinci_mona_lisa.jpg"),
     ("infinitetalk_two_in_car.png",),
     ("tfjs_yoga_fullbody.jpg", "wan22_man_train.png"),
+    ("intel_asl_book.mkv", "intel_asl_again.mkv"),
 )
+"""Photos, or clips of which the last frame is the photo: there both stand with hanging arms."""
+CLIPS = (".mkv", ".mp4")
 FULL = 0.9
 """Of a contact's largest strength: where two are together."""
 WIDE = 1920
@@ -92,16 +96,26 @@ def casts(which: list[int], reader: FaceReader) -> list[Cast]:
     seen: dict[str, Scene] = {}
     made = []
     for names in (PAIRS[k] for k in which):
-        paths = [SHARED / name if (SHARED / name).exists() else sample / name for name in names]
-        if not all(path.exists() for path in paths):
-            continue
+        places = [[folder / name for folder in (SHARED / "photos", SHARED / "video", sample)] for name in names]
+        paths = [next((path for path in some if path.exists()), None) for some in places]
         for name, path in zip(names, paths, strict=True):
-            if name not in seen:
-                seen[name] = perceive(load_photo(path), reader=reader)
+            if name not in seen and path is not None:
+                seen[name] = perceive(load_photo(pictured(path)), reader=reader)
+        if None in paths:
+            continue
         scenes = tuple(seen[name] for name in names)
         left = facing(scenes[0], scenes[1]) if len(scenes) == 2 else 0
         made.append(Cast(" + ".join(Path(name).stem for name in names), scenes, left))
     return made
+
+
+def pictured(path: Path) -> Path | bytes:
+    """The photo's file, or of a clip its last frame as PNG."""
+    if path.suffix not in CLIPS:
+        return path
+    with av.open(path) as clip:
+        last = list(clip.decode(video=0))[-1].to_ndarray(format="bgr24")
+    return bytes(cv2.imencode(".png", last)[1])
 
 
 def largest(scene: Scene) -> Subject:
@@ -253,7 +267,8 @@ def main() -> None:
             scene, pair, frame, told = staged(cast, template, asked.size)
             needs = check_needs(template, scene, pair)
             if refused := [n.code for n in (*scene.notices, *needs) if n.severity == "blocking"]:
-                print(f"{cast.name}: {template.name} is refused: {', '.join(refused)}", flush=True)
+                said.append(f"- {cast.name}: {template.name} is refused before it begins: {', '.join(refused)}")
+                print(said[-1], flush=True)
                 continue
             made = film(f"{cast.name}: {template.name}", scene, pair, frame, template, asked)
             report = judged(made, made.windows, reader)[0] if asked.review else None

@@ -134,6 +134,19 @@ def test_somebody_carried_far_is_not_stretched_and_brings_no_mirror_image(scene)
     assert np.median(up.confidence[0, -60:-30, 80:140]) > 250
 
 
+def test_whom_the_photos_side_cuts_goes_on_beside_it_but_does_not_come_twice(scene):
+    first = scene.subjects[0]
+    matte, pixels = first.matte.copy(), first.pixels.copy()
+    sleeve = np.s_[190:250, :60]
+    matte[sleeve], pixels[sleeve], pixels[190:250, 32:60] = 255, (0, 255, 0), (255, 0, 0)
+    cut = replace(scene, subjects=(replace(first, matte=matte, pixels=pixels), scene.subjects[1]))
+    shown, who = frames(cut, [(70.0, 0.0)], [AWAY], [0.0])
+    beside = np.s_[0, 200:240, 5:66]
+    assert (who[beside] == 1).all()
+    assert (shown[beside][..., 1] > 200).all(), "the sleeve goes on"
+    assert (shown[beside][..., 0] < 60).all(), "what is further inside does not come again"
+
+
 def test_who_walks_out_of_the_frame_leaves_the_plate(scene):
     windows = list(render(scene, tracks(scene, [(-900.0, 0.0)], [AWAY]), plan(duet([0.0]))))
     assert (windows[0].rgb[0] == scene.plate).all()

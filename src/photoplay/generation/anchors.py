@@ -47,6 +47,8 @@ __all__ = ["Stage", "build_source", "render", "set_stage"]
 WORKERS = 2
 UNSEEN = 90
 """Confidence of background that no photo shows."""
+RIM, PAIR_RIM = 1 / 160, 1 / 60
+"""How far around people the background is a guess, in longer sides: whoever walks off leaves single hairs behind else."""
 FARTHEST = 0.6
 """What is kept as texture beyond each border at most, in longer sides, however far somebody walks."""
 
@@ -104,9 +106,12 @@ def _pair_of(duet: Duet | None, tracks: Sequence[MotionTrack]) -> tuple[MotionTr
 
 
 def _plate(
-    scene: Scene, framing: Framing, mattes: Sequence[UInt8[Array, "ph pw"]]
+    scene: Scene, framing: Framing, mattes: Sequence[UInt8[Array, "ph pw"]], rim: float = RIM
 ) -> tuple[UInt8[Array, "fh fw 3"], UInt8[Array, "fh fw"]]:
-    """The background at the film's size, and how sure it is: the scene's own, or the photo with the people filled in."""
+    """The background at the film's size, and how sure it is: the scene's own, or the photo with the people filled in.
+
+    As far as ``rim`` around them (in longer sides) it is filled in too.
+    """
     plan = framing.plan
     if scene.plate is not None:
         plate = frame_photo(scene.plate, plan)
@@ -115,7 +120,7 @@ def _plate(
     for matte in mattes:
         moving = np.maximum(moving, matte)
     middle = np.ascontiguousarray(framing.sample(moving, 1)[framing.inside])
-    plate = background_plate(framing.framed, middle, max(3, round(max(plan.width, plan.height) / 160)))
+    plate = background_plate(framing.framed, middle, max(3, round(max(plan.width, plan.height) * rim)))
     return plate, np.where((plate != framing.framed).any(-1), UNSEEN, 255).astype(np.uint8)
 
 
@@ -124,7 +129,7 @@ def _pair_stage(scene: Scene, tracks: tuple[MotionTrack, ...], plan: RenderPlan,
     framing = frame_scene(scene, plan, reach=_reach(tracks, plan))
     cut_from_photo = [track for track in tracks if scene.subjects[track.subject].pixels is None]
     mattes = cut_lines(scene, cut_from_photo)
-    plate, trust = _plate(scene, framing, list(mattes.values()))
+    plate, trust = _plate(scene, framing, list(mattes.values()), PAIR_RIM)
     behind = cv2.copyMakeBorder(plate, *(framing.margin,) * 4, cv2.BORDER_REFLECT_101)
     people, alone = [], []
     for track in tracks:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32, Int64, UInt8
 
 from photoplay.generation.buffers import FrameBuffers, Source
 from photoplay.generation.face_layers import FaceLayers
@@ -21,8 +21,10 @@ from photoplay.generation.plate import fill_smooth, premultiplied
 from photoplay.generation.source import Framing
 from photoplay.types import Array, Mask, MotionTrack, Rgb, Scene
 
-CUT_FADE = (0.02, 0.09)
+CUT_FADE = (0.15, 0.35)
 """Where somebody whom the photo's side cuts fades away beyond it, in the frame's longer sides."""
+CUT_STRIP = 0.06
+"""How much of the photo along its border goes on beside it, in the frame's longer sides: a sleeve, but no second face."""
 MADE_UP = 0.35
 """Trust in what lies beyond the photo's borders."""
 LARGEST = 1600
@@ -98,18 +100,21 @@ def cut_texture(
 
     Of somebody who ``walks`` what the photo mirrored at its sides must not come in.
     """
-    alpha = framing.sample(matte, framing.factor)
+    alpha, texture = framing.sample(matte, framing.factor), framing.texture
     if walks:
+        columns = _columns(framing, matte.shape[1])
+        alpha, texture = alpha[:, columns], texture[:, columns]
         alpha = _without_mirrored(framing, alpha, (matte.shape[1], matte.shape[0]))
     large = cv2.resize(behind, alpha.shape[::-1], interpolation=cv2.INTER_LINEAR)
-    return premultiplied(framing.texture, alpha, large)
+    return premultiplied(texture, alpha, large)
 
 
 def own_texture(framing: Framing, matte: Mask) -> UInt8[Array, "th tw 4"]:
     """A person whose own colours are known everywhere (:attr:`photoplay.types.Subject.pixels`), premultiplied."""
-    alpha = framing.sample(matte, framing.factor)
+    columns = _columns(framing, matte.shape[1])
+    alpha = framing.sample(matte, framing.factor)[:, columns]
     alpha = _without_mirrored(framing, alpha, (matte.shape[1], matte.shape[0]))
-    cut = framing.texture.astype(np.float32) * (alpha.astype(np.float32) / 255)[..., None]
+    cut = framing.texture[:, columns].astype(np.float32) * (alpha.astype(np.float32) / 255)[..., None]
     return np.dstack([np.rint(cut).astype(np.uint8), alpha])
 
 
@@ -129,6 +134,21 @@ def _doubted(layer: Layer, framing: Framing, photo: tuple[int, int]) -> Layer:
     points = layer.motion.rest[:, :2]
     off = np.maximum(corners[0] - points, points - corners[1]).max(1) / max(plan.width, plan.height)
     return replace(layer, trust=layer.trust * (1 - (1 - MADE_UP) * smoothstep(0.0, 0.02, off)))
+
+
+def _columns(framing: Framing, width: int) -> Int64[Array, " tw"]:
+    """The column that each column of ``framing``'s texture shows: its own, or beside a photo ``width`` wide the strip along
+    the border, mirrored and the more drawn out the further off."""
+    plan = framing.plan
+    frame = (np.arange(framing.texture.shape[1]) + 0.5) / framing.factor - framing.margin
+    photo = frame / plan.scale + plan.crop[0]
+    strip = CUT_STRIP * max(plan.width, plan.height) / plan.scale
+    off = np.maximum(np.maximum(-photo, photo - width), 0)
+    inwards = strip * -np.expm1(-off / strip)
+    shown = np.where(off > 0, np.where(photo < 0, inwards, width - inwards), photo)
+    at = ((shown - plan.crop[0]) * plan.scale + framing.margin) * framing.factor - 0.5
+    columns: Array = np.clip(np.rint(at), 0, len(frame) - 1).astype(np.int64)
+    return columns
 
 
 def _without_mirrored(framing: Framing, alpha: UInt8[Array, "th tw"], photo: tuple[int, int]) -> UInt8[Array, "th tw"]:

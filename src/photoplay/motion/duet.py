@@ -14,6 +14,7 @@ import numpy as np
 from photoplay.motion.duet_bodies import Body
 from photoplay.motion.duet_curves import DuetPerformance, perform_duet
 from photoplay.motion.duet_gaze import aimed
+from photoplay.motion.duet_level import face_touch, level, widest_turn
 from photoplay.motion.duet_meeting import Cast, bring_together, meeting_place
 from photoplay.motion.duet_notices import notices_of
 from photoplay.motion.duet_order import stands_before
@@ -23,15 +24,10 @@ from photoplay.motion.duet_template import DuetTemplate
 from photoplay.motion.library import partner_at_right
 from photoplay.motion.priors import add_priors
 from photoplay.motion.retarget import make_track
-from photoplay.motion.taming import head_limits
-from photoplay.types import Box, Contact, Duet, HeadPose, MotionTrack, Notice, Performance, Scene
+from photoplay.types import Box, Contact, Duet, MotionTrack, Notice, Performance, Scene
 
 SECOND_SEED = 7919
 """What is added to the seed for the second person's natural motion."""
-TURN_MORE = 8.0
-"""Degrees by which two who turn to each other go past what a photo of one person carries: what that uncovers is on the far
-side of the head, and the other one hides the near side. None for who has to turn round from the far side."""
-FROM_FAR = 15.0
 FACE_RADIUS, BODY_RADIUS = 1.1, 0.35
 """Size of the region that a contact changes: in inter-ocular distances for faces, in shoulder widths else."""
 
@@ -69,6 +65,9 @@ def make_duet(
     before = stands_before(template, (first, second), mattes, ways)
     heads = Head.of(first, mattes[0], ways[0]), Head.of(second, mattes[1], ways[1])
     played = perform_duet(template, seconds=seconds, fps=fps, left_is_near=near, speed=speed, seed=seed, before=before)
+    faces = face_touch(np.array([touch.faces for touch in template.contacts], bool), played.strengths)
+    levelled = (level(played.roles[k], one.face.head_pose, ways[k], faces) for k, one in enumerate((first, second)))
+    played = replace(played, roles=(next(levelled), next(levelled)))
     alive = _in_step(*(_alive(played, seed) if priors else played.roles))
     cast = _cast(scene, subjects, heads, template, played, alive, intensity, frame)
     together = bring_together(cast, rounds=1)
@@ -119,7 +118,7 @@ def _cast(
     bodies = []
     for which, index in enumerate(subjects):
         towards = heads[which].towards
-        widest = _widest(scene.subjects[index].face.head_pose, towards)
+        widest = widest_turn(scene.subjects[index].face.head_pose, towards)
         track = make_track(scene, index, roles[which], intensity=intensity, widest=widest)
         body = Body.of(scene, track, towards, frame)
         bodies.append(body.stepped(played.places[which] * intensity))
@@ -134,12 +133,6 @@ def _cast(
     curves, both = np.array(strengths).reshape(shape), (bodies[0], bodies[1])
     keeps = kept_apart(heads, both, tuple(spots), curves, played.front, FACE_SEEN[template.category])
     return Cast(both, tuple(touches), tuple(spots), curves, keeps)
-
-
-def _widest(pose: HeadPose, towards: float) -> float:
-    """How far a head turns to the side in a duet, in degrees."""
-    ahead = min(max(1.0 + pose.yaw * towards / FROM_FAR, 0.0), 1.0)
-    return head_limits(pose)[0] + TURN_MORE * ahead
 
 
 def _contact(cast: Cast, together: tuple[Body, Body], number: int) -> Contact:
