@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -280,49 +279,6 @@ def test_erasing_a_person_leaves_nothing(guard: Guard, make: Callable[..., Any],
     with pytest.raises(RefusedError) as unknown:
         erase(guard, record.subject)
     assert unknown.value.code == "erase_unknown"
-
-
-class TwoPeople:
-    """Finds in each picture the one face that its first pixel names."""
-
-    def __init__(self, faces: dict[int, Face]) -> None:
-        self.faces = faces
-
-    def read(self, rgb: Any, near: Any = None, identity: bool = False) -> tuple[Face, ...]:
-        return (self.faces[int(rgb[0, 0, 0])],)
-
-
-def _photo(value: int, picture: Any, digest: str) -> Photo:
-    marked = picture.copy()
-    marked[0, 0, 0] = value
-    return Photo(marked, digest)
-
-
-def test_erasing_one_of_two_leaves_the_others_photo(guard: Guard, make: Callable[..., Any], tmp_path: Path) -> None:
-    photos = tmp_path / "photos"
-    photos.mkdir()
-    for name in ("hers", "his"):
-        (photos / name).write_text(name)
-    hers, his = (hashlib.sha256(name.encode()).hexdigest() for name in ("hers", "his"))
-    faces = {1: face_of(person(1)), 2: face_of(person(2))}
-    now, terms = datetime.now(UTC), Terms(("face", "duet"), 30)
-    records = [guard.records.enrol(face.embedding, terms, now)[0] for face in faces.values()]
-    ids, reader = tuple(record.id for record in records), TwoPeople(faces)
-    pair = [_photo(1, data.astronaut(), hers), _photo(2, data.coffee(), his)]
-
-    def film(name: str, *shown: Photo) -> None:
-        admitted = admit(
-            Request(shown, ("granted",) * len(shown), "smile", records=ids),
-            guard=replace(guard, hosted=True),
-            reader=reader,
-        )
-        guard.ledger.add(admitted, make_recipe(admitted, TEMPLATE, PLAN, "anchor"), name * 64, tmp_path / name)
-
-    film("1", *pair)
-    film("2", pair[0])
-    done = erase(guard, records[0].subject, [photos])
-    assert (done.works, done.left, done.undecided) == (2, (), (photos / "his",))
-    assert {path.name for path in photos.iterdir()} == {"his"}
 
 
 def test_a_record_of_an_issuer_no_longer_trusted_can_be_erased(guard: Guard, tmp_path: Path) -> None:

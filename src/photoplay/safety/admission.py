@@ -147,9 +147,10 @@ def admit(
         reader: finds faces where records are needed: in a hosted service, for romance and for contact.
 
     Returns:
-        The :class:`Admitted` request; its ``statements`` say who stated what about which photo on which day (UTC), and
-        which consent ``records`` it rests on for how many ``faces`` of the photos (None: none were needed). Its pictures
-        are copies, those of bystanders without them: nobody who holds the request can change them afterwards.
+        The :class:`Admitted` request; its ``statements`` say who stated what about which photo on which day (UTC), which
+        consent ``records`` it rests on, in which pictures each one's person was found, and for how many ``faces`` of the
+        photos (None: none were needed). Its pictures are copies, those of bystanders without them: nobody who holds the
+        request can change them afterwards.
 
     Raises:
         ConsentError: consent is not stated for every photo, or not on record for every face where that is needed.
@@ -174,8 +175,10 @@ def admit(
         for digest, statement in zip(request.pictured(), request.consent, strict=True)
     ]
     by_id = {match.record.id: match.record for match in found or ()}
+    digests = _people_digests(request)
     records = [
         {"id": record.id, "sha256": record.digest, "method": record.method, "adult": record.adult.method}
+        | {"pictures": sorted({digests[one.picture] for one in found or () if one.record.id == record.id})}
         for record in by_id.values()
     ]
     faces = None if found is None else {(one.picture, one.face) for one in found if one.picture < len(request.photos)}
@@ -252,7 +255,7 @@ def _check_people(
             ``consent_one_face``, ``bystander_seen``, ``backdrop_people``.
         RefusedError: as :func:`photoplay.safety.age.check_adults`; ``lora_unknown``.   RequestError: ``bystanders_clip``.
     """
-    needed = guard.hosted or _category(request) in ROMANTIC
+    needed = guard.hosted or _category(request) in ROMANTIC or bool(request.records)
     if guard.hosted and request.sampling.loras:
         raise RefusedError(
             "lora_unknown",
@@ -346,6 +349,12 @@ def _category(request: Request) -> str:
 def _people_pictures(request: Request) -> list[Rgb]:
     """Every picture that shows people: the photos, the last one, and frames all over the clip."""
     return [*(photo.pixels for photo in (*request.photos, request.last) if photo is not None), *looks(request)]
+
+
+def _people_digests(request: Request) -> list[str]:
+    """The digest of the file of each of these pictures."""
+    photos = [photo.sha256 for photo in (*request.photos, request.last) if photo is not None]
+    return photos + ([] if request.video is None else [request.video.sha256] * len(looks(request)))
 
 
 def about(request: Request) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,10 +19,21 @@ PIECE = 1 << 20
 
 
 @dataclass(frozen=True)
+class Theirs:
+    """What of an installation is one person's: ``ids`` of their records, ``works`` that show them, and ``digests`` of the
+    files of these and of the photos that show them. ``unsure`` are digests of files that may show somebody else alone."""
+
+    ids: frozenset[str]
+    works: tuple[Work, ...]
+    digests: frozenset[str]
+    unsure: frozenset[str]
+
+
+@dataclass(frozen=True)
 class Erasure:
     """What was removed, and what the scan found afterwards (nothing, if all went well): files that still hold an id of the
-    person's records, or are one of their films or photos. ``undecided`` are photos that films of several people were made
-    of: whether they show this person or only somebody else is for somebody to see, so they were left."""
+    person's records, or are one of their films or photos. ``undecided`` are photos and films of several people of which
+    nothing tells whether they show this person or only somebody else: that is for somebody to see, so they were left."""
 
     records: int
     works: int
@@ -41,30 +52,29 @@ def erase(guard: Guard, subject: str, folders: Iterable[Path] = ()) -> Erasure:
         guard: the installation.
         subject: the person's random id.
         folders: further folders to scan, and to delete the person's films and photos from: a photo is theirs for sure where
-            the ledger knows a film of this person that was made of nothing else.
+            admission found them in it, or the ledger knows a film of theirs that was made of nothing else.
 
     Raises:
         RefusedError: ``erase_unknown``: nobody of that id; ``erase_failed``: it could not be done whole. Try again then.
     """
     now, folders = datetime.now(UTC), tuple(folders)
     try:
-        ids = set(guard.records.records_of(subject))
-        works = [work for work in guard.ledger.works() if ids & set(work.records)]
-        if not ids:
+        found = theirs(guard, subject)
+        if not found.ids:
             raise RefusedError(
                 "erase_unknown",
                 "Nobody with that id is on record here.",
                 "`photoplay consent list` shows the ids of the people on record.",
             )
-        digests, unsure = _theirs(works)
-        places = [Path(release.path) for work in works for release in work.releases]
-        deleted = _delete(dict.fromkeys([*places, *_files(folders)]), digests)
-        for work in works:
+        places = [Path(release.path) for work in found.works for release in work.releases]
+        deleted = _delete(dict.fromkeys([*places, *_files(folders)]), found.digests)
+        for work in found.works:
             guard.ledger.forget(work.id)
         guard.records.erase(subject, now)
-        guard.audit.append("erase", "done", about={"records": str(len(ids)), "works": str(len(works))})
-        left = tuple(_scan(guard, works, ids, subject, digests, folders))
-        undecided = tuple(dict.fromkeys(path for path in _files(folders) if _is_one(path, unsure))) if unsure else ()
+        guard.audit.append("erase", "done", about={"records": str(len(found.ids)), "works": str(len(found.works))})
+        left = tuple(_scan(guard, found, subject, folders))
+        doubtful = _files(folders) if found.unsure else ()
+        undecided = tuple(dict.fromkeys(path for path in doubtful if _is_one(path, found.unsure)))
     except DamagedWorksError as error:
         raise RefusedError(
             "erase_failed",
@@ -77,15 +87,43 @@ def erase(guard: Guard, subject: str, folders: Iterable[Path] = ()) -> Erasure:
             "Not everything could be erased.",
             "See whether photoplay's folder can be written and its ledger is whole, then try again.",
         ) from error
-    return Erasure(len(ids), len(works), deleted, left, undecided)
+    return Erasure(len(found.ids), len(found.works), deleted, left, undecided)
 
 
-def _theirs(works: Iterable[Work]) -> tuple[set[str], set[str]]:
-    """Digests of films of this person and photos that show them, and of photos that may show somebody else alone."""
-    films = {digest for work in works for digest in work.release_digests}
-    alone = {digest for work in works for digest in work.pictured if len(work.pictured) == 1}
-    pictured = {digest for work in works for digest in work.pictured}
-    return films | alone, pictured - films - alone
+def theirs(guard: Guard, subject: str) -> Theirs:
+    """What of this installation is the person's with this id: what was made on their records, from photos in which they were
+    found then, on nothing but a statement from these photos, and from films of all that.
+
+    Raises:
+        DamagedWorksError, OSError, ValueError: records or ledger cannot be read.
+    """
+    ids = frozenset(guard.records.records_of(subject))
+    every = tuple(guard.ledger.works())
+    found = {work.id: work for work in every if ids & set(work.records)}
+    told = [_told(work, ids) for work in found.values()]
+    showing = {digest for shown, _ in told for digest in shown}
+    others = {digest for _, them in told for digest in them}
+    unsure: set[str] = set()
+    while True:
+        known = showing | {digest for work in found.values() for digest in work.release_digests}
+        more = [work for work in every if work.id not in found and known & work.pictured]
+        sure = [work for work in more if work.recipe.get("request", {}).get("bystanders") != "blur"]
+        unsure |= {digest for work in more if work not in sure for digest in work.release_digests}
+        if not sure:
+            break
+        found |= {work.id: work for work in sure}
+    pictured = {digest for work in found.values() for digest in work.pictured}
+    unsure = (unsure | pictured) - known - others
+    return Theirs(ids, tuple(found.values()), frozenset(known), frozenset(unsure))
+
+
+def _told(work: Work, ids: frozenset[str]) -> tuple[set[str], set[str]]:
+    """Those pictures of a work that show the person for sure, and those that for sure do not."""
+    rests = [release for release in work.releases if ids & set(release.records)]
+    if all(ids & set(release.shows) for release in rests):
+        shown = {digest for release in rests for id_ in ids for digest in release.shows.get(id_, ())}
+        return shown, work.pictured - shown
+    return (work.pictured, set()) if len(work.pictured) == 1 else (set(), set())
 
 
 def _files(folders: Iterable[Path]) -> Iterator[Path]:
@@ -94,7 +132,7 @@ def _files(folders: Iterable[Path]) -> Iterator[Path]:
             yield from (Path(at) / name for name in sorted(names))
 
 
-def _delete(paths: Iterable[Path], digests: set[str]) -> int:
+def _delete(paths: Iterable[Path], digests: Collection[str]) -> int:
     """Deletes whichever of ``paths`` are files of these digests."""
     count = 0
     for path in paths:
@@ -104,25 +142,27 @@ def _delete(paths: Iterable[Path], digests: set[str]) -> int:
     return count
 
 
-def _is_one(path: Path, digests: set[str]) -> bool:
+def _is_one(path: Path, digests: Collection[str]) -> bool:
     """Whether a path is a file of one of these digests, and no link to one."""
     return path.is_file() and not path.is_symlink() and hash_file(path) in digests
 
 
-def _scan(
-    guard: Guard, works: list[Work], ids: set[str], subject: str, digests: set[str], folders: Iterable[Path]
-) -> Iterator[Path]:
+def _scan(guard: Guard, found: Theirs, subject: str, folders: Iterable[Path]) -> Iterator[Path]:
     """Files of photoplay's own folder and of ``folders`` in which something is left. A revoked record's id stays in the list
     of revoked ones, whose files are named by it: without it the record could come back."""
     home = guard.records.folder.parent
-    traces = [text.encode() for text in {subject, *ids, *(work.id for work in works)}]
+    traces = [text.encode() for text in {subject, *found.ids, *(work.id for work in found.works)}]
     for path in _files([home, *folders]):
         inside = path.relative_to(home).parts if path.is_relative_to(home) else ()
         if path.is_symlink() or not path.is_file() or (inside and inside[0] in KEPT):
             continue
         if inside[:2] == ("consent", "revoked"):
             continue
-        if hash_file(path) in digests or _holds(path, traces) or any(trace.decode() in path.name for trace in traces):
+        if (
+            hash_file(path) in found.digests
+            or _holds(path, traces)
+            or any(trace.decode() in path.name for trace in traces)
+        ):
             yield path
 
 

@@ -12,7 +12,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -41,12 +41,16 @@ class SourceMark:
 
 @dataclass(frozen=True)
 class Release:
-    """One sealed file: its digest, where it was put, when (UTC, ISO 8601), and whose records it rests on."""
+    """One sealed file: its digest, where it was put, when (UTC, ISO 8601), and whose records it rests on.
+
+    ``shows`` says for each of these records in which of the film's pictures (digests) its person was found; it is empty in
+    entries from before that was written down."""
 
     sha256: str
     path: str
     created: str
     records: tuple[str, ...]
+    shows: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -118,8 +122,8 @@ class Ledger:
                 if known is None:
                     lines.append({"recipe": recipe, "sources": [asdict(mark) for mark in _marks(admitted.request)]})
                 now = datetime.now(UTC).isoformat(timespec="seconds")
-                records = tuple(one["id"] for one in admitted.statements["records"])
-                lines.append(asdict(Release(sha256, str(path.absolute()), now, records)))
+                shows = {one["id"]: tuple(one["pictures"]) for one in admitted.statements["records"]}
+                lines.append(asdict(Release(sha256, str(path.absolute()), now, tuple(shows), shows)))
                 text = "".join(json.dumps(line, sort_keys=True) + "\n" for line in lines).encode()
                 file.truncate(len(whole))  # what a killed process or a full disk left of a line
                 file.seek(0, os.SEEK_END)
@@ -200,13 +204,14 @@ def _parsed(id_: str, whole: bytes) -> Work:
             raise ValueError("another recipe's file")
         sources = tuple(SourceMark(**source) for source in first["sources"])
         releases = tuple(
-            Release(line["sha256"], line["path"], line["created"], tuple(line["records"]))
+            Release(line["sha256"], line["path"], line["created"], tuple(line["records"]), _shows(line))
             for line in made
             if "sha256" in line
         )
         records = tuple(dict.fromkeys(record for one in releases for record in one.records))
         told = (text for one in releases for text in (one.sha256, one.path, one.created))
-        texts = [*told, *(source.sha256 for source in sources), *records]
+        shown = (digest for one in releases for digests in one.shows.values() for digest in digests)
+        texts = [*told, *(source.sha256 for source in sources), *records, *shown]
         if not all(isinstance(text, str) for text in texts):
             raise TypeError("no text")
         for source in sources:
@@ -214,6 +219,10 @@ def _parsed(id_: str, whole: bytes) -> Work:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DamagedWorksError((id_,)) from error
     return Work(id_, first["recipe"], sources, records, releases)
+
+
+def _shows(line: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+    return {str(record): tuple(digests) for record, digests in line.get("shows", {}).items()}
 
 
 def _marks(request: Request) -> list[SourceMark]:

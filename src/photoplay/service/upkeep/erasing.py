@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from photoplay.errors import RefusedError
-from photoplay.safety.erase import Erasure, erase
+from photoplay.safety.erase import Erasure, erase, theirs
 from photoplay.safety.guard import Guard
 from photoplay.safety.ledger import DamagedWorksError
 from photoplay.service.engine import Hub
@@ -35,15 +35,12 @@ def erase_person(hub: Hub, guard: Guard, subject: str, now: float) -> Erased:
         UnavailableError: the store or the database is away. Try again.
     """
     try:
-        ids = set(guard.records.records_of(subject))
-        works = [work for work in guard.ledger.works() if ids & set(work.records)]
+        found = theirs(guard, subject)
     except (DamagedWorksError, OSError, ValueError) as error:
         raise RefusedError(
             "erase_failed",
             "Nothing was erased: what is known of some film cannot be read, and it may be theirs.",
             "Restore the ledger from a backup, then try again.",
         ) from error
-    films = {digest for work in works for digest in work.release_digests}
-    alone = {digest for work in works for digest in work.pictured if len(work.pictured) == 1}
-    removed = withdraw(hub, films | alone, now)
+    removed = withdraw(hub, found.digests, now)
     return Erased(removed, erase(guard, subject))
