@@ -19,8 +19,10 @@ import av
 import cv2
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 import photoplay
+from photoplay.cli.app import app
 from photoplay.errors import CancelledError, RequestError, ReviewError
 from photoplay.finishing.encode import encode
 from photoplay.generation import backends
@@ -325,6 +327,35 @@ def test_a_mode_that_a_backend_lacks_is_named_as_it_was_meant(given: Given) -> N
     with pytest.raises(RequestError, match="image-to-video") as refused:
         settle(request, get_backend("wan-t2v"))
     assert "wan-i2v" in refused.value.hint
+
+
+# --- somebody in a clip is replaced -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["wan-animate", "wan-vace"])
+def test_the_photo_s_person_takes_the_place_of_the_clip_s(
+    name: str, given: Given, portrait_file: Path, tmp_path: Path
+) -> None:
+    side, out = 160, tmp_path / "film.mp4"
+    portrait = cv2.resize(given.people[1].pixels, (side // 2, side // 2), interpolation=cv2.INTER_AREA)
+    clip = np.full((FRAMES, side, side, 3), 90, np.uint8)
+    clip[:, :, side // 2 :] = 150
+    clip[:, side // 2 :, side // 4 : 3 * side // 4] = portrait
+    encode([Frames(clip, RATE)], tmp_path / "clip.mp4")
+    said = ["--consent", "historical", "--consent", "granted", "--prompt", "she turns her head", "--seed", "5"]
+    shape = ["--seconds", "1", "--fps", f"{RATE:g}", "--size", f"{side}x{side}", "--steps", "2", "-o", str(out)]
+    asked = ["animate", str(portrait_file), "--video", str(tmp_path / "clip.mp4"), "--replace", "--backend", name]
+    told = CliRunner().invoke(app, [*asked, *said, *shape])
+    assert told.exit_code == 0, told.output
+    verified = verify(out)
+    assert verified.state == "trusted"
+    assert verified.recipe["request"]["replace"] is True
+    rgb, _ = shown(out)
+    before, _ = shown(tmp_path / "clip.mp4")
+    assert rgb.shape == before.shape == (FRAMES, side, side, 3)
+    apart = np.abs(rgb.astype(int) - before.astype(int)).mean(axis=(0, 3))
+    assert apart[: side // 4].max() < 12, "what is not theirs stands, but for marks and compression"
+    assert apart[5 * side // 8 : 7 * side // 8, 3 * side // 8 : 5 * side // 8].mean() > 15
 
 
 # --- stopped, refused ---------------------------------------------------------------------------------------------------

@@ -230,6 +230,9 @@ def animate(
     sheet: Annotated[Path | None, typer.Option(help="Also a contact sheet, as a PNG.", show_default=False)] = None,
     last: Annotated[Path | None, typer.Option(help="A photo that the film ends on.", show_default=False)] = None,
     video: Annotated[Path | None, typer.Option(help="A clip that it is made from.", show_default=False)] = None,
+    replace_person: Annotated[
+        bool, typer.Option("--replace", help="The photo's person takes the place of the clip's; the rest of it stands.")
+    ] = False,
     audio: Annotated[
         list[Path] | None,
         typer.Option(help="Speech or song; once, or once for each person from left to right.", show_default=False),
@@ -321,6 +324,7 @@ def animate(
             codec=codec.value,
             records=tuple(record or ()),
             bystanders="blur" if blur_bystanders else "refuse",
+            replace=replace_person,
             mode=mode.value if mode else None,
             label=label.value if label else None,
             sampling=Sampling(

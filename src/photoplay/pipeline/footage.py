@@ -17,7 +17,7 @@ def film_footage(request: Request, photo: Photo, width: int, height: int, crop: 
     return Footage(
         references=request.photos if request.mode == "multi-image-to-video" else (),
         last=None if request.last is None else _framed(request.last.pixels, photo, crop, width, height),
-        video=None if request.video is None else _timed(request.video.frames, request.fps, width, height),
+        video=None if request.video is None else timed(request.video.frames, request.fps, width, height),
         audio=mixed(request.audio),
     )
 
@@ -31,7 +31,7 @@ def _framed(picture: Array, photo: Photo, crop: Box, width: int, height: int) ->
     return _filled(picture, width, height)
 
 
-def _timed(frames: Frames, fps: float, width: int, height: int) -> Array:
+def timed(frames: Frames, fps: float, width: int, height: int) -> Array:
     """A clip at the film's rate and size: the frames nearest in time."""
     count = max(1, round(len(frames.rgb) * fps / frames.fps))
     nearest = np.minimum(np.rint(np.arange(count) * frames.fps / fps).astype(int), len(frames.rgb) - 1)

@@ -192,8 +192,8 @@ def produce(
         sheet: a contact sheet of the film as a sealed PNG.
         resume: a folder for unfinished work: the same request goes on where it was killed. Cleared at the end.
         cover: the middle frame as a sealed PNG, 640 pixels wide at most.
-        preview: gets the bytes of a small sealed PNG of every window while the film is made, and of what an open model
-            is about to make while it denoises; they are not reviewed yet.
+        preview: gets small sealed PNGs while the film is made, of its windows and of what an open model denoises; they
+            are not reviewed yet.
 
     Raises:
         RefusedError: admission says no.   SceneError: the photo cannot carry this film.

@@ -132,6 +132,9 @@ def _check_use(request: Request, mode: Mode, backend: Backend) -> None:
         "settings of open models": request.sampling != Sampling() and not (able.models or able.reads_prompt),
         "a place for each person": replace(request.staging, first=0) != Staging() and not pair,
         "a backdrop": request.backdrop is not None and not pair,
+        "replacing somebody": request.replace and (mode != "video-to-video" or not able.repairs),
+        "a motion where a clip's person is replaced": request.replace and bool(request.template),
+        "a strength where a clip's person is replaced": request.replace and request.sampling.strength is not None,
     }
     for what, unused in idle.items():
         if unused:

@@ -183,7 +183,7 @@ class Capabilities:
     modules to import, ``models`` its models in the store (the default first), ``gpu_memory_gb`` what the default needs.
     ``max_seconds`` bounds a film (None: any length). In ``free`` modes the model frames the film by itself, so that review
     does not hold it to the photo's place and the track. ``reads_prompt``: words reach the model as they are.
-    ``takes_last``: films can end on a given picture."""
+    ``takes_last``: films can end on a given picture. ``repairs``: a part of a clip can be made anew."""
 
     modes: tuple[Mode, ...]
     max_long_side: int
@@ -200,6 +200,7 @@ class Capabilities:
     free: tuple[Mode, ...] = ()
     reads_prompt: bool = False
     takes_last: bool = False
+    repairs: bool = False
 
     @property
     def hears_words(self) -> bool:

@@ -126,7 +126,8 @@ def normal(vae: Any, latents: Any) -> Any:
 def coloured(latents: Float32[Array, "h w c"], matrix: Float32[Array, "c1 3"]) -> Rgb:
     """The picture of one frame's latents, as small as they are."""
     levels = np.clip(latents @ matrix[:-1] + matrix[-1], 0, 1) * 255
-    return np.rint(levels).astype(np.uint8)
+    picture: Rgb = np.rint(levels).astype(np.uint8)
+    return picture
 
 
 def colours(width: int, height: int) -> Float32[Array, "{height} {width} 3"]:

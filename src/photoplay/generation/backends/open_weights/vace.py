@@ -118,6 +118,7 @@ class WanVace(WanBackend):
         free=("text-to-video", "multi-image-to-video", "video-to-video"),
         reads_prompt=True,
         takes_last=True,
+        repairs=True,
     )
     defaults = recipes["wan-vace-1.3b"].defaults
     grid = _CLIP

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
-from PIL import Image
+from PIL import Image, ImageOps
 
 from photoplay.errors import RequestError
 from photoplay.generation.backends.open_weights.backend import Defaults
@@ -107,6 +107,7 @@ class WanAnimate(WanBackend):
         packages=("torch", "diffusers", "transformers", "ftfy"),
         models=tuple(recipes),
         free=("video-to-video",),
+        repairs=True,
     )
     pipelines: ClassVar[Mapping[Mode, str]] = {
         "pose-guided": "WanAnimatePipeline",
@@ -150,7 +151,7 @@ class WanAnimate(WanBackend):
         faces = face_video(anchor.rgb, track, clip.plan, pipe.transformer.config.motion_encoder_size)
         call: dict[str, Any] = {
             "prompt": PROMPT,
-            "image": Image.fromarray(framed_photo(clip)),
+            "image": character(clip),
             "pose_video": [Image.fromarray(frame) for frame in draw_wan_animate([track], clip.plan)],
             "face_video": [Image.fromarray(face) for face in faces],
             "segment_frame_length": clip.plan.num_frames,
@@ -161,6 +162,13 @@ class WanAnimate(WanBackend):
             masks = [Image.fromarray(mask) for mask in hole]
             call |= {"mode": "replace", "background_video": list(video), "mask_video": masks}
         return call
+
+
+def character(clip: ClipInputs) -> Image.Image:
+    """Who is moved: the photo as the film frames it, or whole on black where the film's frame is a clip's."""
+    if clip.plan.footage.repair is None:
+        return Image.fromarray(framed_photo(clip))
+    return ImageOps.pad(Image.fromarray(clip.scene.photo.pixels), (clip.plan.width, clip.plan.height), color=(0, 0, 0))
 
 
 def _only(tracks: Sequence[MotionTrack]) -> MotionTrack:

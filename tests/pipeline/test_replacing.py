@@ -1,0 +1,118 @@
+"""Somebody in a clip is replaced: everything up to the generator."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from photoplay.errors import RequestError, SceneError
+from photoplay.generation.backends import get_backend
+from photoplay.media import load_photo
+from photoplay.pipeline.plan import Prepared, prepare
+from photoplay.pipeline.replacing import find
+from photoplay.pipeline.settle import settle
+from photoplay.safety.admission import admit
+from photoplay.safety.recipe import make_recipe, request_from_recipe
+from photoplay.types import Admitted, Frames, Photo, Request, RgbStack, Sampling, Video, silent
+
+RATE, FRAMES, WIDE, HIGH = 8.0, 8, 320, 240
+LEFT, TOP, SIDE, STEP = 90, 30, 190, 6
+
+
+def clip_of(photo: Photo) -> RgbStack:
+    """The photo's mirror image, small, walking to the right before noise."""
+    person = cv2.resize(np.ascontiguousarray(photo.pixels[:, ::-1]), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    frames = np.random.default_rng(0).integers(90, 110, (FRAMES, HIGH, WIDE, 3), np.uint8)
+    for k, frame in enumerate(frames):
+        frame[TOP : TOP + SIDE, LEFT - 60 + STEP * k : LEFT - 60 + STEP * k + SIDE] = person
+    return frames
+
+
+@pytest.fixture(scope="module")
+def asked(portrait_file: Path) -> Request:
+    photo = load_photo(portrait_file)
+    video = Video(Frames(clip_of(photo), RATE), "c" * 64)
+    return Request(
+        (photo,), ("historical", "granted"), "", prompt="she looks round", seconds=1.0, fps=RATE, size=f"{WIDE}x{HIGH}",
+        backend="wan-animate", video=video, replace=True,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def admitted(asked: Request) -> Admitted:
+    return admit(settle(asked, get_backend(asked.backend)))
+
+
+@pytest.fixture(scope="module")
+def ready(admitted: Admitted) -> Prepared:
+    return prepare(admitted)
+
+
+def test_the_film_is_framed_as_the_clip_and_its_person_makes_room(asked: Request, ready: Prepared) -> None:
+    plan, footage = ready.plan, ready.plan.footage
+    assert asked.video is not None
+    assert (plan.mode, plan.width, plan.height, plan.num_frames) == ("video-to-video", WIDE, HIGH, FRAMES)
+    assert footage.video is not None
+    assert footage.repair is not None
+    np.testing.assert_array_equal(footage.video, asked.video.frames.rgb)
+    assert set(np.unique(footage.repair)) == {0, 255}
+    for k, hole in enumerate(footage.repair):
+        x = LEFT - 60 + STEP * k
+        assert hole[TOP + SIDE // 3, x + SIDE // 2] == 255
+        assert not hole[:, : max(0, x - 10)].any()
+        assert not hole[:, x + SIDE + 10 :].any()
+
+
+def test_who_comes_in_stands_where_the_other_stood_frame_by_frame(asked: Request, ready: Prepared) -> None:
+    (track,) = ready.tracks
+    assert asked.video is not None
+    there = np.stack([place.face for place in find(asked.video.frames.rgb, silent)])
+    here = ready.plan.to_frame(track.landmarks)
+    apart = np.linalg.norm(here[..., :2].mean(1) - there[..., :2].mean(1), axis=1)
+    high = np.ptp(there[..., 1], axis=1)
+    assert apart.max() < 0.06 * high.mean()
+    grown = np.ptp(here[..., 1], axis=1) / high
+    assert 0.85 < grown.min() <= grown.max() < 1.2
+    walked = here[-1, :, 0].mean() - here[0, :, 0].mean()
+    assert walked == pytest.approx(STEP * (FRAMES - 1), abs=6)
+    # The head's own transform, which moves hair, goes the same way.
+    rest = track.rest_landmarks.mean(0)
+    moved = track.head_transform[..., :3] @ rest + track.head_transform[..., 3]
+    assert np.abs(moved[:, :2] - track.landmarks[..., :2].mean(1)).max() * ready.plan.scale < 0.2 * high.mean()
+
+
+def test_the_recipe_says_so_and_makes_it_again(admitted: Admitted, ready: Prepared) -> None:
+    recipe = make_recipe(admitted, {}, ready.plan, "wan-animate")
+    assert recipe["request"]["replace"] is True
+    again = request_from_recipe(recipe, admitted.request.photos, video=admitted.request.video)
+    assert again.replace
+
+
+def test_nobody_in_the_clip_cannot_be_replaced(asked: Request) -> None:
+    assert asked.video is not None
+    frames = asked.video.frames.rgb.copy()
+    frames[3:] = 100
+    with pytest.raises(SceneError) as caught:
+        find(frames, silent)
+    assert caught.value.code == "nobody_to_replace"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"backend": "wan-i2v", "mode": "image-to-video", "video": None, "consent": ("historical",)},
+        {"backend": "wan-vace", "mode": "pose-guided"},
+        {"backend": "animatediff"},
+        {"template": "nod"},
+        {"backend": "wan-vace", "sampling": Sampling(strength=0.5)},
+    ],
+)
+def test_what_cannot_be_done_is_refused(asked: Request, changed: dict[str, object]) -> None:
+    request = replace(asked, **changed)  # type: ignore[arg-type]
+    with pytest.raises(RequestError) as caught:
+        settle(request, get_backend(request.backend))
+    assert caught.value.code == "input_unused"
