@@ -104,6 +104,7 @@ def strangers_pages(at: Watched) -> Iterator[tuple[str, Page]]:
     page.goto(f"{at.base}/account")
     expect(page.get_by_text("credits left")).to_be_visible()
     page.get_by_role("button", name="Change the password").click()
+    page.get_by_label("Current password").fill("not this one")
     page.get_by_label("New password").fill("three words in a row")
     page.get_by_role("button", name="Change the password").click()
     expect(page.get_by_role("alert")).to_be_visible()

@@ -225,6 +225,20 @@ def test_stopped_resumed_failed_and_tried_again(visit: Visit) -> None:
     assert page.url.endswith(first)
 
 
+def test_previews_come_from_the_top_on(visit: Visit) -> None:
+    world = World()
+    at = visit(world)
+    page = at.page
+    sign_in(page, at.base)
+    add_photos(page, "astronaut")
+    agree(page, "It is me")
+    shown = "[...document.querySelectorAll('.template input')].map((one) => one.value)"
+    until(page, f"{shown}.length > 6")
+    until(page, "document.querySelectorAll('.template img.moving').length >= 6")
+    asked = [body["template"] for _, path, body in world.asked if path == "/v1/previews"]
+    assert set(asked[:6]) == set(page.evaluate(shown)[:6])  # two at a time: neighbours may change places
+
+
 def test_errors_are_told_in_words_with_a_hint(visit: Visit) -> None:
     world = World(advice=[], picture="none")
     at = visit(world)

@@ -139,3 +139,9 @@ def test_mail_has_a_server_a_sender_and_links_that_lead_here(tmp_path, given, to
     message = refusal(tmp_path, **{**HOSTED, **MAIL, **given})
     assert told in message
     assert "secret@" not in message
+
+
+def test_workers_of_one_machine_do_not_share_the_graphics_cards_of_a_film(tmp_path):
+    assert "gpus" in refusal(tmp_path, gpus=2, workers=2)
+    make_settings(tmp_path / "one", gpus=2, workers=1).checked()
+    make_settings(tmp_path / "none", gpus=1, workers=2).checked()

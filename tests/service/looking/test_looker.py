@@ -27,12 +27,12 @@ SLOW_CHILD = """
 import os, sys, time
 from multiprocessing.connection import Connection
 from photoplay.errors import MediaError
-from photoplay.service.looking.looker import serve
+from photoplay.service.looking.looker import Enrolled, serve
 
 class Tasks:
     def echo(self, value): return [sys.argv[1], value]
     def sleep(self, seconds): time.sleep(seconds); return os.getpid()
-    def enrol_clip(self, clip, challenge, terms): time.sleep(float(clip)); return os.getpid()
+    def enrol_clip(self, clip, challenge, terms): time.sleep(float(clip)); return Enrolled(str(os.getpid()), 0.0)
     def end(self): os._exit(3)
     def refuse(self): raise MediaError("photo_broken", "It is broken.", "Copy it again.")
     def stumble(self): return 1 / 0
@@ -121,22 +121,22 @@ def test_a_clip_has_a_time_of_its_own(settings: Settings) -> None:
 
 def test_a_clip_holds_up_no_preview_and_its_process_ends_with_it(child: Looker) -> None:
     stays = child.ask("sleep", 0)
-    clips: list[int] = []
-    thread = threading.Thread(target=lambda: clips.append(child.enrol_clip(b"2", "", TERMS)))  # type: ignore[arg-type]
+    clips: list[str] = []
+    thread = threading.Thread(target=lambda: clips.append(child.enrol_clip(b"2", "", TERMS).id))
     thread.start()
     time.sleep(0.3)
     assert child.ask("sleep", 0) == stays
     assert clips == []  # it is still being looked at
     thread.join()
-    assert clips != [stays]
+    assert clips != [str(stays)]
     assert not Path(f"/proc/{clips[0]}").exists()
     assert child.ask("sleep", 0) == stays
 
 
 def test_only_so_many_clips_are_there_at_a_time_and_each_has_a_process_of_its_own(child: Looker) -> None:
-    clips: list[int] = []
+    clips: list[str] = []
     threads = [
-        threading.Thread(target=lambda: clips.append(child.enrol_clip(b"0.3", "", TERMS)))  # type: ignore[arg-type]
+        threading.Thread(target=lambda: clips.append(child.enrol_clip(b"0.3", "", TERMS).id))
         for _ in range(looking.CLIPS_WAITING)
     ]
     for thread in threads:

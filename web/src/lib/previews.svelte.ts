@@ -19,8 +19,7 @@ class Previews {
 
   /** The photos and who agreed: what a preview depends on beside its template. */
   private about(): { key: string; body: object } {
-    const { photos, consent, consents } = draft.request();
-    const body = { photos, ...(consent ? { consent } : {}), ...(consents ? { consents } : {}) };
+    const body = { photos: draft.request().photos, ...draft.agreement() };
     return { key: JSON.stringify(body), body };
   }
 
@@ -28,7 +27,7 @@ class Previews {
     const { key } = this.about();
     if (key !== this.of) this.forget(key);
     if (this.shown[template] || template in this.failed || this.running.has(template) || this.waiting.includes(template)) return;
-    this.waiting.unshift(template); // what came into view last is looked at now
+    this.waiting.push(template); // from the top on: what is out of view again waits no more
     this.work();
   }
 

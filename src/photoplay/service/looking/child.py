@@ -19,10 +19,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from PIL import Image
 
 from photoplay import topology
 from photoplay.errors import PhotoplayError
 from photoplay.generation.backends import get_backend
+from photoplay.generation.plate import background_plate
 from photoplay.media import load_photo, resize_photo
 from photoplay.motion.library import find, list_templates
 from photoplay.perception.scene import perceive
@@ -60,11 +62,15 @@ class Eyes:
         return replace(Guard.local(), hosted=self._hosted)
 
     def warm(self) -> None:
-        """Loads what the first preview would wait for."""
+        """Loads what the first preview would wait for: models, templates, and compiled code, by filling in a square."""
+        square, hole = np.zeros((64, 64, 3), np.uint8), np.zeros((64, 64), np.uint8)
+        hole[24:40, 24:40] = 255
         with suppress(PhotoplayError):  # whoever asks is told
             get_backend("anchor")
             list_templates()
-            self.guard.content.check([np.zeros((64, 64, 3), np.uint8)])
+            self.guard.content.check([square])
+        background_plate(square, hole, 4)
+        Image.init()
 
     def inspect(self, data: bytes) -> dict[str, Any]:
         """What is seen in a photo: ``Found`` of the API."""
