@@ -10,7 +10,6 @@ loads compiled code, is not counted.
 from __future__ import annotations
 
 import argparse
-import datetime
 import tempfile
 import time
 from collections.abc import Callable
@@ -19,13 +18,12 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+from benchmarks.report import publish
 from skimage.data import astronaut
 
-from photoplay.device import describe
 from photoplay.safety.blocklist import Blocklist
 from photoplay.safety.pdq import pdq
 
-RESULTS = Path(__file__).parent / "results"
 GOAL = 1.0
 """Seconds in which a million hashes are read."""
 
@@ -77,9 +75,9 @@ def measure(count: int, runs: int) -> list[tuple[str, float, float]]:
     return rows
 
 
-def report(rows: list[tuple[str, float, float]], what: str) -> str:
+def report(rows: list[tuple[str, float, float]]) -> str:
     """The table."""
-    lines = ["# Blocklist", "", what, "", "| what | clock, s | core, s |", "|---|---:|---:|"]
+    lines = ["| what | clock, s | core, s |", "|---|---:|---:|"]
     lines += [f"| {title} | {clock:.4f} | {core:.4f} |" for title, clock, core in rows]
     slowest = max(clock for title, clock, _ in rows if title.startswith("read"))
     return "\n".join([*lines, "", f"The slowest list took {slowest:.2f} s (goal: {GOAL:g} s)."]) + "\n"
@@ -92,16 +90,8 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
-    machine = describe()
-    what = (
-        f"`python -m benchmarks.blocklist`: {given.hashes:,} hashes in each list, {given.runs} runs; "
-        f"{machine['processor']}, {machine['cores']} cores."
-    )
-    text = report(measure(given.hashes, given.runs), what)
-    print(text)
-    if given.write:
-        today = datetime.datetime.now(datetime.UTC).date().isoformat()
-        (RESULTS / f"{today}-blocklist.md").write_text(text, encoding="utf-8")
+    command = f"blocklist --hashes {given.hashes} --runs {given.runs}"
+    publish(report(measure(given.hashes, given.runs)), "blocklist", "Blocklist", command, write=given.write)
 
 
 if __name__ == "__main__":

@@ -10,18 +10,14 @@ are found out by their silence. PostgreSQL is started on this machine and ends w
 from __future__ import annotations
 
 import argparse
-import datetime
 import os
 import tempfile
 import warnings
 from pathlib import Path
 
+from benchmarks.report import publish
 from tests.service import groundwork
 from tests.service.chaos import Outcome, Trial, harm
-
-from photoplay.device import describe
-
-RESULTS = Path(__file__).parent / "results"
 
 
 def run(trial: Trial, database: str) -> Outcome:
@@ -39,13 +35,9 @@ def run(trial: Trial, database: str) -> Outcome:
             handle.cleanup()
 
 
-def report(outcome: Outcome, trial: Trial, database: str) -> str:
+def report(outcome: Outcome) -> str:
     """What came of it, as a page."""
-    machine = describe()
     lines = [
-        f"# Chaos on {database}\n",
-        f"`python -m benchmarks.chaos --kills {trial.kills} --jobs {trial.jobs} --database {database} --seed {trial.seed}`:"
-        f" {trial.workers} workers; {machine['processor']}, {machine['cores']} cores; {outcome.seconds:.0f} s.\n",
         "| what | how often |",
         "|---|---:|",
         f"| jobs | {sum(outcome.states.values())} |",
@@ -79,11 +71,11 @@ def main() -> None:
     database = "postgres" if given.database.startswith("postgres") else "sqlite"
     trial = Trial(given.jobs, given.kills, given.workers, given.seed, limit=given.limit)
     outcome = run(trial, database)
-    text = report(outcome, trial, database)
-    print(text)
-    if given.write:
-        today = datetime.datetime.now(datetime.UTC).date().isoformat()
-        (RESULTS / f"{today}-chaos-{database}.md").write_text(text, encoding="utf-8")
+    command = f"chaos --kills {trial.kills} --jobs {trial.jobs} --database {database} --seed {trial.seed}"
+    publish(
+        report(outcome), f"chaos-{database}", f"Chaos on {database}", command, write=given.write,
+        conditions=f"{trial.workers} workers; {outcome.seconds:.0f} s",
+    )  # fmt: skip
     raise SystemExit(1 if outcome.wrong else 0)
 
 

@@ -23,9 +23,9 @@ from statistics import median
 from typing import Any
 from unittest.mock import patch
 
+from benchmarks.report import publish
 from skimage.data import astronaut
 
-from photoplay.device import describe
 from photoplay.perception.faces import FaceReader
 from photoplay.pipeline import door, line, outputs
 from photoplay.pipeline.line import produce
@@ -38,7 +38,6 @@ from photoplay.safety.guard import Guard
 from photoplay.safety.ledger import Ledger
 from photoplay.types import Admitted, Photo, Request
 
-RESULTS = Path(__file__).parent / "results"
 GOAL = 0.25
 """Share of a film's render time that all gates together may take."""
 
@@ -156,11 +155,11 @@ def measure(seconds: float, size: str, backend: str, folder: Path) -> tuple[floa
     return whole, spent.parts
 
 
-def report(films: list[tuple[float, dict[str, float]]], what: str) -> str:
+def report(films: list[tuple[float, dict[str, float]]]) -> str:
     """The table: medians of the runs."""
     names = sorted({name for _, parts in films for name in parts})
     whole = median(seconds for seconds, _ in films)
-    lines = [f"# Gates\n\n{what}\n", "| part | seconds | share of the film |", "|---|---|---|"]
+    lines = ["| part | seconds | share of the film |", "|---|---|---|"]
     total = 0.0
     for name in names:
         took = median(parts.get(name, 0.0) for _, parts in films)
@@ -191,14 +190,8 @@ def main() -> None:
             folder.mkdir()
             film = measure(given.seconds, given.size, given.backend, folder)
             films += [film] if run else []
-    machine = describe()
-    on = f"{machine['processor']}, {machine['cores']} cores"
-    what = f"{given.seconds:g} s, {given.size}, {given.backend}, {given.runs} runs; {on}."
-    text = report(films, f"`python -m benchmarks.gates`: {what}")
-    print(text)
-    if given.write:
-        today = datetime.datetime.now(datetime.UTC).date().isoformat()
-        (RESULTS / f"{today}-gates.md").write_text(text, encoding="utf-8")
+    command = f"gates --seconds {given.seconds:g} --size {given.size} --backend {given.backend} --runs {given.runs}"
+    publish(report(films), "gates", "Gates", command, write=given.write)
 
 
 if __name__ == "__main__":

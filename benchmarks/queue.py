@@ -10,18 +10,16 @@ and is told beside first come, first served. The submits go to the real admissio
 from __future__ import annotations
 
 import argparse
-import datetime
 import os
 import tempfile
 from pathlib import Path
 
+from benchmarks.report import publish
 from tests.service.opening import opened
 from tests.service.simulation import MIX, START, Day, Overload, overload, p95, simulate
 
-from photoplay.device import describe
 from photoplay.service.ground.plans import load_plans
 
-RESULTS = Path(__file__).parent / "results"
 TIMES = 20
 
 
@@ -89,14 +87,10 @@ def main() -> None:
     parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
     before = os.getloadavg()[0]
-    machine = describe()
     with tempfile.TemporaryDirectory() as name, opened(Path(name) / "data") as hub:
         found = overload(hub, given.submits, TIMES, workers=8, seed=given.seed)
     text = "\n\n".join(
         [
-            "# The queue",
-            f"`python -m benchmarks.queue --jobs {given.jobs} --submits {given.submits} --seed {given.seed}`:"
-            f" {machine['processor']}, {machine['cores']} cores, load average before {before:.1f}.",
             "## A day",
             shape(simulate(given.jobs, given.workers[0], given.seed)),
             days(given.jobs, given.workers, given.seed),
@@ -104,10 +98,9 @@ def main() -> None:
             admission(found),
         ]
     )
-    print(text)
-    if given.write:
-        today = datetime.datetime.now(datetime.UTC).date().isoformat()
-        (RESULTS / f"{today}-queue.md").write_text(text + "\n", encoding="utf-8")
+    command = f"queue --jobs {given.jobs} --submits {given.submits} --seed {given.seed}"
+    conditions = f"load average before {before:.1f}"
+    publish(text, "queue", "The queue", command, write=given.write, conditions=conditions)
 
 
 if __name__ == "__main__":
