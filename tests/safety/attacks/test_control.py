@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from photoplay.safety.audit import AuditLog
+from photoplay.safety.consent.record import Terms
 from photoplay.safety.verify import verify
-from tests.safety.attacks.door import Door, sound
+from tests.safety.attacks.door import GROWN, Door, sound
+from tests.safety.consent.people import person
 
 
 def test_a_statement_is_enough_at_home(door: Door) -> None:
@@ -24,6 +28,14 @@ def test_two_who_agreed_embrace(door: Door) -> None:
     for who in (1, 2):
         door.enrol(who, "contact")
     assert door.ask(door.photo(1), door.photo(2), template="hug").path.exists()
+
+
+def test_two_who_look_alike_and_are_said_to_be_two_embrace(door: Door) -> None:
+    looks = [person(1, photo) for photo in (5, 6)]
+    first, _ = door.store.enrol(looks[0], Terms(("contact",), 30, GROWN), datetime.now(UTC))
+    door.store.enrol(looks[1], Terms(("contact",), 30, GROWN, unlike=(first.subject,)), datetime.now(UTC))
+    photos = [door.photo(1, embedding=look) for look in looks]
+    assert door.ask(*photos, template="hug").path.exists()
 
 
 def test_who_agreed_to_speak_speaks(door: Door) -> None:

@@ -337,3 +337,24 @@ def test_categories_are_those_of_templates() -> None:
 def test_the_header_holds_nothing_but_what_is_needed() -> None:
     header, _ = tokens.parts(TOKEN)
     assert header == {"alg": "Ed25519", "kid": thumbprint(KEY), "typ": "photoplay-consent+jwt"}
+
+
+def test_who_looks_alike_is_named_in_order_and_once() -> None:
+    ids = ("b" * 22, "a" * 22, "b" * 22)
+    issued, token = made(Terms(("face",), 30, unlike=ids))
+    assert issued.unlike == ("a" * 22, "b" * 22)
+    assert verify(token, OWN, NOW) == issued
+    assert "unlike" not in json.loads(record._payload(made()[0]))  # as in records from before there was such a claim
+
+
+@pytest.mark.parametrize(
+    "unlike",
+    [[], None, "a" * 22, ["a" * 21], ["b" * 22, "a" * 22], ["a" * 22] * 2, [f"{n:022d}" for n in range(9)], [1]],
+)
+def test_attack_a_claim_of_unlikeness_that_is_none(unlike: Any) -> None:
+    assert refused(forge(claims(unlike=unlike))) == "consent_malformed"
+
+
+def test_attack_nobody_is_unlike_themselves() -> None:
+    own = claims()["sub"]
+    assert refused(forge(claims(sub=own, unlike=[own]))) == "consent_malformed"
