@@ -1,20 +1,23 @@
 """Times Wan through diffusers on a GPU, stock and as photoplay runs it: random weights at the published sizes.
 
-    PYTHONPATH=src:. python -m benchmarks.gpu_open_weights [--models 14b 1.3b] [--sizes 480p 720p] [--minutes 9] [--write]
+    PYTHONPATH=src:. python -m benchmarks.gpu_open_weights [--models 14b 1.3b] [--sizes 480p 720p] [--minutes 9] [--out FILE]
 
-Prints a JSON object a line, as it goes: seconds for a forward of the transformer, for decoding and encoding a clip, for a
-prompt, for a film of four steps; the memory's peak; the ratio to stock diffusers in the same run; how far results lie from
-stock's; and the bound that the arithmetic sets at this GPU's measured rate of bfloat16 matrix products. What fails or finds
-no time left says so and the rest goes on. Without a GPU the same steps run on tiny parts in less than a minute, to see that
-they run.
+Prints a JSON object a line, and adds it to FILE, as it goes: seconds for a forward of the transformer, also with its
+weights in int8, for decoding and encoding a clip, for a prompt, for a film of four steps; the memory's peak; the ratio to
+stock diffusers in the same run; how far results lie from stock's; and the bound that the arithmetic sets at this GPU's
+measured rate of bfloat16 matrix products. What fails or finds no time left says so and the rest goes on. Without a GPU the
+same steps run on tiny parts in a minute, to see that they run.
 
-It needs torch, diffusers, transformers, accelerate, ftfy, jaxtyping, numpy and this repository, and no weights.
+It needs torch, diffusers, transformers, accelerate, ftfy, jaxtyping, numpy and this repository, no weights and no
+network. A machine without diffusers and ftfy can be handed them in a folder, as both are Python alone:
+``pip install --no-deps --target FOLDER diffusers==0.42.1 ftfy wcwidth`` and FOLDER on PYTHONPATH.
 """
 
 from __future__ import annotations
 
 import argparse
 import datetime
+import gc
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -29,6 +32,7 @@ import torch
 from benchmarks.wan_parts import CLIPS, SHAPES, SMALL, WORDS, Shape, autoencoder, noise, pipeline, teraflop, weights
 
 from photoplay.generation.backends.open_weights import memory
+from photoplay.generation.backends.open_weights.eight_bits import keep_in_8_bits
 from photoplay.generation.backends.open_weights.guidance_pair import pair_guidance
 from photoplay.generation.backends.open_weights.lean_vae import channels_last, fuse_norms, lean
 from photoplay.generation.backends.open_weights.memory import ClipSize, Placement
@@ -45,6 +49,8 @@ from photoplay.generation.backends.open_weights.speed import (
 RESULTS = Path(__file__).parent / "results"
 STEPS = 4
 PROMPT = "a cat on a chair"
+COMPILING = 90.0 if torch.cuda.is_available() else 0.0
+"""Seconds that compiling a model's blocks may take."""
 
 
 @dataclass
@@ -53,14 +59,16 @@ class Log:
 
     device: str
     minutes: float
+    path: Path | None = None
     began: float = field(default_factory=time.monotonic)
-    lines: list[dict[str, Any]] = field(default_factory=list)
 
     def say(self, what: str, **facts: Any) -> None:
         line = {"what": what, **{key: _short(value) for key, value in facts.items()}}
         line["at"] = round(time.monotonic() - self.began, 1)
-        self.lines.append(line)
         print(json.dumps(line), flush=True)
+        if self.path is not None:  # a run that is stopped leaves what it found
+            with self.path.open("a", encoding="utf-8") as kept:
+                kept.write(json.dumps(line) + "\n")
 
     @contextmanager
     def section(self, what: str, seconds: float = 0.0) -> Iterator[bool]:
@@ -76,8 +84,9 @@ class Log:
             yield True
         except Exception as error:
             self.say(what, failed=f"{type(error).__name__}: {str(error)[:300]}")
-            if self.device != "cpu":
-                torch.cuda.empty_cache()
+        gc.collect()
+        if self.device != "cpu":
+            torch.cuda.empty_cache()
 
     def peak(self) -> float | None:
         return torch.cuda.max_memory_allocated() / 2**30 if self.device != "cpu" else None
@@ -153,7 +162,11 @@ class Run:
 
     def forward(self, size: str, clip: ClipSize, way: str, repeats: int) -> None:
         """Seconds of one forward of the transformer, and the bound at the measured rate."""
-        with self.log.section(f"forward {self.name} {size} {way}", 20) as ready:
+        work = teraflop(self.shape, memory.tokens(self._configs(), clip))
+        compiling = 0 if way == "stock" else COMPILING
+        with self.log.section(
+            f"forward {self.name} {size} {way}", 2 * (1 + repeats) * work / self.rate + compiling
+        ) as ready:
             if not ready:
                 return
             model, device = self.pipe.transformer, self.log.device
@@ -168,11 +181,22 @@ class Run:
             began = time.perf_counter()
             seconds, result = timed(lambda: model(hidden_states=latents, **call)[0], device, repeats)
             first = time.perf_counter() - began - repeats * seconds
-            configs = {"transformer": dict(model.config), "vae": dict(self.pipe.vae.config)}
-            work = teraflop(self.shape, memory.tokens(configs, clip))
-            expected = memory.denoising_bytes(configs, clip, model.dtype.itemsize) / 2**30
+            expected = memory.denoising_bytes(self._configs(), clip, model.dtype.itemsize) / 2**30
             facts = {"first": first, "tflop": work, "bound_seconds": work / self.rate, "expected_working_gib": expected}
             self.told("forward", size, way, seconds, result, **facts)
+
+    def _configs(self) -> dict[str, dict[str, Any]]:
+        return {"transformer": dict(self.pipe.transformer.config), "vae": dict(self.pipe.vae.config)}
+
+    def eight_bits(self, size: str, clip: ClipSize) -> None:
+        """What keeping the transformer in int8 costs and saves. It stays so."""
+        with self.log.section(f"int8 {self.name}", 30) as ready:
+            if not ready:
+                return
+            before = weights(self.pipe.transformer)
+            keep_in_8_bits(self.pipe.transformer, self.log.device)
+            self.log.say("int8", model=self.name, transformer_gib=weights(self.pipe.transformer), before_gib=before)
+            self.forward(size, clip, "int8", 2)
 
     def coded(self, size: str, clip: ClipSize, way: str, repeats: int = 1) -> None:
         """Seconds of decoding a clip, and of encoding one."""
@@ -287,6 +311,7 @@ def benchmark(log: Log, name: str, clips: dict[str, ClipSize], rate: float) -> N
     run.film(first, clip, "exact", 60)
     for size, larger in more:
         run.forward(size, larger, "exact", 1)
+    run.eight_bits(first, clip)
 
 
 def autoencoder_ways(log: Log, size: str, clip: ClipSize, tiny: bool) -> None:
@@ -316,15 +341,17 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", choices=("14b", "1.3b"), default=["14b", "1.3b"])
     parser.add_argument("--sizes", nargs="+", choices=("480p", "720p"), default=["480p", "720p"])
     parser.add_argument("--minutes", type=float, default=9.0, help="start nothing that would end later")
-    parser.add_argument("--write", action="store_true", help="write benchmarks/results/DATE-gpu-open-weights.jsonl")
+    parser.add_argument("--out", type=Path, help="a file that gets every line as it comes")
+    parser.add_argument("--write", action="store_true", help="the same, benchmarks/results/DATE-gpu-open-weights.jsonl")
     asked = parser.parse_args()
     import diffusers
 
     gpu = torch.cuda.is_available()
-    log = Log("cuda:0" if gpu else "cpu", asked.minutes)
+    kept = RESULTS / f"{datetime.date.today().isoformat()}-gpu-open-weights.jsonl" if asked.write else asked.out
+    log = Log("cuda:0" if gpu else "cpu", asked.minutes, kept)
     card = torch.cuda.get_device_name() if gpu else "none: tiny parts"
     log.say("machine", gpu=card, torch=torch.__version__, diffusers=diffusers.__version__)
-    rate = 1.0
+    rate = 500.0 if gpu else 1.0  # unless it can be measured
     with log.section("matrix product"):
         rate = matmul_rate(log)
     sizes = asked.sizes if gpu else ["tiny"]
@@ -332,11 +359,6 @@ def main() -> None:
     autoencoder_ways(log, f"{sizes[0]} {clip.frames} frames", clip, not gpu)
     for name in asked.models if gpu else ["tiny"]:
         benchmark(log, name, {size: CLIPS[size] for size in sizes}, rate)
-        if gpu:
-            torch.cuda.empty_cache()
-    if asked.write:
-        path = RESULTS / f"{datetime.date.today().isoformat()}-gpu-open-weights.jsonl"
-        path.write_text("".join(json.dumps(line) + "\n" for line in log.lines), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -112,5 +112,5 @@ def noise(*shape: int, seed: int = 0) -> torch.Tensor:
 
 
 def weights(model: Any) -> float:
-    """GiB of a model's weights."""
-    return sum(tensor.nbytes for tensor in model.parameters()) / 2**30
+    """GiB of a model's weights, those that are kept in fewer bits among them."""
+    return sum(tensor.nbytes for tensor in (*model.parameters(), *model.buffers())) / 2**30

@@ -58,7 +58,9 @@ def test_int8_is_nearer_than_float8_with_as_many_bytes(vace: bool) -> None:
     true, whole, half = forward(model), copy.deepcopy(model), copy.deepcopy(model)
     keep_in_8_bits(model, "cpu")
     half.enable_layerwise_casting(storage_dtype=torch.float8_e4m3fn, compute_dtype=torch.float32)
-    assert 0 < apart(forward(model), true) < 0.5 * apart(forward(half), true)
+    error = apart(forward(model), true)
+    assert 0 < error < 0.005
+    assert error < 0.2 * apart(forward(half), true)
     layers = [one for one in whole.blocks.modules() if type(one) is torch.nn.Linear]
     kept = [one for one in model.blocks.modules() if isinstance(one, Int8Linear)]
     assert len(kept) == len(layers) > 0

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import logging
 import shutil
+import sysconfig
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
@@ -244,8 +246,10 @@ def cache_steps(model: Any, threshold: float = STEP_CACHE_THRESHOLD) -> bool:
 
 
 def can_compile() -> bool:
-    """Whether torch.compile has what it needs for a GPU: Triton, and a C compiler for Triton's launchers."""
-    return find_spec("triton") is not None and any(shutil.which(name) for name in ("cc", "gcc", "clang"))
+    """Whether torch.compile has what it needs for a GPU: Triton, and for its launchers a C compiler and Python's headers."""
+    headers = Path(sysconfig.get_path("include")) / "Python.h"
+    compiler = any(shutil.which(name) for name in ("cc", "gcc", "clang"))
+    return find_spec("triton") is not None and compiler and headers.is_file()
 
 
 def compiled(model: Any) -> bool:
