@@ -33,7 +33,8 @@ UNLIKE_THE_DEFAULT = {
 
 
 def test_every_field_of_an_ask_is_handed_on_or_read_by_name() -> None:
-    assert VideoAsk.model_fields.keys() - TAKEN_AS_IS == {"model", "size", "input_reference", "photos", "webhook"}
+    by_name = {"model", "size", "input_reference", "photos", "remixed_from", "webhook"}
+    assert VideoAsk.model_fields.keys() - TAKEN_AS_IS == by_name
     assert JobRequest.model_fields.keys() - TAKEN_AS_IS == {"backend", "size", "photos"}
 
 

@@ -38,10 +38,14 @@ BODIES: dict[str, Any] = {
     "verify_file": {"files": {"file": ("a.jpg", jpeg(79))}},
     "sign_in": {"json": {"token": "a" * 43}},
     "sign_up": {"json": {"email": "leak@example.org", "password": "correct horse battery staple"}},
+    "ask_letter": {"json": {"email": "leak@example.org"}},
+    "open_letter": {"json": {"token": f"{'a' * 20}.1.{'b' * 43}", "password": "correct horse battery staple"}},
     "takedown": {"json": {"sha256": "a" * 64}},
 }
 """What is sent to the operations that read a body; ``{name}`` stands for an id."""
-OPEN_TO_ALL = {"retrieve_session", "sign_in", "sign_up", "verify_file", "healthz", "readyz", "metrics"}
+OPEN_TO_ALL = {
+    "retrieve_session", "sign_in", "sign_up", "ask_letter", "open_letter", "verify_file", "healthz", "readyz", "metrics",
+}  # fmt: skip
 """Operations that answer everybody alike, with nothing of anybody's."""
 
 
@@ -188,6 +192,8 @@ def test_the_owner_gets_in(stage: Stage) -> None:
         "takedown",
         "sign_in",
         "sign_up",
+        "ask_letter",
+        "open_letter",
         "change_password",
         "create_consent",
         "retrieve_consent",

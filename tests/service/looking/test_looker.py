@@ -170,7 +170,7 @@ def test_too_many_questions_are_told_to_come_again(child: Looker) -> None:
 
 def test_nobody_waits_for_a_turn_for_ever(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(looking, "TURN_S", 0.1)
-    looker = Looker(settings, (sys.executable, "-c", SLOW_CHILD), patience=8.0)
+    looker = Looker(settings, (sys.executable, "-c", SLOW_CHILD))
     holder = threading.Thread(target=looker.ask, args=("sleep", 1.0))
     holder.start()
     time.sleep(0.2)

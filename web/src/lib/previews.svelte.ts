@@ -13,7 +13,9 @@ class Previews {
   shown = $state<Record<string, string>>({});
   /** Where there will be no preview: why, or nothing where nobody can say. */
   failed = $state<Record<string, Problem | null>>({});
-  private waiting: string[] = [];
+  /** What is in view and has no preview yet, and its place on the page. */
+  private waiting = new Map<string, number>();
+  private soon = 0;
   private running = new Map<string, AbortController>();
   private of = '';
 
@@ -23,21 +25,25 @@ class Previews {
     return { key: JSON.stringify(body), body };
   }
 
-  want(template: string): void {
+  /** From the top of the page on, whichever was seen first. */
+  want(template: string, place: number): void {
     const { key } = this.about();
     if (key !== this.of) this.forget(key);
-    if (this.shown[template] || template in this.failed || this.running.has(template) || this.waiting.includes(template)) return;
-    this.waiting.push(template); // from the top on: what is out of view again waits no more
-    this.work();
+    if (this.shown[template] || template in this.failed || this.running.has(template) || this.waiting.has(template)) return;
+    this.waiting.set(template, place);
+    this.soon ||= setTimeout(() => {
+      this.soon = 0; // by now everything that came into view together has been told
+      this.work();
+    });
   }
 
   /** Out of view before its turn: somebody else goes first. */
   unwant(template: string): void {
-    this.waiting = this.waiting.filter((one) => one !== template);
+    this.waiting.delete(template);
   }
 
   stop(): void {
-    this.waiting = [];
+    this.waiting.clear();
     for (const controller of this.running.values()) controller.abort();
   }
 
@@ -51,8 +57,9 @@ class Previews {
 
   private work(): void {
     while (this.running.size < AT_ONCE) {
-      const template = this.waiting.shift();
+      const [template] = [...this.waiting].sort(([, a], [, b]) => a - b)[0] ?? [];
       if (template === undefined) return;
+      this.waiting.delete(template);
       const controller = new AbortController();
       this.running.set(template, controller);
       void this.make(template, controller.signal).finally(() => {
