@@ -9,8 +9,8 @@ Films are simulated: what is measured is what queue, workflow, events, store and
 from __future__ import annotations
 
 import argparse
-import datetime
 import http.client
+import itertools
 import json
 import multiprocessing
 import os
@@ -25,13 +25,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from benchmarks.report import publish
 from sqlalchemy import func, select, update
 from tests.service import groundwork
 from tests.service.chaos import BACKEND, Crew
 from tests.service.opening import somebody
 from tests.service.simulation import p95
 
-from photoplay.device import describe
 from photoplay.service.accounts import tenants as accounts
 from photoplay.service.accounts.principals import SCOPES, Principal
 from photoplay.service.engine import Hub, open_hub
@@ -39,7 +39,6 @@ from photoplay.service.ground.tables import jobs as rows
 from photoplay.service.jobs import lifecycle as jobs
 from photoplay.service.jobs.requests import JobRequest
 
-RESULTS = Path(__file__).parent / "results"
 FILM_S = 8.6
 """Seconds that the pocket model takes for a film of 3 s (benchmarks/results, pocket speed)."""
 MADE_MS = 100
@@ -111,9 +110,31 @@ def ask(port: int, token: str, calls: list[Call], clients: int) -> Answers:
     return Answers([one[0] for one in all_], [one[1] for one in all_], whole, sum(one[2] for one in all_))
 
 
-def overhead(folder: Path, films: int) -> tuple[float, float, float]:
-    """Seconds that a film costs beside its making: of a worker that is busy with many, and from submit to film where
-    nothing waits; and CPU seconds of the worker for each."""
+@dataclass(frozen=True)
+class Overhead:
+    """Seconds that a film costs beside its making, by the clock: ``busy``, of a worker that has many to make, and ``idle``,
+    from submit to film where nothing waits. CPU seconds of the worker for each film: ``around`` it, and ``during`` one that
+    takes :data:`FILM_S`, while it is made."""
+
+    busy: float
+    idle: float
+    around: float
+    during: float
+
+    def rows(self, films: int) -> list[str]:
+        """As rows of the table."""
+        found = {
+            f"one of {films} in a row, by the clock": self.busy,
+            "nothing else waits: submit to film, by the clock": self.idle,
+            "CPU of the worker around a film": self.around,
+            f"CPU of the worker beside a film while it is made ({FILM_S} s: heartbeat, progress, queue)": self.during,
+        }
+        return [f"| {name} | {seconds:.3f} | {seconds / FILM_S:.1%} |" for name, seconds in found.items()]
+
+
+def overhead(folder: Path, films: int) -> Overhead:
+    """What queue, workflow, events, store and credits cost. What the maker itself slept is taken off each time: a machine
+    with other work sleeps longer than it was asked to."""
     hub = open_hub(groundwork.make_settings(folder, **GIVEN))
     crew = Crew(folder, GIVEN)
     try:
@@ -121,28 +142,40 @@ def overhead(folder: Path, films: int) -> tuple[float, float, float]:
         crew.hire()
         _film(hub, who, 0)  # the worker is up
         pid = next(iter(crew.alive.values())).pid
-        idle = [_film(hub, who, number) - MADE_MS / 1000 for number in range(1, 11)]
+        idle = [_film(hub, who, number) for number in range(1, 11)]
         before, others = _cpu(pid), [somebody(hub) for _ in range(films // 10 + 1)]
         ids = [_submit(hub, others[number // 10], number) for number in range(films)]
         _until(hub, ids)
+        around = (_cpu(pid) - before) / films
         with hub.database.read() as conn:
-            first = select(func.min(rows.c.started_at), func.max(rows.c.finished_at)).where(rows.c.id.in_(ids))
-            began, ended = conn.execute(first).one()
-        return (ended - began) / films - MADE_MS / 1000, median(idle), (_cpu(pid) - before) / films
+            found = conn.execute(select(rows.c.finished_at, rows.c.film).where(rows.c.id.in_(ids))).all()
+        ends = sorted((row.finished_at, _slept(row.film)) for row in found)
+        busy = [after - earlier - slept for (earlier, _), (after, slept) in itertools.pairwise(ends)]
+        before = _cpu(pid)
+        _until(hub, [_submit(hub, who, films, f"slowly takes {1000 * FILM_S:.0f}")])
+        return Overhead(median(busy), median(idle), around, _cpu(pid) - before - around)
     finally:
         crew.dismiss()
         hub.close()
 
 
-def _submit(hub: Hub, who: Principal, number: int) -> str:
-    request = JobRequest(template="gentle_smile", seconds=3.0, backend=BACKEND, seed=number, prompt=f"takes {MADE_MS}")
+def _slept(film: dict[str, Any]) -> float:
+    return float(film["report"]["metrics"]["slept"])
+
+
+def _submit(hub: Hub, who: Principal, number: int, takes: str = f"takes {MADE_MS}") -> str:
+    """A film whose maker does as it is told."""
+    request = JobRequest(template="gentle_smile", seconds=3.0, backend=BACKEND, seed=number, prompt=takes)
     return jobs.submit(hub, who, request, now=time.time()).id
 
 
 def _film(hub: Hub, who: Principal, number: int) -> float:
-    began = time.perf_counter()
-    _until(hub, [_submit(hub, who, number)])
-    return time.perf_counter() - began
+    """Seconds from submit to film, without its making."""
+    id_ = _submit(hub, who, number)
+    _until(hub, [id_])
+    with hub.database.read() as conn:
+        row = conn.execute(select(rows.c.queued_at, rows.c.finished_at, rows.c.film).where(rows.c.id == id_)).one()
+    return float(row.finished_at - row.queued_at - _slept(row.film))
 
 
 def _until(hub: Hub, ids: list[str], limit: float = 120.0) -> None:
@@ -227,22 +260,15 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
-    before = os.getloadavg()[0]
+    load_before = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as name:
-        busy, idle, cpu = overhead(Path(name) / "films", given.films)
+        found = overhead(Path(name) / "films", given.films)
         lines, sizes = load(Path(name) / "web", given.requests, given.clients)
-    machine = describe()
     text = "\n".join(
         [
-            "# The service's own cost\n",
-            f"`python -m benchmarks.service_load --films {given.films} --requests {given.requests}"
-            f" --clients {given.clients}`: SQLite; {machine['processor']}, {machine['cores']} cores,"
-            f" load average before {before:.1f}.\n",
             "| a film's overhead | seconds | share of a film of 3 s with the pocket model |",
             "|---|---:|---:|",
-            f"| one of {given.films} in a row, by the clock | {busy:.3f} | {busy / FILM_S:.1%} |",
-            f"| the same, CPU of the worker | {cpu:.3f} | {cpu / FILM_S:.1%} |",
-            f"| nothing else waits: submit to film, by the clock | {idle:.3f} | {idle / FILM_S:.1%} |",
+            *found.rows(given.films),
             "",
             "| requests | a second | median ms | p95 ms | slowest ms |",
             "|---|---:|---:|---:|---:|",
@@ -253,10 +279,9 @@ def main() -> None:
             *sizes,
         ]
     )
-    print(text)
-    if given.write:
-        today = datetime.datetime.now(datetime.UTC).date().isoformat()
-        (RESULTS / f"{today}-service-load.md").write_text(text + "\n", encoding="utf-8")
+    command = f"service_load --films {given.films} --requests {given.requests} --clients {given.clients}"
+    conditions = f"SQLite; load average before {load_before:.1f}"
+    publish(text, "service-load", "The service's own cost", command, write=given.write, conditions=conditions)
 
 
 if __name__ == "__main__":

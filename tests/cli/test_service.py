@@ -70,6 +70,22 @@ def test_an_account_from_its_link_to_its_end() -> None:
     assert fails(NotFoundError, "service", "user", "link", ANNA).code == "not_found"
 
 
+def test_a_closed_account_is_shut_at_once() -> None:
+    done("service", "user", "add", ANNA)
+    assert told("user", "list")[0]["closed_at"] is None
+    done("service", "user", "close", ANNA, "--yes")
+    assert told("user", "list")[0]["closed_at"] is not None
+    assert "closed" in done("service", "user", "list")
+    assert fails(NotFoundError, "service", "user", "link", ANNA).code == "not_found"
+
+
+def test_a_service_that_is_not_there_moves_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PHOTOPLAY_MOVE_TO", "postgresql://me:hunter2@127.0.0.1/empty")
+    refused = fails(UnavailableError, "service", "move")
+    assert refused.code == "database_unmigrated"
+    assert "hunter2" not in str(refused)
+
+
 def with_link(token: str) -> str:
     """Uses up a link; the session's token."""
     from photoplay.service.accounts import tenants as accounts

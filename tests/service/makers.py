@@ -2,7 +2,7 @@
 
 What it does is in the job's prompt, as in ``takes 200, crashes 1``; what the prompt leaves out is in its own settings:
 
-    takes N      milliseconds of work, in steps of 10
+    takes N      milliseconds of work, in steps of 10; ``slowly``: of 100, as often as a film tells its progress
     fails WHAT   ``scene``, ``refused``, ``review`` or ``bug``
     crashes N    the process is killed in the middle of the first N attempts
     hangs        no sign of progress until the process ends or somebody lets go of ``HANGS``
@@ -52,14 +52,15 @@ class SimulatedMaker:
     def make(self, job: Job, folder: Path, progress: Progress, preview: Callable[[bytes], None]) -> Film:
         told = dict(re.findall(r"(takes|fails|crashes|hangs|black) ?(\w*)", job.request.prompt))
         self.begun.append(job.id)
-        steps = max(1, int(float(told.get("takes", self.milliseconds)) / 10))
+        step = 100 if "slowly" in job.request.prompt else 10
+        steps = max(1, int(float(told.get("takes", self.milliseconds)) / step))
         progress(StageEvent("admit", 1, 1))
         slept = 0.0
         for done in range(steps):
             if done == steps // 2:
                 self._misbehave(told, job, folder)
             began = time.perf_counter()
-            self.clock(0.01)
+            self.clock(step / 1000)
             slept += time.perf_counter() - began
             progress(StageEvent("generate", done + 1, steps))
         preview(b"\x89PNG preview of " + job.id.encode())

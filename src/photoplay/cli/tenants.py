@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -85,13 +86,17 @@ def list_(as_json: AsJson = False) -> None:
         from photoplay.service.accounts.credits import balance
         from photoplay.service.ground.tables import tenants, users
 
-        joined = select(users, tenants.c.plan).join(tenants, tenants.c.id == users.c.tenant_id).order_by(users.c.email)
+        joined = (
+            select(users, tenants.c.plan, tenants.c.closed_at)
+            .join(tenants, tenants.c.id == users.c.tenant_id)
+            .order_by(users.c.email)
+        )
         rows: list[dict[str, Any]] = []
         for row in conn.execute(joined):
             credits = balance(conn, row.tenant_id)
             rows.append({
                 "id": row.id, "email": row.email, "tenant_id": row.tenant_id, "plan": row.plan, "operator": row.operator,
-                "created_at": row.created_at, "disabled_at": row.disabled_at,
+                "created_at": row.created_at, "disabled_at": row.disabled_at, "closed_at": row.closed_at,
                 "available": credits.available, "held": credits.held,
             })  # fmt: skip
     if as_json:
@@ -106,7 +111,7 @@ def list_(as_json: AsJson = False) -> None:
                 str(row["available"]),
                 str(row["held"]) if row["held"] else "",
                 day(row["created_at"]),
-                "disabled" if row["disabled_at"] else "operator" if row["operator"] else "",
+                _state(row),
                 row["tenant_id"],
             )
             for row in rows
@@ -225,6 +230,12 @@ def grant(
 def day(when: float) -> str:
     """A time as the day it was, in UTC."""
     return f"{datetime.fromtimestamp(when, UTC):%Y-%m-%d}"
+
+
+def _state(row: Mapping[str, Any]) -> str:
+    if row["closed_at"] or row["disabled_at"]:
+        return "closed" if row["closed_at"] else "disabled"
+    return "operator" if row["operator"] else ""
 
 
 def _until(when: float | None) -> str:

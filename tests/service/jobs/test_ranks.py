@@ -215,9 +215,12 @@ def test_the_backends_that_can_be_shared_are_those_that_diffusers_can_split() ->
     from photoplay.generation.backends import get_backend, list_backends
 
     def can(name: str) -> bool:
-        pipelines = getattr(get_backend(name), "pipelines", {})
-        kinds = [getattr(diffusers, one)._get_signature_types()["transformer"] for one in pipelines.values()
-                 if "transformer" in getattr(diffusers, one)._get_signature_types()]  # fmt: skip
-        return bool(kinds) and all(getattr(kind, "_cp_plan", None) for types in kinds for kind in types)
+        signatures = [getattr(diffusers, one)._get_signature_types() for one in pipelines(name)]
+        return bool(signatures) and all(
+            any(getattr(kind, "_cp_plan", None) for kind in types.get("transformer", ())) for types in signatures
+        )
+
+    def pipelines(name: str) -> set[str]:
+        return set(getattr(get_backend(name), "pipelines", {}).values())
 
     assert frozenset(name for name in list_backends() if can(name)) == parallel.SHARED

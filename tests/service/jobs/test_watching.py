@@ -72,10 +72,10 @@ def test_progress_is_told_once_and_never_goes_back(hub: Hub, job: Job) -> None:
 def test_fast_progress_is_throttled(hub: Hub, job: Job) -> None:
     start = time.monotonic()
     with Watch(hub, job, lambda why: None) as watch:
-        while time.monotonic() - start < 1.0:
+        while time.monotonic() - start < 1.2:
             watch.progress(StageEvent("generate", int(1e6 * (time.monotonic() - start)), 1_000_000))
             time.sleep(0.001)
-    assert 2 <= len(stages(hub, job)) <= 5
+    assert 1 <= len(stages(hub, job)) <= 3
 
 
 @pytest.mark.parametrize("change", [{"worker_id": "worker_b"}, {"attempt": 2}, {"state": "failed"}, {"round": 2}])

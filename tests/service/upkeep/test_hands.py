@@ -14,6 +14,10 @@ from photoplay.service.upkeep.hands import Hands
 ECHO, POCKET = "films-echo", "films-pocket"
 
 
+def hands_for(*queues: str) -> Hands:
+    return Hands(queues, lambda queue: True)
+
+
 def asked(held: Hands, queue: str = ECHO) -> tuple[int, float]:
     """What a look at a queue is told, and after how many seconds."""
     began = time.monotonic()
@@ -33,7 +37,7 @@ def after(seconds: float, act: Callable[[], object]) -> threading.Timer:
 
 
 def test_empty_hands_take_a_film_at_once_and_full_ones_none() -> None:
-    held = Hands([ECHO])
+    held = hands_for(ECHO)
     assert asked(held)[0] == 0
     entry = held.add("a.1", ECHO)
     told, took = asked(held)
@@ -43,7 +47,7 @@ def test_empty_hands_take_a_film_at_once_and_full_ones_none() -> None:
 
 
 def test_the_next_film_is_taken_when_this_one_is_made_and_not_when_it_is_put_away() -> None:
-    held = Hands([ECHO])
+    held = hands_for(ECHO)
     held.add("a.1", ECHO)
     timer = after(0.05, lambda: held.made("a.1", True))
     told, took = asked(held)
@@ -60,19 +64,19 @@ def test_the_next_film_is_taken_when_this_one_is_made_and_not_when_it_is_put_awa
 
 
 def test_films_of_all_queues_count_together_and_what_is_not_a_film_does_not() -> None:
-    held = Hands([ECHO, POCKET])
+    held = hands_for(ECHO, POCKET)
     held.add("internal", None)
     held.add("other.1", "_dbos_internal_queue")
     assert held.count_for_queue("_dbos_internal_queue") == 1
     assert asked(held)[0] == 0
-    free = Hands([ECHO, POCKET])
+    free = hands_for(ECHO, POCKET)
     free.add("a.1", POCKET)
     assert asked(free, ECHO)[0] == 1
 
 
 def test_queues_take_turns() -> None:
     """Who was told that there is room gets time to take a film before another queue is told so."""
-    held = Hands([ECHO, POCKET])
+    held = hands_for(ECHO, POCKET)
     assert asked(held, ECHO)[0] == 0
     told, took = asked(held, POCKET)
     assert told == 0
@@ -81,7 +85,7 @@ def test_queues_take_turns() -> None:
 
 
 def test_a_worker_that_ends_takes_nothing_whatever_comes_to_an_end() -> None:
-    held = Hands([ECHO])
+    held = hands_for(ECHO)
     entry = held.add("a.1", ECHO)
     timer = after(0.05, held.fill)
     told, took = asked(held)
@@ -90,3 +94,19 @@ def test_a_worker_that_ends_takes_nothing_whatever_comes_to_an_end() -> None:
     assert took < 0.3
     entry.release()
     assert asked(held)[0] == 1
+
+
+def test_an_idle_worker_is_told_when_a_film_comes_and_looks_itself_now_and_then() -> None:
+    waiting: list[str] = []
+    held = Hands([ECHO, POCKET], waiting.__contains__)
+    told, took = asked(held)
+    assert (told, took >= 0.3) == (0, True)  # what is taken over from the dead is not seen to wait
+    timer = after(0.05, lambda: waiting.append(POCKET))
+    time.sleep(0.1)
+    told, took = asked(held, POCKET)
+    timer.join()
+    assert told == 0
+    assert took < 0.3
+    timer = after(0.05, held.fill)
+    assert asked(held)[0] == 1
+    timer.join()

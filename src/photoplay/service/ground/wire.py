@@ -13,5 +13,5 @@ WORKFLOW = "film"
 """Name of the one workflow."""
 PLAIN = DBOSPortableJSONSerializer()
 """Nothing in the queue is pickled."""
-POLLING = 0.1
-"""Seconds between two looks at a queue."""
+POLLING = 0.05
+"""Seconds between two looks at a queue; a look lasts until there is something to do, or a second."""

@@ -51,7 +51,7 @@ def move(settings: Settings, to: str) -> Moved:
             )
         source.check()
         file = source.engine.url.database or ""
-    if not to.startswith(("postgresql:", "postgres:")):
+    if to.partition(":")[0] not in ("postgresql", "postgres", "postgresql+psycopg"):
         raise InputError(
             "move_target",
             "A service moves to PostgreSQL only.",

@@ -1,20 +1,23 @@
 """How much a worker has in hand: one film in the making, and beside it one that is made and is being put away.
 
-DBOS looks at each queue every tenth of a second, and asks before whether there is room for another film. That question is
-answered here, only when there is: while a film is made nobody asks the database, and the next one is taken at the moment at
-which it is made.
+DBOS looks at each queue again and again, and asks before whether there is room for another film. That question is answered
+here, only when there is and a film waits: while a film is made nobody asks the database, the next one is taken at the moment
+at which it is made, and an idle worker asks something cheap until a film comes. What waits without being seen that way,
+because it is taken over from a dead worker, is found by DBOS's own look once a second.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from threading import Condition
 
 from dbos._core import ActiveWorkflowById
 
 LONGEST = 1.0
-"""Seconds after which a look is told that there is no room."""
+"""Seconds after which a look gets its answer in any case."""
+LOOK = 0.05
+"""Seconds between two cheap looks of an idle worker."""
 TURN = 0.2
 """Seconds that one queue gets to take a film before another one is looked at."""
 MADE = 1
@@ -22,28 +25,38 @@ MADE = 1
 
 
 class Hands(ActiveWorkflowById):
-    """The films of a worker's ``queues``: DBOS counts what runs for each queue, here they are counted together."""
+    """The films of a worker's ``queues``: DBOS counts what runs for each queue, here they are counted together.
 
-    def __init__(self, queues: Collection[str]) -> None:
+    ``waits`` says of a queue whether a film waits in it.
+    """
+
+    def __init__(self, queues: Collection[str], waits: Callable[[str], bool]) -> None:
         super().__init__()
-        self._queues = frozenset(queues)
+        self._queues, self._waits = frozenset(queues), waits
         self._changed = Condition(self._lock)
         self._made: set[str] = set()
         self._turn = ("", 0.0)
         self._full = False
 
     def count_for_queue(self, queue_name: str) -> int:
-        """0 as soon as there is room for a film of this queue; 1 where there is none within a second."""
+        """0 as soon as there is room for a film of this queue and one waits, 1 where there is no room within a second."""
         if queue_name not in self._queues:
             return super().count_for_queue(queue_name)
         end = time.monotonic() + LONGEST
-        with self._changed:
-            while not self._has_room(queue_name):
-                if self._full or time.monotonic() >= end:
+        while True:
+            over = time.monotonic() >= end
+            with self._changed:
+                if self._full or (over and not self._has_room(queue_name)):
                     return 1
-                self._changed.wait(TURN)
-            self._turn = (queue_name, time.monotonic() + TURN)
-            return 0
+                if not self._has_room(queue_name):
+                    self._changed.wait(TURN)
+                    continue
+            waits = over or self._waits(queue_name)
+            with self._changed:
+                if waits and self._has_room(queue_name):
+                    self._turn = (queue_name, time.monotonic() + TURN)
+                    return 0
+                self._changed.wait(LOOK)
 
     def made(self, workflow: str, yes: bool) -> None:
         """Says whether a film is made, and has only to be put away."""

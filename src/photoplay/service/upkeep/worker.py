@@ -17,6 +17,7 @@ from importlib.util import find_spec
 from types import FrameType
 
 from dbos import DBOS, DBOSConfig
+from sqlalchemy import select
 
 from photoplay.device import read_device
 from photoplay.errors import PhotoplayError
@@ -24,6 +25,7 @@ from photoplay.generation.backends import get_backend, list_backends
 from photoplay.service.engine import Hub, open_hub, queue_name, register_queue
 from photoplay.service.ground.ids import new_id
 from photoplay.service.ground.settings import Settings
+from photoplay.service.ground.tables import jobs
 from photoplay.service.ground.telemetry import logger
 from photoplay.service.ground.wire import APPLICATION, PLAIN, VERSION
 from photoplay.service.jobs import heartbeat
@@ -61,7 +63,7 @@ class Worker:
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._dbos: DBOS | None = None
-        self._hands = Hands(self.queues)
+        self._hands = Hands(self.queues, self._waits)
 
     def start(self) -> None:
         """Begins to serve, or leaves nothing behind."""
@@ -149,6 +151,18 @@ class Worker:
                 logger(__name__).warning("worker_task_failed", exc_info=True)
             if self._stop.wait(every):
                 return
+
+    def _waits(self, queue: str) -> bool:
+        try:
+            with self.hub.database.read() as conn:
+                return (
+                    conn.execute(
+                        select(jobs.c.id).where(jobs.c.state == "queued", jobs.c.queue == queue).limit(1)
+                    ).first()
+                    is not None
+                )
+        except Exception:  # the database may be away for a while: DBOS itself says so
+            return True
 
     def _beat(self) -> None:
         if not heartbeat.beat(self.hub, self.id, time.time()):
