@@ -33,7 +33,7 @@ from photoplay.types import (
     Scene,
     Subject,
 )
-from tests.evaluation.films import reader
+from tests.evaluation.films import reader, slide
 
 HEIGHT, WIDTH, COUNT, EYES = 360, 512, 17, 48.0
 CONTACT, PARTED = 6, 11
@@ -131,7 +131,7 @@ def together(overlap: float = 0.08) -> Pair:
     )
     plate = np.full((HEIGHT, WIDTH, 3), PLATE, np.uint8)
     scene = Scene(Photo(pixels, "2" * 64), subjects, np.maximum(*mattes), plate=plate)
-    tracks = tuple(_track(i, face, shifts[:, i]) for i, face in enumerate(faces))
+    tracks = tuple(slide(i, face, shifts[:, i]) for i, face in enumerate(faces))
     touching = ((np.arange(COUNT) >= CONTACT) & (np.arange(COUNT) < PARTED)).astype(np.float32)
     where = np.tile(np.float32([[WIDTH / 2, HEIGHT / 2]]), (COUNT, 1))
     contact = Contact("cheek", where, np.zeros(COUNT, np.float32), np.maximum(touching, 0.4 * strength), 60.0, True)
@@ -261,26 +261,3 @@ def _filmed(pair: Pair, soft: bool = False) -> Pair:
 
 def _flow(labels: Mask | Array) -> Array:
     return np.zeros((*labels.shape, 2), np.float16)
-
-
-def _track(subject: int, face: Face, shifts: Float32[Array, "f 2"]) -> MotionTrack:
-    landmarks = np.repeat(face.landmarks[None], COUNT, axis=0)
-    landmarks[..., :2] += shifts[:, None]
-    transform = np.repeat(np.eye(3, 4, dtype=np.float32)[None], COUNT, axis=0)
-    transform[:, :2, 3] = shifts
-    zeros = np.zeros
-    return MotionTrack(
-        subject=subject,
-        fps=24.0,
-        rest_landmarks=face.landmarks,
-        landmarks=landmarks,
-        head_transform=transform,
-        head_pose=zeros((COUNT, 3), np.float32),
-        blendshapes=zeros((COUNT, 52), np.float32),
-        rest_blendshapes=zeros(52, np.float32),
-        gaze=zeros((COUNT, 2), np.float32),
-        rest_joints=zeros((33, 3), np.float32),
-        joints=zeros((COUNT, 33, 3), np.float32),
-        joint_visibility=zeros(33, np.float32),
-        breath=zeros(COUNT, np.float32),
-    )

@@ -14,6 +14,7 @@ from photoplay.perception.faces import FaceReader
 from photoplay.types import (
     Anchor,
     Array,
+    Face,
     Frames,
     Label,
     Landmarks,
@@ -45,6 +46,30 @@ def reader() -> FaceReader:
     return FaceReader()
 
 
+def slide(subject: int, face: Face, shifts: Float32[Array, "f 2"]) -> MotionTrack:
+    """A face that is moved by so many pixels in each frame, and does nothing else."""
+    count, zeros = len(shifts), np.zeros
+    landmarks = np.repeat(face.landmarks[None], count, axis=0)
+    landmarks[..., :2] += shifts[:, None]
+    transform = np.repeat(np.eye(3, 4, dtype=np.float32)[None], count, axis=0)
+    transform[:, :2, 3] = shifts
+    return MotionTrack(
+        subject=subject,
+        fps=24.0,
+        rest_landmarks=face.landmarks,
+        landmarks=landmarks,
+        head_transform=transform,
+        head_pose=zeros((count, 3), np.float32),
+        blendshapes=zeros((count, 52), np.float32),
+        rest_blendshapes=zeros(52, np.float32),
+        gaze=zeros((count, 2), np.float32),
+        rest_joints=zeros((33, 3), np.float32),
+        joints=zeros((count, 33, 3), np.float32),
+        joint_visibility=zeros(33, np.float32),
+        breath=zeros(count, np.float32),
+    )
+
+
 @cache
 def sliding_head() -> Film:
     """The head slides by up to 7 pixels, the rest stands still."""
@@ -62,27 +87,8 @@ def sliding_head() -> Film:
             for dx, dy in shifts
         ]
     )
-    landmarks = np.repeat(face.landmarks[None], COUNT, axis=0)
-    landmarks[..., :2] += shifts[:, None]
     matte = ((away < 1.6) * 255).astype(np.uint8)
-    transform = np.repeat(np.eye(3, 4, dtype=np.float32)[None], COUNT, axis=0)
-    transform[:, :2, 3] = shifts
-    zeros = np.zeros
-    track = MotionTrack(
-        subject=0,
-        fps=24.0,
-        rest_landmarks=face.landmarks,
-        landmarks=landmarks,
-        head_transform=transform,
-        head_pose=zeros((COUNT, 3), np.float32),
-        blendshapes=zeros((COUNT, 52), np.float32),
-        rest_blendshapes=zeros(52, np.float32),
-        gaze=zeros((COUNT, 2), np.float32),
-        rest_joints=zeros((33, 3), np.float32),
-        joints=zeros((COUNT, 33, 3), np.float32),
-        joint_visibility=zeros(33, np.float32),
-        breath=zeros(COUNT, np.float32),
-    )
+    track = slide(0, face, shifts)
     scene = Scene(Photo(pixels, "0" * 64), (Subject(face),), matte)
     plan = RenderPlan(SIDE, SIDE, (0.0, 0.0, float(SIDE), float(SIDE)), 24.0, COUNT)
     return Film(scene, track, plan, rgb)

@@ -1,4 +1,5 @@
-"""Fixtures: ``hub`` is an installation on SQLite, and once more on PostgreSQL. To be imported by the modules that ask."""
+"""Fixtures: ``hub`` is an installation on SQLite, and once more on PostgreSQL; ``alone`` on SQLite only. To be imported by
+the modules that ask."""
 
 from __future__ import annotations
 
@@ -25,4 +26,10 @@ def hub(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Hub]:
         return
     server, name = request.getfixturevalue("postgres_server"), request.getfixturevalue("template")
     with opened_copy(tmp_path, server, name) as found:
+        yield found
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> Iterator[Hub]:
+    with opened(tmp_path) as found:
         yield found

@@ -34,11 +34,11 @@ def opened(folder: Path, **given: object) -> Iterator[Hub]:
 
 
 @contextmanager
-def opened_copy(folder: Path, server: groundwork.PostgresServer, template: str) -> Iterator[Hub]:
-    """An installation on PostgreSQL, in a copy of the database ``template``."""
+def opened_copy(folder: Path, server: groundwork.PostgresServer, template: str, **given: object) -> Iterator[Hub]:
+    """An installation on PostgreSQL, in a copy of the database ``template``; ``given`` settings first."""
     url = server.create(template)
     try:
-        with opened(folder, database_url=url) as hub:
+        with opened(folder, database_url=url, **given) as hub:
             yield hub
     finally:
         server.drop(url)

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
@@ -16,6 +14,7 @@ from photoplay.service.ground.database import Database
 from photoplay.service.ground.errors import NotFoundError, QuotaError
 from photoplay.service.ground.plans import load_plans
 from photoplay.service.ground.tables import balances, entries, jobs, metadata, tenants, transfers
+from tests.service.at_once import at_once
 
 PLANS = load_plans()
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC).timestamp()
@@ -263,26 +262,6 @@ def test_an_audit_sees_what_is_below_zero(conn: Connection) -> None:
     assert "Revenue is below zero." in told
 
 
-def at_once(database: Database, tasks: list[Callable[[Connection], object]]) -> list[object]:
-    """What each task returned or raised, all of them begun at the same moment in transactions of their own."""
-    barrier = threading.Barrier(len(tasks))
-
-    def run(task: Callable[[Connection], object]) -> object:
-        if database.is_sqlite:  # where one transaction at a time can begin
-            barrier.wait(timeout=20)
-        try:
-            with database.begin() as conn:
-                if not database.is_sqlite:
-                    conn.execute(select(1))
-                    barrier.wait(timeout=20)
-                return task(conn)
-        except QuotaError as error:
-            return error
-
-    with ThreadPoolExecutor(len(tasks)) as pool:
-        return list(pool.map(run, tasks))
-
-
 def test_many_at_once_never_end_a_round_twice(either: Database) -> None:
     with either.begin() as conn:
         a_tenant(conn, amount=200)
@@ -304,7 +283,8 @@ def test_many_at_once_never_end_a_round_twice(either: Database) -> None:
 def test_many_at_once_never_reserve_more_than_there_is(either: Database) -> None:
     with either.begin() as conn:
         a_tenant(conn)
-    done = at_once(either, [lambda conn, n=n: credits.reserve(conn, "ann", f"job {n}", 1, 30, NOW) for n in range(10)])
+    tasks = [lambda conn, n=n: credits.reserve(conn, "ann", f"job {n}", 1, 30, NOW) for n in range(10)]
+    done = at_once(either, tasks, (QuotaError,))
     assert done.count(True) == 3
     assert sum(isinstance(one, QuotaError) for one in done) == 7
     with either.read() as conn:

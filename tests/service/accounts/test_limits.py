@@ -14,6 +14,7 @@ from photoplay.service.ground.errors import NotFoundError, TooManyError
 from photoplay.service.ground.plans import Plan, load_plans
 from photoplay.service.ground.settings import Settings
 from photoplay.service.ground.tables import jobs, tenants, throttles, workers
+from tests.service.at_once import at_once
 from tests.service.groundwork import make_settings
 
 PLANS = load_plans()
@@ -161,25 +162,14 @@ def test_a_queue_is_full_for_everybody(database: Database, settings: Settings) -
 
 def submits(database: Database, tasks: list[tuple[str, Plan, Settings]]) -> list[str]:
     """What became of submits that all began at the same moment."""
-    barrier = threading.Barrier(len(tasks))
 
-    def submit(task: tuple[str, Plan, Settings]) -> str:
-        tenant, plan, settings = task
-        if database.is_sqlite:  # where one transaction at a time can begin
-            barrier.wait(timeout=20)
-        try:
-            with database.begin() as conn:
-                if not database.is_sqlite:
-                    conn.execute(select(1))
-                    barrier.wait(timeout=20)
-                check_submit(conn, tenant, plan, settings, NOW)
-                a_job(conn, tenant)
-        except TooManyError as error:
-            return error.code
+    def submit(conn: Connection, tenant: str, plan: Plan, settings: Settings) -> str:
+        check_submit(conn, tenant, plan, settings, NOW)
+        a_job(conn, tenant)
         return "taken"
 
-    with ThreadPoolExecutor(len(tasks)) as pool:
-        return list(pool.map(submit, tasks))
+    done = at_once(database, [lambda conn, task=task: submit(conn, *task) for task in tasks], (TooManyError,))
+    return [one.code if isinstance(one, TooManyError) else str(one) for one in done]
 
 
 @pytest.mark.parametrize(

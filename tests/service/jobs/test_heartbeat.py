@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from sqlalchemy import select
@@ -13,16 +11,12 @@ from photoplay.service.engine import Hub
 from photoplay.service.ground.states import SILENT_S
 from photoplay.service.ground.tables import workers
 from photoplay.service.jobs import heartbeat
-from tests.service.opening import audited, opened, somebody, told
+from tests.service import hubs
+from tests.service.opening import audited, somebody, told
 from tests.service.workers import asked, state_of
 
+hub = hubs.alone
 NOW = 1_800_000_000.0
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[Hub]:
-    with opened(tmp_path) as found:
-        yield found
 
 
 def enrol(hub: Hub, name: str, at: float = NOW) -> None:

@@ -182,7 +182,7 @@ def test_an_answer_that_drips_ends_by_the_deadline(
     ended(hub, receiver.url)
     start = time.monotonic()
     assert webhooks.deliver(hub, NOW).failed == 1
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 5, "all of it takes seven seconds"
 
 
 def test_nobody_there_and_no_such_host_are_failures(hub: Hub, settings: Settings) -> None:

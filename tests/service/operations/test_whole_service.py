@@ -194,14 +194,20 @@ def wait_for_workers(serving: Serving) -> list[int]:
     pytest.fail("no worker came up")
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(240)
-def test_who_stops_the_service_waits_for_the_film_in_work(serving: Serving) -> None:
+def begin_film(serving: Serving) -> dict[str, Any]:
+    """A film that was asked for, as soon as its frames are made."""
     wait_for_workers(serving)
     asked = serving.ask()
     for kind, data in serving.watch(asked["id"]):
         if kind == "stage" and data["stage"] == "generate":
             break
+    return asked
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_who_stops_the_service_waits_for_the_film_in_work(serving: Serving) -> None:
+    begin_film(serving)
     serving.process.send_signal(signal.SIGTERM)
     time.sleep(1.0)
     with pytest.raises(httpx.TransportError):
@@ -218,11 +224,7 @@ def test_who_is_in_a_hurry_leaves_the_film_to_the_next_start_and_a_killed_servic
     tmp_path: Path,
 ) -> None:
     with started(tmp_path) as serving:
-        wait_for_workers(serving)
-        asked = serving.ask()
-        for kind, data in serving.watch(asked["id"]):
-            if kind == "stage" and data["stage"] == "generate":
-                break
+        asked = begin_film(serving)
         serving.process.send_signal(signal.SIGTERM)
         time.sleep(0.5)
         serving.process.send_signal(signal.SIGTERM)

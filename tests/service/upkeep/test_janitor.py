@@ -33,26 +33,27 @@ from photoplay.service.jobs import webhooks
 from photoplay.service.jobs.requests import JobRequest
 from photoplay.service.upkeep import janitor
 from photoplay.service.upkeep.janitor import DAY, HOUR, Report, sweep, withdraw
-from tests.service import groundwork, rowmaking
+from tests.service import hubs, rowmaking
+from tests.service.opening import opened, opened_copy
 from tests.service.receivers import receiving
 
 NOW = 1_800_000_000.0
 PNG = "image/png"
 
 
+template = hubs.template
 both = pytest.mark.parametrize("hub", ["sqlite", "postgres"], indirect=True)
 
 
 @pytest.fixture
 def hub(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Hub]:
-    where = (
-        {}
-        if getattr(request, "param", "sqlite") == "sqlite"
-        else {"database_url": request.getfixturevalue("postgres_url")}
-    )
-    opened = groundwork.open_new(tmp_path / "data", webhook_hosts=("127.0.0.1",), **where)
-    yield opened
-    opened.close()
+    if getattr(request, "param", "sqlite") == "sqlite":
+        with opened(tmp_path / "data", webhook_hosts=("127.0.0.1",)) as found:
+            yield found
+        return
+    server, name = request.getfixturevalue("postgres_server"), request.getfixturevalue("template")
+    with opened_copy(tmp_path / "data", server, name, webhook_hosts=("127.0.0.1",)) as found:
+        yield found
 
 
 def finished(hub: Hub, tenant: str, at: float, **given: Any) -> str:

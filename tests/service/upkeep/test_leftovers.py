@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from sqlalchemy import update
@@ -14,14 +12,9 @@ from photoplay.service.engine import Hub
 from photoplay.service.ground.tables import jobs, uploads
 from photoplay.service.upkeep import leftovers
 from photoplay.service.upkeep.leftovers import HOUR, RESUMABLE
-from tests.service import rowmaking
-from tests.service.opening import opened
+from tests.service import hubs, rowmaking
 
-
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[Hub]:
-    with opened(tmp_path) as found:
-        yield found
+hub = hubs.alone
 
 
 @pytest.fixture

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from sqlalchemy import update
@@ -18,16 +16,10 @@ from photoplay.service.jobs.job import Job
 from photoplay.service.upkeep.worker import Worker, machine
 from tests.service import hubs
 from tests.service.makers import SimulatedMaker
-from tests.service.opening import SMILE, opened, somebody, told, until, wait_for
+from tests.service.opening import SMILE, somebody, told, until, wait_for
 from tests.service.workers import asked, check_films, state_of, working
 
-either, template = hubs.hub, hubs.template
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[Hub]:
-    with opened(tmp_path) as found:
-        yield found
+hub, either, template = hubs.alone, hubs.hub, hubs.template
 
 
 def test_a_worker_makes_the_films_of_its_queues_by_priority(either: Hub) -> None:
@@ -112,7 +104,7 @@ def test_cancel_and_resume_through_the_queue(either: Hub) -> None:
         start = time.monotonic()
         jobs.cancel(hub, who, job.id, time.time())
         until(hub, job.id, "cancelled")
-        assert time.monotonic() - start < 1.2
+        assert time.monotonic() - start < 10, "it was made to its end"
         with hub.database.begin() as conn:
             conn.execute(update(rows).values(request=SMILE.model_dump(mode="json")))
         jobs.resume(hub, who, job.id, time.time())

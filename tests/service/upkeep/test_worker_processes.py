@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.context import ForkServerProcess
-from pathlib import Path
 
 import httpx
 import pytest
@@ -27,16 +26,10 @@ from photoplay.service.jobs import heartbeat
 from photoplay.service.upkeep.worker import LEFT, run
 from tests.service import chaos, hubs
 from tests.service.makers import SimulatedMaker
-from tests.service.opening import SMILE, opened, somebody, told, until, wait_for
+from tests.service.opening import SMILE, somebody, told, until, wait_for
 from tests.service.workers import asked, check_films, state_of, working
 
-either, template = hubs.hub, hubs.template
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[Hub]:
-    with opened(tmp_path) as found:
-        yield found
+hub, either, template = hubs.alone, hubs.hub, hubs.template
 
 
 @pytest.fixture
@@ -105,20 +98,21 @@ def test_what_a_dead_worker_had_is_taken_over(either: Hub) -> None:
 def test_a_job_that_kills_every_worker_is_put_aside(hub: Hub) -> None:
     who = somebody(hub)
     poison, good = asked(hub, who, "crashes 9"), asked(hub, who, "crashes 1", now=time.time() + 1)
+
+    def over() -> bool:
+        return (told(hub, poison.id).state, told(hub, good.id).state) == ("failed", "completed")
+
     for number in range(8):
         name = f"worker_{number}"
         with process(hub, name) as one:
-            wait_for(
-                lambda one=one: not one.is_alive() or told(hub, good.id).state == "completed",  # type: ignore[misc]
-                40,
-            )
+            wait_for(lambda one=one: not one.is_alive() or over(), 40)  # type: ignore[misc]
         heartbeat.bury(hub, name, time.time())
-        if told(hub, good.id).state == "completed":
+        if over():
             break
-    after = until(hub, poison.id, "failed", seconds=1)
+    after = told(hub, poison.id)
     assert after.error is not None
     assert (after.error["code"], after.attempt) == ("job_poisoned", 3)
-    assert told(hub, good.id).attempt == 2
+    assert told(hub, good.id).attempt in (2, 3)  # the other one's death may have met it while it was put away
     with working(hub, SimulatedMaker()):  # the last one was killed before it could clean up
         wait_for(lambda: len(list(hub.store.list("films"))) == 3)
     check_films(hub, good)
