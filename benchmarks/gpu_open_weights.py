@@ -16,6 +16,7 @@ network. A machine without diffusers and ftfy can be handed them in a folder, as
 from __future__ import annotations
 
 import argparse
+import copy
 import datetime
 import gc
 import json
@@ -189,13 +190,18 @@ class Run:
         return {"transformer": dict(self.pipe.transformer.config), "vae": dict(self.pipe.vae.config)}
 
     def eight_bits(self, size: str, clip: ClipSize) -> None:
-        """What keeping the transformer in int8 costs and saves. It stays so."""
+        """What keeping the transformer in int8 costs and saves, and of tiny ones what float8 does. It stays so."""
         with self.log.section(f"int8 {self.name}", 30) as ready:
             if not ready:
                 return
-            before = weights(self.pipe.transformer)
-            keep_in_8_bits(self.pipe.transformer, self.log.device)
-            self.log.say("int8", model=self.name, transformer_gib=weights(self.pipe.transformer), before_gib=before)
+            model, before = self.pipe.transformer, weights(self.pipe.transformer)
+            if self.name == "tiny":
+                self.pipe.transformer = copy.deepcopy(model)
+                self.pipe.transformer.enable_layerwise_casting(torch.float8_e4m3fn, model.dtype)
+                self.forward(size, clip, "float8", 1)
+                self.pipe.transformer = model
+            keep_in_8_bits(model, self.log.device)
+            self.log.say("int8", model=self.name, transformer_gib=weights(model), before_gib=before)
             self.forward(size, clip, "int8", 2)
 
     def coded(self, size: str, clip: ClipSize, way: str, repeats: int = 1) -> None:
