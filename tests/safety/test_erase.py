@@ -9,10 +9,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 from skimage import data
+from typer.testing import CliRunner
 
+from photoplay.cli.app import app
 from photoplay.errors import ConsentError
+from photoplay.safety import erase as erase_module
 from photoplay.safety.admission import admit
 from photoplay.safety.consent.record import Terms
 from photoplay.safety.erase import erase
@@ -138,3 +143,50 @@ def test_a_record_that_is_named_is_asked_for_at_home_too(couple: Couple) -> None
     with pytest.raises(ConsentError) as caught:
         admit(replace(request, photos=(couple.photos["his"],)), guard=couple.guard, reader=couple.reader)
     assert caught.value.code == "consent_no_match"
+
+
+def test_whoever_looks_like_them_in_what_is_left_is_told(couple: Couple) -> None:
+    """No record stands behind these films, and no photo of theirs is known."""
+    elsewhere = couple.folder.parent / "elsewhere.mp4"
+    couple.film("stated", "hers", hosted=False)
+    (couple.folder / "stated").rename(elsewhere)
+    (ledger,) = (couple.folder.parent / "home" / "works").glob("*.jsonl")
+    ledger.write_text(ledger.read_text().replace(str(couple.folder / "stated"), str(elsewhere)))
+    asked: list[str] = []
+
+    def sees(path: Path) -> bool | None:
+        asked.append(path.name)
+        return {"hers": True, "his": False, "elsewhere.mp4": None}[path.name]
+
+    done = erase(couple.guard, couple.subject, [couple.folder, couple.folder], sees)
+    assert sorted(asked) == ["elsewhere.mp4", "hers", "his"]
+    assert (done.works, done.undecided, done.unseen) == (0, (couple.folder / "hers",), (elsewhere,))
+    assert couple.names() == {"hers", "his"}
+
+
+def test_what_cannot_be_looked_at_in_time_is_told(couple: Couple, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(erase_module, "LOOKING", 0.0)
+    done = erase(couple.guard, couple.subject, [couple.folder], lambda _: True)
+    assert done.undecided == ()
+    assert {path.name for path in done.unseen} == {"hers", "his"}
+
+
+def test_the_command_looks_for_their_face(guard: Guard, tmp_path: Path) -> None:
+    from photoplay.perception.faces import FaceReader
+
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    portrait = np.ascontiguousarray(data.astronaut()[:400, 20:420])
+    (face,) = FaceReader().read(portrait, identity=True)
+    record, _ = guard.records.enrol(face.embedding, Terms(("face",), 30), datetime.now(UTC))
+    Image.fromarray(np.ascontiguousarray(data.astronaut()[:, ::-1])).save(folder / "mirrored.png")
+    Image.fromarray(data.coffee()).save(folder / "coffee.jpg")
+    (folder / "broken.jpg").write_bytes(b"no picture")
+    (folder / "note.txt").write_text("mine")
+    told = CliRunner().invoke(app, ["erase", record.subject, "--folder", str(folder), "--yes"])
+    assert told.exit_code == 5
+    lines = [line.strip() for line in told.output.splitlines()]
+    assert f"may show them or somebody else, left to decide: {folder / 'mirrored.png'}" in lines
+    assert f"could not be looked at: {folder / 'broken.jpg'}" in lines
+    assert not any("coffee" in line or "note" in line for line in lines)
+    assert guard.records.records() == ()

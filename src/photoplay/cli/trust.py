@@ -111,13 +111,15 @@ def erase(
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
-    """Erase a person: records, films and what is known of them; a scan shows what is left."""
+    """Erase a person: records, films and what is known of them; a scan for their face and traces shows what is left."""
+    from photoplay.pipeline.enrolment import seer
     from photoplay.safety.erase import erase as run
     from photoplay.safety.guard import Guard
 
     if not yes:
         typer.confirm("This deletes films for good. Go on?", abort=True, err=True)
-    tell_erased(run(Guard.local(), subject, folder or ()))
+    guard = Guard.local()
+    tell_erased(run(guard, subject, folder or (), seer(guard.records, subject)))
 
 
 def tell_erased(done: Erasure) -> None:
@@ -127,6 +129,9 @@ def tell_erased(done: Erasure) -> None:
         typer.echo(f"  still holds something: {path}")
     for path in done.undecided:
         typer.echo(f"  may show them or somebody else, left to decide: {path}")
-    typer.echo("The scan found nothing more." if not (done.left or done.undecided) else "Look at these by hand.")
-    if done.left or done.undecided:
+    for path in done.unseen:
+        typer.echo(f"  could not be looked at: {path}")
+    doubt = done.left or done.undecided or done.unseen
+    typer.echo("The scan found nothing more." if not doubt else "Look at these by hand.")
+    if doubt:
         raise typer.Exit(5)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 
 from jaxtyping import Float32
 
-from photoplay.errors import ConsentError, InputError, MediaError
-from photoplay.media import read_video
+from photoplay.errors import ConsentError, InputError, MediaError, PhotoplayError
+from photoplay.media import load_photo, read_video, resize_photo, stream_video
 from photoplay.perception.faces import FaceReader
 from photoplay.pipeline.inputs import Source, read_photo
 from photoplay.safety.consent.challenge import check_live, watch
 from photoplay.safety.consent.liveness import SECONDS
+from photoplay.safety.consent.matching import look_alike
 from photoplay.safety.consent.store import RecordStore
 from photoplay.safety.verify import verify
 from photoplay.types import Array, Face, Progress, silent
@@ -21,6 +24,12 @@ CAPTURED = frozenset({"digitalCapture", "computationalCapture"})
 """C2PA's digital source types of what a camera signed."""
 MAX_SIDE = 960
 """Pixels of a clip's longer side at which faces are read."""
+PHOTO_SIDE = 1920
+"""The same of a photo in which somebody is looked for."""
+LOOKS, LOOKS_APART = 5, 24
+"""Frames of a film in which somebody is looked for."""
+PHOTOS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".heic", ".avif", ".tif", ".tiff", ".bmp"})
+FILMS = frozenset({".mp4", ".mov", ".mkv", ".webm", ".m4v", ".gif"})
 
 
 def faces_in(photo: Source) -> tuple[Face, ...]:
@@ -46,6 +55,29 @@ def face_in_photo(photo: Source, wanted: int = 0) -> Float32[Array, 128] | None:
             else "Use a photo of the person's face.",
         )
     return faces[max(0, wanted - 1)].embedding
+
+
+def seer(records: RecordStore, subject: str) -> Callable[[Path], bool | None]:
+    """What looks for the person with this id in files, for :func:`photoplay.safety.erase.erase`. It holds their face
+    bindings: an erasure destroys those on the disk before it looks."""
+    theirs = [record for record in records.records() if record.subject == subject]
+    reader = FaceReader()
+
+    def sees(file: Path) -> bool | None:
+        kind = file.suffix.lower()
+        if not theirs or kind not in PHOTOS | FILMS:
+            return None if kind in PHOTOS | FILMS else False
+        try:
+            if kind in FILMS:
+                shown = list(islice(stream_video(file, max_side=MAX_SIDE), 0, LOOKS * LOOKS_APART, LOOKS_APART))
+            else:
+                shown = [resize_photo(load_photo(file), PHOTO_SIDE).pixels]
+        except PhotoplayError:
+            return None
+        faces = [face for rgb in shown for face in reader.read(rgb, identity=True) if face.embedding is not None]
+        return any(look_alike(face.embedding, theirs) for face in faces)
+
+    return sees
 
 
 def face_in_clip(clip: Path, challenge: str, store: RecordStore, progress: Progress = silent) -> Float32[Array, 128]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from time import monotonic
+from typing import TypeAlias
 
 from photoplay.errors import RefusedError
 from photoplay.safety.guard import Guard
@@ -16,6 +18,10 @@ from photoplay.weights.hashing import hash_file
 KEPT = frozenset({"audit", "blocklist"})
 """Folders that hold nothing of a person but digests, which the law asks to keep."""
 PIECE = 1 << 20
+LOOKING = 40.0
+"""Seconds that looking for a face in what is left may take: an erasure is over within a minute."""
+Sees: TypeAlias = Callable[[Path], bool | None]
+"""Whether a file shows a certain person: no for what holds no pictures, None where that cannot be told."""
 
 
 @dataclass(frozen=True)
@@ -33,16 +39,18 @@ class Theirs:
 class Erasure:
     """What was removed, and what the scan found afterwards (nothing, if all went well): files that still hold an id of the
     person's records, or are one of their films or photos. ``undecided`` are photos and films of several people of which
-    nothing tells whether they show this person or only somebody else: that is for somebody to see, so they were left."""
+    nothing tells whether they show this person or only somebody else, and files in which somebody was seen who looks like
+    them: that is for somebody to see, so they were left. ``unseen`` are pictures in which nobody could look for them."""
 
     records: int
     works: int
     files: int
     left: tuple[Path, ...]
     undecided: tuple[Path, ...] = ()
+    unseen: tuple[Path, ...] = ()
 
 
-def erase(guard: Guard, subject: str, folders: Iterable[Path] = ()) -> Erasure:
+def erase(guard: Guard, subject: str, folders: Iterable[Path] = (), sees: Sees | None = None) -> Erasure:
     """Removes everything of the person with this id (``photoplay consent list`` shows it).
 
     Records are revoked and their face bindings destroyed; films are deleted where they were put, if they are unchanged; the
@@ -53,6 +61,7 @@ def erase(guard: Guard, subject: str, folders: Iterable[Path] = ()) -> Erasure:
         subject: the person's random id.
         folders: further folders to scan, and to delete the person's films and photos from: a photo is theirs for sure where
             admission found them in it, or the ledger knows a film of theirs that was made of nothing else.
+        sees: looks for their face in what is left in these folders, and in all other films that were made here.
 
     Raises:
         RefusedError: ``erase_unknown``: nobody of that id; ``erase_failed``: it could not be done whole. Try again then.
@@ -74,7 +83,8 @@ def erase(guard: Guard, subject: str, folders: Iterable[Path] = ()) -> Erasure:
         guard.audit.append("erase", "done", about={"records": str(len(found.ids)), "works": str(len(found.works))})
         left = tuple(_scan(guard, found, subject, folders))
         doubtful = _files(folders) if found.unsure else ()
-        undecided = tuple(dict.fromkeys(path for path in doubtful if _is_one(path, found.unsure)))
+        undecided = [path for path in doubtful if _is_one(path, found.unsure)]
+        seen, unseen = _seen(guard, folders, sees) if sees is not None else ((), ())
     except DamagedWorksError as error:
         raise RefusedError(
             "erase_failed",
@@ -87,7 +97,7 @@ def erase(guard: Guard, subject: str, folders: Iterable[Path] = ()) -> Erasure:
             "Not everything could be erased.",
             "See whether photoplay's folder can be written and its ledger is whole, then try again.",
         ) from error
-    return Erasure(len(found.ids), len(found.works), deleted, left, undecided)
+    return Erasure(len(found.ids), len(found.works), deleted, left, tuple(dict.fromkeys((*undecided, *seen))), unseen)
 
 
 def theirs(guard: Guard, subject: str) -> Theirs:
@@ -124,6 +134,18 @@ def _told(work: Work, ids: frozenset[str]) -> tuple[set[str], set[str]]:
         shown = {digest for release in rests for id_ in ids for digest in release.shows.get(id_, ())}
         return shown, work.pictured - shown
     return (work.pictured, set()) if len(work.pictured) == 1 else (set(), set())
+
+
+def _seen(guard: Guard, folders: Iterable[Path], sees: Sees) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+    """Files in which the person's face may be: in ``folders`` and among the films that the ledger still knows; and those of
+    which that could not be told, or not in time."""
+    made = (Path(release.path) for work in guard.ledger.works() for release in work.releases)
+    files = [path for path in (*_files(folders), *made) if path.is_file() and not path.is_symlink()]
+    until = monotonic() + LOOKING
+    told = {
+        path: sees(path) if monotonic() < until else None for path in {one.resolve(): one for one in files}.values()
+    }
+    return tuple(path for path, yes in told.items() if yes), tuple(path for path, yes in told.items() if yes is None)
 
 
 def _files(folders: Iterable[Path]) -> Iterator[Path]:
