@@ -47,8 +47,8 @@ __all__ = ["Stage", "build_source", "render", "set_stage"]
 WORKERS = 2
 UNSEEN = 90
 """Confidence of background that no photo shows."""
-RIM, PAIR_RIM = 1 / 160, 1 / 60
-"""How far around people the background is a guess, in longer sides: whoever walks off leaves single hairs behind else."""
+RIM, PAIR_RIM = 160, 60
+"""How far around people the background is a guess, as parts of the longer side: who walks off leaves hairs behind else."""
 FARTHEST = 0.6
 """What is kept as texture beyond each border at most, in longer sides, however far somebody walks."""
 
@@ -106,11 +106,11 @@ def _pair_of(duet: Duet | None, tracks: Sequence[MotionTrack]) -> tuple[MotionTr
 
 
 def _plate(
-    scene: Scene, framing: Framing, mattes: Sequence[UInt8[Array, "ph pw"]], rim: float = RIM
+    scene: Scene, framing: Framing, mattes: Sequence[UInt8[Array, "ph pw"]], rim: int = RIM
 ) -> tuple[UInt8[Array, "fh fw 3"], UInt8[Array, "fh fw"]]:
     """The background at the film's size, and how sure it is: the scene's own, or the photo with the people filled in.
 
-    As far as ``rim`` around them (in longer sides) it is filled in too.
+    So is a ``rim``-th of the longer side around them.
     """
     plan = framing.plan
     if scene.plate is not None:
@@ -120,7 +120,7 @@ def _plate(
     for matte in mattes:
         moving = np.maximum(moving, matte)
     middle = np.ascontiguousarray(framing.sample(moving, 1)[framing.inside])
-    plate = background_plate(framing.framed, middle, max(3, round(max(plan.width, plan.height) * rim)))
+    plate = background_plate(framing.framed, middle, max(3, round(max(plan.width, plan.height) / rim)))
     return plate, np.where((plate != framing.framed).any(-1), UNSEEN, 255).astype(np.uint8)
 
 

@@ -44,7 +44,7 @@ JOINT_STEEP = 8.0
 """How much steeper the limits of trunk and head are than the whole person's."""
 REACH, FOLDED = 0.96, 0.4
 """Shares of its length that an arm stretches to, and (the way it points by itself) folds to, before the body gives way."""
-APART, APART_COST = 0.85, 4.0
+APART, APART_COST = 1.0, 10.0
 """Faces that do not meet keep this share of their widths between their middles."""
 SOFT = 0.03
 """How gently a limit begins, in shoulder widths."""
