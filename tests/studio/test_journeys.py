@@ -308,6 +308,22 @@ def test_any_file_can_be_verified_by_anybody(visit: Visit) -> None:
     expect(page.get_by_text("There is no seal")).to_be_visible()
 
 
+def test_a_mark_without_a_seal_is_told_and_so_is_that_nobody_looked_for_one(visit: Visit) -> None:
+    at = visit(World())
+    page = at.page
+    page.goto(f"{at.base}/verify")
+
+    def check(data: bytes) -> None:
+        page.locator("input[type=file]").set_input_files([{"name": "a.mp4", "mimeType": "video/mp4", "buffer": data}])
+
+    check(b"marked")
+    expect(page.get_by_text("It carries photoplay’s invisible mark")).to_be_visible()
+    expect(page.get_by_text("a film with the number f632faf157c09a7e was made here")).to_be_visible()
+    check(b"hurried")
+    expect(page.get_by_text("There was no time to look for the invisible mark.")).to_be_visible()
+    expect(page.get_by_text("It carries photoplay’s invisible mark")).to_be_hidden()
+
+
 def test_the_operator_sees_and_takes_down(visit: Visit) -> None:
     world = World()
     at = visit(world)

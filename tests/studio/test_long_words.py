@@ -43,6 +43,7 @@ def long_pages(at: Watched, world: World) -> Iterator[tuple[str, Page]]:
     page = at.page
     sign_in(page, at.base)
     add_photos(page, "astronaut", "grace_hopper")
+    expect(page.get_by_text("Photo 1: What was seen")).to_be_visible()
     yield "photos", page
     page.get_by_role("button", name="Continue").click()
     page.get_by_role("button", name="Use a consent on record").click()
