@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,13 @@ from typing import Any
 import pytest
 
 from photoplay.weights import store
+
+
+@pytest.fixture(autouse=True, scope="module")
+def what_models_imported_stays() -> None:
+    """As in tests/conftest: each film here searches for garbage, and libraries import much when a model is first read."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
