@@ -257,6 +257,30 @@ def test_people_strike_the_poses_of_a_clip_unless_the_clip_itself_is_to_change()
     np.testing.assert_array_equal(told_of(replace(clip, plan=mended, film=mended)).rgb, asked.footage.video)
 
 
+def test_who_is_put_into_a_clip_is_drawn_in_the_hole_and_shown_beside() -> None:
+    clip = clip_of(plan("pose-guided", fps=16.0, frames=9))
+    asked = replace(repair(9), sampling=clip.plan.sampling)
+    own = replace(clip.plan, mode="video-to-video", footage=asked.footage)
+    put = replace(clip, plan=own, film=own)
+    told, drawn = told_of(put), draw_whole_body(clip.tracks, clip.plan)
+    np.testing.assert_array_equal(told.make, told_of(replace(put, tracks=(), anchor=None)).make)
+    shown = told.video()[0] * 255
+    np.testing.assert_allclose(shown[told.make], drawn[told.make], atol=1e-3)
+    assert drawn[told.make].any()
+    np.testing.assert_allclose(shown[~told.make], own.footage.video[~told.make], atol=1e-3)
+    assert len(references(put)) == 1
+    known = noise(5, 64, 64, 3)
+    on = told_of(replace(put, known=known, span=replace(put.span, known=5)))
+    np.testing.assert_array_equal(on.rgb[:5], known)
+
+
+def test_hints_of_who_is_put_in_do_not_fade(pipe: Any) -> None:
+    clip = clip_of(plan("pose-guided", fps=16.0, frames=9))
+    own = replace(clip.plan, mode="video-to-video", footage=repair(9).footage)
+    call = WanVace(SMALL).condition(pipe, replace(clip, plan=own, film=own))
+    assert set(call["conditioning_scale"]) == {1.0}
+
+
 def test_hints_fade_from_the_first_block_to_the_last() -> None:
     assert hint_scales(1.0, 0.0, 8) == [1.0] * 8
     assert hint_scales(0.8, 0.5, 3) == pytest.approx([0.8, 0.6, 0.4])

@@ -140,7 +140,7 @@ class WanVace(WanBackend):
         """
         plan = one_photo(plan, tracks)
         poses = strikes_poses(tracks, plan)
-        if plan.mode == "video-to-video" and not poses:
+        if plan.mode == "video-to-video" and not poses and plan.footage.repair is None:
             tracks = ()  # the photo's motion is not the clip's
         check_plan(tracks, plan)
         compositor, soft = Compositor(scene, plan), SOFT * plan.width / plan_native(plan, self.grid_for(plan)).width
@@ -167,7 +167,7 @@ class WanVace(WanBackend):
                     take_routes(model)
         part = denoiser_of(pipe)
         scale = self.resolved(clip.film.sampling).conditioning_scale
-        remade = clip.plan.mode == "video-to-video" and not strikes_poses(clip.tracks, clip.plan)
+        remade = clip.plan.mode == "video-to-video" and not strikes_poses(clip.tracks, clip.plan) and not puts_in(clip)
         fade = changes(clip.plan) if remade and told.shown.any() else 0.0
         call["conditioning_scale"] = hint_scales(1.0 if scale is None else scale, fade, len(part.config.vace_layers))
         return call
@@ -229,6 +229,11 @@ def strikes_poses(tracks: Sequence[MotionTrack], plan: RenderPlan) -> bool:
     return plan.mode == "pose-guided"
 
 
+def puts_in(clip: ClipInputs) -> bool:
+    """Whether the people of the tracks are put into a clip, where it is repaired."""
+    return len(clip.tracks) > 0 and clip.plan.mode == "video-to-video" and clip.plan.footage.repair is not None
+
+
 def changes(plan: RenderPlan) -> float:
     """How far the source video may change, 0 to 1: where nobody says, half way, and wholly where it is repaired."""
     default = RESTYLED if plan.footage.repair is None else 1.0
@@ -262,7 +267,7 @@ def told_of(clip: ClipInputs) -> Told:
 def _known(clip: ClipInputs) -> RgbStack:
     """The frames that the clip before made, where there is a photo with its pixels where they are sure: so each clip starts
     from the photo again."""
-    if clip.anchor is None:
+    if clip.anchor is None or puts_in(clip):
         return clip.known
     believed = trusted(clip.anchor, strikes_poses(clip.tracks, clip.plan))
     compositor = Compositor(clip.scene, clip.plan)
@@ -292,12 +297,15 @@ def _of_anchor(clip: ClipInputs, anchor: Anchor) -> Told:
 
 
 def _of_video(clip: ClipInputs) -> Told:
-    """The source video: what is repaired, or all, is made anew, from its light and dark unless it may change wholly."""
+    """The source video: what is repaired, or all, is made anew. A repair is made from the skeleton of who shall be there, if
+    anybody; the rest from the video's light and dark unless it may change wholly."""
     video, repair = clip.plan.footage.video, clip.plan.footage.repair
     if video is None:
         raise ValueError("a film from a video has a video")
     make = np.ones(video.shape[:3], bool) if repair is None else holes(repair > 0)
     told = Told.of(video, make)
+    if puts_in(clip):
+        return told.hinted(draw_whole_body(clip.tracks, clip.plan), make)
     return told if changes(clip.plan) == 1 else told.hinted(grey_levels(video), make)
 
 
@@ -315,7 +323,7 @@ def references(clip: ClipInputs) -> list[Rgb]:
     if clip.plan.footage.references:
         return references_of(clip.scene, clip.plan.footage.references, *size)
     whom = largest_faces(clip.scene)[:MOST_REFERENCES]
-    if strikes_poses(clip.tracks, clip.plan):
+    if strikes_poses(clip.tracks, clip.plan) or puts_in(clip):
         moved = {track.subject for track in clip.tracks}
         return people_of(clip.scene, [subject for subject in whom if subject in moved], *size)
     goes_on = clip.plan.mode == "image-to-video" and clip.anchor is None and len(clip.known) > 0
