@@ -20,7 +20,7 @@ from photoplay.service.ground import errors as service_errors
 from photoplay.service.ground.errors import TooManyError
 
 SOURCE = Path(photoplay.__file__).parent
-NOT_SERVED = ("cli", "training", "weights", "client", "device", "release", "media/decode", "service/operations/backup")
+NOT_SERVED = ("cli", "training", "weights", "client", "device", "release", "media/decode", "service/operations/")
 TWICE = {"backdrop_missing", "backdrop_people"}
 """Codes that are raised as two kinds of errors, depending on where it is found out."""
 

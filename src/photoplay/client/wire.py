@@ -32,9 +32,11 @@ ACCOUNT = frozenset(
     {
         "adult_vouched",
         "csrf",
+        "key_over",
         "live_needed",
         "scope_missing",
         "session_needed",
+        "sign_up_by_mail",
     }
 )
 """Codes of 403 that are about the key, not about safety; so are those that start with ``plan_``."""
@@ -66,6 +68,7 @@ BY_CODE: dict[str, type[PhotoplayError]] = {
     "face_too_small": SceneError,
     "lora_unknown": RefusedError,
     "no_face": SceneError,
+    "nobody_to_replace": SceneError,
     "one_person": SceneError,
     "photo_blocked": RefusedError,
     "photo_missing": RequestError,
