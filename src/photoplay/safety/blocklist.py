@@ -38,7 +38,7 @@ _Stamp: TypeAlias = tuple[str, int, int, int, int, int]
 
 @dataclass(frozen=True)
 class HashLists:
-    """What a folder's files say: SHA-256 digests [m, 4] in rising order of their first words, PDQ hashes [n, 4]."""
+    """What a folder's files say: SHA-256 digests [m, 4] and PDQ hashes [n, 4] as 64-bit words."""
 
     digests: UInt64[Array, "m 4"] = field(default_factory=lambda: np.empty((0, 4), np.uint64))
     pictures: UInt64[Array, "n 4"] = field(default_factory=lambda: np.empty((0, 4), np.uint64))
@@ -46,9 +46,8 @@ class HashLists:
     def holds(self, sha256: str) -> bool:
         """Whether the digest is listed."""
         wanted = np.frombuffer(bytes.fromhex(sha256), ">u8").astype(np.uint64)
-        first = self.digests[:, 0]
-        low, high = np.searchsorted(first, wanted[0], "left"), np.searchsorted(first, wanted[0], "right")
-        return bool((self.digests[low:high] == wanted).all(axis=1).any())
+        likely = self.digests[self.digests[:, 0] == wanted[0]]  # a million take 2 ms: sorting them once would take 190
+        return bool((likely == wanted).all(axis=1).any())
 
 
 class Blocklist:
@@ -182,7 +181,7 @@ def _read(files: list[Path]) -> HashLists:
     none = np.empty((0, 4), np.uint64)
     digests = np.concatenate([none, *words[".sha256"]])
     pictures = np.concatenate([none, *words[".pdq"]])
-    return HashLists(digests[np.argsort(digests[:, 0])], np.ascontiguousarray(pictures[:, ::-1]))
+    return HashLists(digests, np.ascontiguousarray(pictures[:, ::-1]))
 
 
 def _packed(text: bytes) -> UInt8[Array, "n 32"]:
