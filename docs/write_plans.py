@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from photoplay.service.accounts import keys, limits, passwords, sessions
+from photoplay.service.accounts import keys, letters, limits, passwords, sessions
 from photoplay.service.accounts import tenants as accounts
 from photoplay.service.ground.plans import Plan, cost, load_plans
-from photoplay.service.looking import uploads
+from photoplay.service.looking import looker, uploads
 
 PAGE = Path(__file__).parent / "service" / "plans.md"
 PLANS = load_plans()
@@ -86,6 +86,20 @@ def bounds() -> str:
             "as above",
         ),
         (f"{accounts.SIGN_UPS} sign-ups from one internet address in an hour", "too_many_tries", 429, "as above"),
+        (
+            f"{letters.LETTERS_TO} letters to one address, or {letters.LETTERS_FROM} asked for from one internet address, in"
+            " an hour",
+            "too_many_tries",
+            429,
+            "as above",
+        ),
+        (
+            f"{looker.WAITING} photos and previews, and {looker.CLIPS_WAITING} live clips, that a web process looks at, one"
+            " of each at a time, or that wait for it",
+            "looker_busy",
+            503,
+            "5 s and 20 s",
+        ),
         (f"{uploads.MOST} photos and clips of an account, or its plan's MB", "uploads_full", 409, "none: delete some"),
         (f"{keys.MOST} keys of an account in force", "too_many_keys", 409, "none: revoke one"),
     ]
