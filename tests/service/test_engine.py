@@ -26,8 +26,8 @@ def queues(hub: Hub) -> dict[str, tuple[int | None, float, str]]:
 def test_queues_of_all_backends_are_known(tmp_path: Path) -> None:
     with opened(tmp_path, backends=("echo", "pocket")) as hub:
         assert queues(hub) == {
-            "films-echo": (1, 0.1, APPLICATION),
-            "films-pocket": (1, 0.1, APPLICATION),
+            "films-echo": (1, POLLING, APPLICATION),
+            "films-pocket": (1, POLLING, APPLICATION),
         }
         assert queue_name("echo") == "films-echo"
 
