@@ -9,7 +9,7 @@ from sqlalchemy import inspect, text
 from photoplay.service.engine import Hub, open_hub, queue_name
 from photoplay.service.ground.settings import Settings
 from photoplay.service.ground.tables import metadata
-from photoplay.service.ground.wire import APPLICATION, VERSION
+from photoplay.service.ground.wire import APPLICATION, POLLING, VERSION
 from tests.service import groundwork
 from tests.service.opening import opened
 
