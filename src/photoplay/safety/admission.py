@@ -280,7 +280,8 @@ def _check_people(
     guard.records.still_valid([match.record for match in matched])
     _check_pair(request, matched)
     if len(request.photos) == 2 or _category(request) in TOGETHER:
-        check_different_people(faces, matched)
+        couple = _category(request) in ROMANTIC
+        check_different_people(faces, matched, len(pictures) if couple else len(request.photos))
     if _category(request) in ROMANTIC:
         seen = [(picture, face) for picture, several in zip(pictures, faces, strict=True) for face in several]
         check_adults(guard.age, seen, guard.hosted)

@@ -116,7 +116,7 @@ def together(first: np.ndarray, second: np.ndarray, records: tuple[ConsentRecord
     """Checks two faces, in one picture or in two, that are matched with ``records``."""
     faces = (face(first, 100.0), face(second, 300.0))
     pictures = tuple((one,) for one in faces) if apart else (faces[::-1],)
-    check_different_people(pictures, match_people(pictures, records, "face", NOW))
+    check_different_people(pictures, match_people(pictures, records, "face", NOW), 2)
 
 
 @pytest.mark.parametrize("apart", [False, True])
@@ -149,6 +149,19 @@ def test_attack_a_face_that_is_like_the_other_ones_record() -> None:
     with pytest.raises(ConsentError) as caught:
         together(first, second, (enrolled(middle), enrolled(second)))
     assert caught.value.code == "consent_one_face"
+
+
+def test_one_person_under_two_ids_may_be_in_two_pictures_and_match_twice() -> None:
+    """Who was enrolled anew is asked under both ids: for two scopes, or in the picture that the film ends on."""
+    looks = person(1, 5), person(1, 6)
+    records = enrolled(looks[0]), enrolled(looks[1])
+    pictures = tuple((face(look),) for look in looks)
+    matched = match_people(pictures, records, "face", NOW)
+    assert {one.record.subject for one in matched} == {record.subject for record in records}
+    check_different_people(pictures, matched, 1)
+    check_different_people(pictures, (matched[0], Matched(0, 0, records[1], 9)), 2)
+    with pytest.raises(ConsentError):
+        check_different_people(pictures, matched, 2)
 
 
 def test_who_looks_like_somebody_on_record() -> None:

@@ -69,7 +69,7 @@ def match_people(
         ) from error
 
 
-def check_different_people(pictures: Sequence[Sequence[Face]], matched: Sequence[Matched]) -> None:
+def check_different_people(pictures: Sequence[Sequence[Face]], matched: Sequence[Matched], portraits: int) -> None:
     """Faces that were matched with several people are not one person who was put on record several times.
 
     An id is only what whoever signed a record says. So two people's faces must not look like one person's, neither to each
@@ -77,18 +77,24 @@ def check_different_people(pictures: Sequence[Sequence[Face]], matched: Sequence
 
     Args:
         pictures: as :func:`match_people` got them.
-        matched: what it returned for them.
+        matched: what it returned for them; a face may have been matched several times.
+        portraits: the first of the pictures, which show different people; of the others only the faces in one and the same
+            picture are different people.
 
     Raises:
         ConsentError: ``consent_one_face``.
     """
     people = {(one.picture, one.face, one.record.id): one for one in matched}.values()
-    shown = [(one.record, _from_left(pictures[one.picture])[one.face].embedding) for one in people]
-    for (record, face), (other, second) in combinations(shown, 2):
-        stated = other.subject in record.unlike or record.subject in other.unlike
-        if record.subject == other.subject or stated:
+    for one, other in combinations(people, 2):
+        somebody_else = one.picture == other.picture or max(one.picture, other.picture) < portraits
+        if (one.picture, one.face) == (other.picture, other.face) or not somebody_else:
             continue
-        if min(bits_apart(face, second), record.binding.distance(second), other.binding.distance(face)) <= SAME_PERSON:
+        stated = other.record.subject in one.record.unlike or one.record.subject in other.record.unlike
+        if one.record.subject == other.record.subject or stated:
+            continue
+        first, second = (_from_left(pictures[each.picture])[each.face].embedding for each in (one, other))
+        apart = (bits_apart(first, second), one.record.binding.distance(second), other.record.binding.distance(first))
+        if min(apart) <= SAME_PERSON:
             raise ConsentError(
                 "consent_one_face",
                 "Two faces that are on record as two people look like one person.",
