@@ -4,6 +4,7 @@
     fails N    process N raises photoplay's own error, and ``all fail`` every one of them
     breaks N   process N has a bug
     hangs N    process N never comes to an end
+    lender first, lender fails   the second process is through half a second before the first, or fails at the end
 
 Whoever has nothing to do waits for the others, as in a forward: a file of each in the job's folder says that it is there.
 """
@@ -20,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from photoplay.errors import ReviewError
+from photoplay.generation.backends.open_weights.parallel import MEETING
 from photoplay.service.jobs.job import Job
 from photoplay.service.jobs.maker import Film
 from photoplay.types import Progress, StageEvent
@@ -34,15 +36,25 @@ class Lending:
         for done in range(4):
             progress(StageEvent("denoise", done, 4))
             self._together(job, folder, done)
+        if "lender first" in job.request.prompt:  # encodes, previews, seals: the other one has nothing more to do
+            while not (folder / "lender.done").exists():
+                time.sleep(0.005)
+            time.sleep(0.5)
         return film_of(job, folder)
 
     def lend(self, job: Job, folder: Path) -> None:
         for done in range(4):
             self._together(job, folder, done)
+        if "lender fails" in job.request.prompt:
+            raise ReviewError("review_failed", "The film is not good enough.", "Try a calmer template.")
+        if "lender first" not in job.request.prompt:
+            return
+        (folder / "lender.done").touch()
 
     def _together(self, job: Job, folder: Path, done: int) -> None:
         rank, world = os.environ["RANK"], int(os.environ["WORLD_SIZE"])
         told = dict(re.findall(r"(dies|fails|breaks|hangs) (\d)", job.request.prompt))
+        (folder / f"{rank}.meeting").write_text(os.environ[MEETING])
         (folder / f"{done}-{rank}.pid").write_text(str(os.getpid()))
         if done == 2:
             if told.get("dies") == rank:
@@ -94,5 +106,5 @@ def wan() -> Wan:
     from photoplay.generation.backends.open_weights import parallel
 
     torch.accelerator.device_count = lambda: 1
-    parallel.join = lambda: distributed.init_process_group("gloo")
+    parallel.join = lambda: distributed.init_process_group("gloo", **parallel.meeting())
     return Wan()

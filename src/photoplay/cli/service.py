@@ -213,7 +213,7 @@ def move(
         ),
     ],
 ) -> None:
-    """Copy accounts, credits, history and what waits from the SQLite file into PostgreSQL, while the service is stopped.
+    """Move accounts, credits, history and what waits from the SQLite file into PostgreSQL, while the service is stopped.
 
     Uploads, films and the trust folder stay where they are: docs/service/upgrade.md."""
     settings = load_settings()
@@ -223,7 +223,9 @@ def move(
     typer.echo(
         f"{done.rows} rows are copied, {done.waiting} films wait in the new queue; the ledger of credits adds up."
     )
-    typer.echo("Set PHOTOPLAY_DATABASE_URL to that address before the next start. The old file stays as it is.")
+    typer.echo(
+        "Set PHOTOPLAY_DATABASE_URL to that address before the next start: none begins on the old file any more."
+    )
 
 
 def _queues(settings: Settings, backends: list[str] | None) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -149,6 +150,28 @@ def test_a_process_that_died_meanwhile_is_replaced_at_the_next_try(maker: Ranked
         make(maker, tmp_path / "second", "")
     assert failed.value.code == "gpu_process_ended"  # a passing one: the workflow tries again
     make(maker, tmp_path / "third", "")
+
+
+def test_who_is_through_waits_for_the_first_and_ruins_nothing(
+    maker: RankedMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ranks, "STRAGGLE", 0.1)
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+    make(maker, tmp_path / "first", "lender first")
+    make(maker, tmp_path / "second", "lender fails")
+
+
+def test_processes_meet_by_a_file_of_this_user_alone(folder: Path) -> None:
+    """torch's own port is open to the whole network."""
+    maker = RankedMaker(SimulatedMaker(10), 2, build=lenders.lending)
+    try:
+        make(maker, folder, "")
+        (meeting,) = {(folder / f"{rank}.meeting").read_text() for rank in range(2)}
+        assert stat.S_IMODE(Path(meeting).parent.stat().st_mode) == 0o700
+    finally:
+        maker.close()
+    assert not Path(meeting).parent.exists()
 
 
 def test_what_cannot_be_shared_is_made_by_the_worker_itself(folder: Path) -> None:

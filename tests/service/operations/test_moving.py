@@ -81,8 +81,11 @@ def test_everything_is_there_and_what_waited_is_made_there(installation: Setting
         with hub.database.read() as conn:
             assert conn.execute(select(func.max(job_events.c.seq))).scalar_one() > highest
             assert accounts.find_user(conn, "zoë@example.org") is not None
+        with pytest.raises(PhotoplayError) as moved_away:  # nobody makes the films once more
+            old.migrate()
+        assert (moved_away.value.code, "moved" in moved_away.value.message) == ("database_newer", True)
         old.close()
-        assert refusal(installation, postgres_url) == "move_taken"
+        assert refusal(installation, postgres_url) == "database_unmigrated"
     finally:
         hub.close()
 

@@ -28,6 +28,7 @@ def asked(held: Hands, queue: str = ECHO) -> tuple[int, float]:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hands, "LONGEST", 0.3)
     monkeypatch.setattr(hands, "TURN", 0.1)
+    monkeypatch.setattr(hands, "SELDOM", 0.1)
 
 
 def after(seconds: float, act: Callable[[], object]) -> threading.Timer:

@@ -24,7 +24,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from photoplay.errors import UnavailableError
-from photoplay.service.ground.migrations import VERSION_TABLE
+from photoplay.service.ground.migrations import MOVED, VERSION_TABLE
 
 BUSY_MS = 10_000
 """How long a writer waits for the other writers of a SQLite file."""
@@ -124,11 +124,7 @@ class Database:
             try:
                 command.upgrade(config, "head")
             except CommandError as error:
-                raise UnavailableError(
-                    "database_newer",
-                    "The database was made by another version of photoplay.",
-                    "Start the version that made it, or a newer one.",
-                ) from error
+                raise _other(conn) from error
 
     def check(self) -> None:
         """Whether the database answers and its tables are of this version.
@@ -258,6 +254,18 @@ def _beginning() -> Iterator[None]:
         if not isinstance(error, PoolTimeout) and "locked" not in str(error):
             raise _down() from error
         raise _busy() from error
+
+
+def _other(conn: Connection) -> UnavailableError:
+    """Whose a database is that this version does not know."""
+    if conn.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar() == MOVED:
+        what = "The service was moved from this database to another one."
+        return UnavailableError("database_newer", what, "Set PHOTOPLAY_DATABASE_URL to where it is now.")
+    return UnavailableError(
+        "database_newer",
+        "The database was made by another version of photoplay.",
+        "Start the version that made it, or a newer one.",
+    )
 
 
 def _busy() -> UnavailableError:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,14 +13,14 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from sqlalchemy import select
 
-from photoplay.errors import RefusedError
+from photoplay.errors import CancelledError, RefusedError
 from photoplay.service.engine import Hub
 from photoplay.service.ground.errors import NotFoundError
 from photoplay.service.ground.tables import uploads
 from photoplay.service.ground.telemetry import logger
 from photoplay.service.jobs.job import Job, film_key, preview_key
 from photoplay.service.jobs.settling import withdrawn
-from photoplay.types import Consent, Progress
+from photoplay.types import Consent, Progress, StageEvent
 
 if TYPE_CHECKING:
     from photoplay.safety.content import Classifier
@@ -100,6 +103,14 @@ def open_guard(settings: Settings, classifier: Classifier | None = None) -> Guar
     )
 
 
+class _LentError(CancelledError):
+    """All is computed that another process needs; this is what the audit log says of this one's film."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.code = "lent"
+
+
 class LineMaker:
     """Makes films by :func:`photoplay.pipeline.line.produce`. Models that a backend loaded stay in the process."""
 
@@ -178,10 +189,17 @@ class LineMaker:
             )
 
     def lend(self, job: Job, folder: Path) -> None:
-        """Computes this process's share of a film that another one hands out."""
+        """Computes this process's share of a film that another one seals and hands out."""
         from photoplay.pipeline.line import produce
 
-        produce(self._request(job), folder / FILM, guard=self.guard, resume=folder / RESUME)
+        def until_sealed(event: StageEvent) -> None:
+            if event.stage == "seal":
+                raise _LentError()
+
+        with tempfile.TemporaryDirectory(prefix="photoplay-") as own, suppress(_LentError):
+            kept = Path(own) / RESUME  # as all of them find it: nothing is kept before every one has begun
+            shutil.copytree(folder / RESUME, kept) if (folder / RESUME).is_dir() else kept.mkdir()
+            produce(self._request(job), Path(own) / FILM, until_sealed, guard=self.guard, resume=kept)
 
     def warm(self, backends: Collection[str]) -> None:
         """As :meth:`Maker.warm`."""

@@ -8,7 +8,7 @@ helps. When the worker dies, however it does, the pipe to it ends, and so do the
 
 from __future__ import annotations
 
-import socket
+import tempfile
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from photoplay.errors import UnavailableError
-from photoplay.generation.backends.open_weights.parallel import SHARED
+from photoplay.generation.backends.open_weights.parallel import MEETING, SHARED
 from photoplay.service.jobs.job import Job
 from photoplay.service.jobs.maker import Film, Maker
 from photoplay.service.jobs.rank import Lender, Order, line_maker, serve
@@ -30,7 +30,7 @@ START: type[SpawnContext] | type[ForkServerContext] = SpawnContext
 LOOK = 0.5
 """Seconds between two looks whether the film is still wanted."""
 STRAGGLE = 30.0
-"""Seconds that the others get once one process is through."""
+"""Seconds that the others get once the first process is through, or one of them has failed."""
 END_S = 10.0
 
 Answer: TypeAlias = Film | Exception | None
@@ -59,6 +59,7 @@ class RankedMaker:
     ) -> None:
         self._alone, self._gpus, self._shared, self._build = alone, gpus, shared, build
         self._ranks: tuple[Rank, ...] = ()
+        self._place: tempfile.TemporaryDirectory[str] | None = None
 
     def make(self, job: Job, folder: Path, progress: Progress, preview: Callable[[bytes], None]) -> Film:
         """As :meth:`photoplay.service.jobs.maker.Maker.make`.
@@ -76,12 +77,10 @@ class RankedMaker:
             raise
         if len(answers) < self._gpus:
             self.close()
-        failed = [answer for answer in answers.values() if isinstance(answer, Exception)]
-        if failed:
-            raise failed[0]
-        film = answers[0]
-        assert isinstance(film, Film)
-        return film
+        film = answers.get(0)
+        if isinstance(film, Film):  # whatever became of the others
+            return film
+        raise next(answer for answer in answers.values() if isinstance(answer, Exception))
 
     def still_agreed(self, job: Job, film: dict[str, Any]) -> None:
         """As :meth:`photoplay.service.jobs.maker.Maker.still_agreed`."""
@@ -100,6 +99,9 @@ class RankedMaker:
         for rank in ranks:
             rank.process.join(END_S)
             rank.pipe.close()
+        if self._place is not None:
+            self._place.cleanup()
+            self._place = None
 
     def _asked(self, order: Order, progress: Progress, preview: Callable[[bytes], None]) -> dict[int, Answer]:
         """What the processes answer, first come first; not all of them where one failed and others wait for it."""
@@ -126,18 +128,22 @@ class RankedMaker:
                     preview(said)
                 else:
                     answers[number] = said
-                    deadline = min(deadline, time.monotonic() + STRAGGLE)
+                    if number == 0 or isinstance(said, Exception):
+                        deadline = min(deadline, time.monotonic() + STRAGGLE)
         if 0 not in answers and not any(isinstance(one, Exception) for one in answers.values()):
             raise _ended()
         return answers
 
     def _started(self) -> tuple[Rank, ...]:
-        context = START()
-        port, ranks = _free_port(), []
+        context, ranks = START(), []
+        self._place = tempfile.TemporaryDirectory(
+            prefix="photoplay-", ignore_cleanup_errors=True
+        )  # for this user alone
+        meeting = {MEETING: f"{self._place.name}/meeting", "NCCL_SOCKET_IFNAME": "lo", "GLOO_SOCKET_IFNAME": "lo"}
         for number in range(self._gpus):
             ours, theirs = context.Pipe()
-            place = {"RANK": number, "LOCAL_RANK": number, "WORLD_SIZE": self._gpus, "MASTER_PORT": port}
-            told = {name: str(value) for name, value in place.items()} | {"MASTER_ADDR": "127.0.0.1"}
+            place = {"RANK": number, "LOCAL_RANK": number, "WORLD_SIZE": self._gpus}
+            told = {name: str(value) for name, value in place.items()} | meeting
             process = context.Process(target=serve, args=(theirs, told, self._build), name=f"rank {number}")
             process.start()
             theirs.close()
@@ -150,11 +156,6 @@ def _heard(pipe: Connection) -> Any:
         return pipe.recv()
     except (EOFError, OSError) as error:
         raise _ended() from error
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
 
 
 def _ended() -> UnavailableError:

@@ -1,7 +1,8 @@
 """Moving an installation from its SQLite file into an empty PostgreSQL database, while nothing of it runs.
 
 Everything is copied in one transaction of the new database, and counted there: it has all of it or nothing. What waits or
-was in work enters the new queue in the same transaction, under the same number and priority. The file stays as it was.
+was in work enters the new queue in the same transaction, under the same number and priority. Nobody writes into the file
+meanwhile, and afterwards it says that it was moved: no photoplay starts on it any more, which would make the films twice.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 
-from sqlalchemy import JSON, Connection, Table, bindparam, func, insert, select
+from sqlalchemy import JSON, Connection, Table, bindparam, func, insert, select, text
 from sqlalchemy.exc import DBAPIError
 
 from photoplay.errors import InputError, UnavailableError
 from photoplay.service.accounts import credits
 from photoplay.service.engine import Hub, open_hub, register_queue
 from photoplay.service.ground.database import Database
+from photoplay.service.ground.migrations import MOVED, VERSION_TABLE
 from photoplay.service.ground.settings import Settings
 from photoplay.service.ground.states import LIVE
 from photoplay.service.ground.tables import jobs, metadata
@@ -63,8 +65,11 @@ def move(settings: Settings, to: str) -> Moved:
         closing(open_hub(settings.model_copy(update={"database_url": to}))) as hub,
     ):
         try:
-            with source.read() as old, hub.database.begin() as new:
-                return _copied(old, new, hub)
+            with source.begin() as old:
+                with hub.database.begin() as new:
+                    moved = _copied(old, new, hub)
+                old.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = :moved"), {"moved": MOVED})
+            return moved
         except DBAPIError as error:
             raise _failed("the new database refused something of it") from error
 

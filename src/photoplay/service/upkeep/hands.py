@@ -16,8 +16,10 @@ from dbos._core import ActiveWorkflowById
 
 LONGEST = 1.0
 """Seconds after which a look gets its answer in any case."""
-LOOK = 0.05
+LOOK = 0.03
 """Seconds between two cheap looks of an idle worker."""
+SELDOM = 5.0
+"""Seconds that a look at a queue of DBOS's own waits: photoplay puts nothing into any."""
 TURN = 0.2
 """Seconds that one queue gets to take a film before another one is looked at."""
 MADE = 1
@@ -41,6 +43,8 @@ class Hands(ActiveWorkflowById):
     def count_for_queue(self, queue_name: str) -> int:
         """0 as soon as there is room for a film of this queue and one waits, 1 where there is no room within a second."""
         if queue_name not in self._queues:
+            with self._changed:
+                self._changed.wait_for(lambda: self._full, SELDOM)
             return super().count_for_queue(queue_name)
         end = time.monotonic() + LONGEST
         while True:

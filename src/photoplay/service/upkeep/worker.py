@@ -110,6 +110,7 @@ class Worker:
 
     def _end(self) -> None:
         self._stop.set()
+        self._hands.fill()
         DBOS.destroy(destroy_registry=True)
         for thread in self._threads:
             thread.join()

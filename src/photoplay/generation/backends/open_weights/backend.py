@@ -90,14 +90,14 @@ class OpenWeightsBackend(ABC):
         return ", ".join([__version__, *found])
 
     def warm(self) -> None:
-        """Puts the default model in its place, for the first of the modes; another film's model takes that place.
+        """Puts the default model in its place, for the first of the modes, where no other model is there.
 
         Raises:
             UnavailableError: as :func:`photoplay.generation.backends.open_weights.loading.load_pipeline`.
         """
         from photoplay.generation.backends.open_weights.loading import load_pipeline
 
-        load_pipeline(next(iter(self.pipelines.values())), self.resolved(Sampling()))
+        load_pipeline(next(iter(self.pipelines.values())), self.resolved(Sampling()), in_place=False)
 
     @abstractmethod
     def condition(self, pipe: Any, clip: ClipInputs) -> dict[str, Any]:

@@ -119,13 +119,18 @@ def shelf() -> Shelf:
 
 
 def load_pipeline(
-    pipeline: str, sampling: Sampling, clip: ClipSize = ClipSize(), settings: Speed | None = None
+    pipeline: str,
+    sampling: Sampling,
+    clip: ClipSize = ClipSize(),
+    settings: Speed | None = None,
+    in_place: bool = True,
 ) -> Any:  # a diffusers pipeline
     """A pipeline of class ``diffusers.<pipeline>`` of the model ``sampling.model`` of the store, ready to be called.
 
     It stands where its memory allows for ``clip``, runs as fast as ``sampling.speed`` (or ``settings``) permits, and has the
     LoRAs that were asked for. Its attribute ``turned_on`` names what of :data:`speed.ENTRIES` is on. The same model is
-    loaded once a process; another takes its place. Under torchrun every process holds the model and shares each forward.
+    loaded once a process; another takes its place, unless ``in_place`` is off: then None is returned. Under torchrun every
+    process holds the model and shares each forward.
 
     Raises:
         UnavailableError: ``extra_missing``, ``model_missing``, ``model_altered``, ``model_broken``, ``model_too_large``.
@@ -137,6 +142,8 @@ def load_pipeline(
     key = Key(sampling.model, store.manifest_digest(sampling.model), parallel.device(), settings)
     held = shelf()
     with held.lock:
+        if held.loaded is not None and not in_place:
+            return None  # a film may be in the making with it
         if (found := held.loaded) is None or found.key != key or not found.serves(clip, sampling.loras):
             held.clear()
             held.loaded = _load(folder, key, clip, pipeline)

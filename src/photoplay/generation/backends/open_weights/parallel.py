@@ -18,6 +18,11 @@ SHARED = frozenset({"wan-t2v", "wan-i2v", "ltx2"})
 """The backends whose models diffusers can compute on several GPUs."""
 
 
+MEETING = "PHOTOPLAY_MEETING"
+"""Environment variable with the file by which processes meet. torchrun's port is open to the network and asks nobody who
+they are; a file is this user's alone."""
+
+
 def world() -> int:
     """How many processes make this film: torchrun says so in the environment."""
     return int(os.environ.get("WORLD_SIZE", "1")) if "RANK" in os.environ else 1
@@ -54,7 +59,16 @@ def join() -> None:
         )
     if not distributed.is_initialized():
         torch.cuda.set_device(device())
-        distributed.init_process_group("nccl")
+        distributed.init_process_group("nccl", **meeting())
+
+
+def meeting() -> dict[str, Any]:
+    """What torch has to be told of where the processes meet: nothing under torchrun."""
+    file = os.environ.get(MEETING)
+    if not file:
+        return {}
+    store: Any = import_module("torch.distributed").FileStore
+    return {"store": store(file, world()), "rank": int(os.environ["RANK"]), "world_size": world()}
 
 
 def share_forwards(pipe: Any) -> None:

@@ -2,3 +2,5 @@
 
 VERSION_TABLE = "photoplay_version"
 """Where the version is kept: DBOS's tables lie in the same database."""
+MOVED = "moved"
+"""What stands there in a database whose service was moved to another one."""
