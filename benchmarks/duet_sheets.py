@@ -62,8 +62,9 @@ PAIRS = (
     ("infinitetalk_two_in_car.png",),
     ("tfjs_yoga_fullbody.jpg", "wan22_man_train.png"),
     ("intel_asl_book.mkv", "intel_asl_again.mkv"),
+    ("wan22_man_train.png", "intel_asl_again.mkv"),
 )
-"""Photos, or clips of which the last frame is the photo: there both stand with hanging arms."""
+"""Photos, or clips of which the last frame is the photo: there people stand with hanging arms."""
 CLIPS = (".mkv", ".mp4")
 FULL = 0.9
 """Of a contact's largest strength: where two are together."""
