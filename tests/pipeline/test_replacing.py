@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
-from photoplay.errors import RequestError, SceneError
+from photoplay.errors import RefusedError, RequestError, SceneError
 from photoplay.generation.backends import get_backend
 from photoplay.media import load_photo
+from photoplay.perception.faces import FaceReader
+from photoplay.pipeline import line
 from photoplay.pipeline.plan import Prepared, prepare
 from photoplay.pipeline.replacing import find
 from photoplay.pipeline.settle import settle
 from photoplay.safety.admission import admit
 from photoplay.safety.recipe import make_recipe, request_from_recipe
-from photoplay.types import Admitted, Frames, Photo, Request, RgbStack, Sampling, Video, silent
+from photoplay.types import Admitted, Face, Frames, Photo, Request, RgbStack, Sampling, Video, silent
 
 RATE, FRAMES, WIDE, HIGH = 8.0, 8, 320, 240
 LEFT, TOP, SIDE, STEP = 90, 30, 190, 6
@@ -70,7 +73,7 @@ def test_the_film_is_framed_as_the_clip_and_its_person_makes_room(asked: Request
 def test_who_comes_in_stands_where_the_other_stood_frame_by_frame(asked: Request, ready: Prepared) -> None:
     (track,) = ready.tracks
     assert asked.video is not None
-    there = np.stack([place.face for place in find(asked.video.frames.rgb, silent)])
+    there = np.stack([place.face.landmarks for place in find(asked.video.frames.rgb, RATE, silent)])
     here = ready.plan.to_frame(track.landmarks)
     apart = np.linalg.norm(here[..., :2].mean(1) - there[..., :2].mean(1), axis=1)
     high = np.ptp(there[..., 1], axis=1)
@@ -92,13 +95,68 @@ def test_the_recipe_says_so_and_makes_it_again(admitted: Admitted, ready: Prepar
     assert again.replace
 
 
-def test_nobody_in_the_clip_cannot_be_replaced(asked: Request) -> None:
+@pytest.mark.parametrize("lost", [slice(3, 6), slice(7, 8), slice(0, 1)])
+def test_whose_face_is_lost_cannot_be_replaced(asked: Request, lost: slice) -> None:
+    """Not for longer than a moment, nor where nobody knows where they came from or went."""
     assert asked.video is not None
     frames = asked.video.frames.rgb.copy()
-    frames[3:] = 100
+    frames[lost] = 100
     with pytest.raises(SceneError) as caught:
-        find(frames, silent)
+        find(frames, RATE, silent)
     assert caught.value.code == "nobody_to_replace"
+
+
+def test_where_a_face_is_lost_for_a_moment_all_between_is_made_anew(asked: Request) -> None:
+    assert asked.video is not None
+    frames = asked.video.frames.rgb.copy()
+    whole = find(frames, RATE, silent)
+    frames[3:5] = 100
+    places = find(frames, RATE, silent)
+    for k in (3, 4):
+        for seen in (whole[2], whole[k], whole[5]):
+            lacking = (seen.mask > 0) & (places[k].mask == 0)
+            assert lacking.mean() < 0.002
+        assert (places[k].mask > 0).sum() >= (np.maximum(whole[2].mask, whole[5].mask) > 0).sum()
+
+
+@pytest.mark.parametrize("frame", [0, 5])
+def test_a_clip_of_two_people_is_refused_whenever_the_second_is_seen(asked: Request, frame: int) -> None:
+    assert asked.video is not None
+    frames = np.ascontiguousarray(np.pad(asked.video.frames.rgb, ((0, 0), (0, 0), (0, 220), (0, 0)), mode="edge"))
+    person = cv2.resize(np.ascontiguousarray(asked.photos[0].pixels), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    frames[frame, TOP : TOP + SIDE, WIDE + 10 : WIDE + 10 + SIDE] = person
+    with pytest.raises(RefusedError) as caught:
+        find(frames, RATE, silent)
+    assert caught.value.code == "replace_not_alone"
+
+
+def test_somebody_else_in_the_same_place_is_a_second_person(asked: Request, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert asked.video is not None
+    read, seen = FaceReader.read, list[int]()
+
+    def changing(self: FaceReader, *told: Any, **more: Any) -> tuple[Face, ...]:
+        seen.append(0)
+        found = read(self, *told, **more)
+        other = np.zeros(128, np.float32)
+        return tuple(replace(face, embedding=other) for face in found) if len(seen) > 4 else found
+
+    monkeypatch.setattr(FaceReader, "read", changing)
+    with pytest.raises(RefusedError) as caught:
+        find(asked.video.frames.rgb, RATE, silent)
+    assert caught.value.code == "replace_not_alone"
+
+
+def test_review_asks_for_who_plays_alone_and_that_the_other_is_gone(ready: Prepared) -> None:
+    assert ready.gone is not None
+    assert ready.gone.embedding is not None
+    bystander = replace(ready.scene.subjects[0], face=replace(ready.scene.subjects[0].face, embedding=None))
+    two = replace(ready, scene=replace(ready.scene, subjects=(*ready.scene.subjects, bystander)))
+    backend = get_backend("wan-animate")
+    reviewer: Any = line._reviewer(two, backend)
+    assert len(reviewer._people) == 1
+    stranger = replace(ready.gone, embedding=-ready.gone.embedding)
+    reviewer = line._reviewer(replace(ready, gone=stranger), backend)
+    assert reviewer._gone is stranger
 
 
 @pytest.mark.parametrize(

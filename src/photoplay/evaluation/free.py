@@ -26,13 +26,16 @@ class FreeReviewer:
     ``people`` are the faces that the film is about, read with their embeddings; empty for a film of nobody real. Flicker
     and broken frames are measured on every frame; in a few, every person is compared with the nearest face that is there,
     no face standing for two people. Nobody is expected at a place, and a background may move. Of exactly two people it is
-    also asked whether each is more himself than the other, whether one is there twice, and how their lights differ.
+    also asked whether each is more himself than the other, whether one is there twice, and how their lights differ. ``gone``
+    must not be seen, unless it is one of the people himself.
     """
 
-    def __init__(self, people: Sequence[Face], plan: RenderPlan, reader: FaceReader) -> None:
+    def __init__(self, people: Sequence[Face], plan: RenderPlan, reader: FaceReader, gone: Face | None = None) -> None:
         self._reader = reader
         self._people = [person for person in people if person.embedding is not None]
         self._meters = [IdentityMeter(person) for person in self._people]
+        self._gone = gone if gone is not None and not any(_same(gone, one) for one in self._people) else None
+        self._left: list[bool] = []
         first, second = (*self._people, None, None)[:2]
         self._margin = MarginMeter((first, second))
         self._twice: list[bool] = []
@@ -50,7 +53,7 @@ class FreeReviewer:
             if self._before is not None:
                 self._frozen += tells.is_frozen(picture, self._before)
             self._flicker.see(picture)
-            if self._people and frames.start + offset in self._looks:
+            if (self._people or self._gone) and frames.start + offset in self._looks:
                 self._recognise(picture)
             self._before = picture.copy()
             self._seen += 1
@@ -63,6 +66,8 @@ class FreeReviewer:
             for k, face in enumerate(faces)
             if face.embedding is not None and person.embedding is not None
         }
+        if self._gone is not None:
+            self._left.append(any(_same(face, self._gone) for face in faces))
         matched: dict[int, Face] = {}
         while apart:
             person, face = min(apart, key=lambda pair: apart[pair])
@@ -102,5 +107,14 @@ class FreeReviewer:
             for name, measured in (("faces_twice", self._twice), ("light_difference", self._lights)):
                 if measured:
                     metrics[name] = float(np.mean(measured))
+        if self._left:
+            metrics["replaced_seen"] = float(np.mean(self._left))
         metrics["frozen_frames"] = self._frozen / max(1, self._seen - 1)
         return judge({name: round(value, 5) for name, value in metrics.items() if np.isfinite(value)})
+
+
+def _same(face: Face, other: Face) -> bool:
+    """Whether two faces are one person's, as far as they can be told."""
+    if face.embedding is None or other.embedding is None:
+        return False
+    return distance(face.embedding, other.embedding) < SAME_PERSON

@@ -56,6 +56,8 @@ LIMITS: tuple[Limit, ...] = (
     Limit("contact_hidden", 0.6, 0.9, "one of the two hides the other's face where they meet", TURNED),
     Limit("light_split", 0.3, 0.6, "the light changes on one of the two alone", CALMER),
     Limit("seam_energy", 8.0, 20.0, "a seam is seen between the two", CALMER),
+    # Whoever was to be replaced in a clip is not to be seen in a single frame.
+    Limit("replaced_seen", 0.0, 0.01, "the person who was to be replaced is still seen", "Try another photo or clip."),
     Limit("faces_twice", 0.0, 0.3, "one of the two is there twice", CALMER),
     # Half of the fine detail is about what a bilinear copy of a copy leaves.
     Limit("sharpness", 0.6, 0.3, "the face is softer than in the photo", BETTER, least=True),

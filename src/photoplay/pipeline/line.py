@@ -144,15 +144,16 @@ def _unanchored(windows: Iterator[Frames]) -> Iterator[Frames]:
 
 def _reviewer(prepared: Prepared, backend: Backend) -> Reviewer | FreeReviewer:
     """Who reviews the film: against the photo and the track, or, where the model frames it by itself, only the people."""
-    reader, plan = FaceReader(), prepared.plan
+    reader, plan, scene, gone = FaceReader(), prepared.plan, prepared.scene, prepared.gone
     if prepared.tracks and not _is_free(prepared, backend):
-        return Reviewer(prepared.scene, prepared.tracks, plan, reader)
+        return Reviewer(scene, prepared.tracks, plan, reader)
     photos = plan.footage.references
-    people = [subject.face for subject in prepared.scene.subjects] if not photos else []
+    moved = {track.subject for track in prepared.tracks} if gone and prepared.tracks else range(len(scene.subjects))
+    people = [scene.subjects[one].face for one in moved] if not photos else []
     for photo in photos:
         faces = sorted(reader.read(photo.pixels, identity=True), key=lambda face: face.box[1] - face.box[3])
         people += faces[:1]
-    return FreeReviewer(people, plan, reader)
+    return FreeReviewer(people, plan, reader, gone)
 
 
 @dataclass(frozen=True)

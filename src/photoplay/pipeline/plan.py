@@ -27,6 +27,7 @@ from photoplay.types import (
     Box,
     Capabilities,
     Duet,
+    Face,
     MotionTrack,
     Notice,
     Performance,
@@ -48,7 +49,8 @@ TALK = "talk"
 class Prepared:
     """All that a generator needs, and what was noticed on the way. ``template`` is None where words alone say it.
 
-    ``metrics`` are those of a scene that was put together of two photos. ``rest`` can be handed to :func:`prepare` again."""
+    ``metrics`` are those of a scene that was put together of two photos. ``rest`` can be handed to :func:`prepare` again.
+    ``gone`` is the face of whoever is replaced in a clip."""
 
     scene: Scene
     template: AnyTemplate | None
@@ -57,6 +59,7 @@ class Prepared:
     notices: tuple[Notice, ...]
     metrics: dict[str, float] = field(default_factory=dict)
     rest: Rest | None = None
+    gone: Face | None = None
 
 
 @dataclass(frozen=True)
@@ -105,10 +108,10 @@ def prepare(
         plan = _plan(request, rest, people, _words(request, template, capabilities))
         plan = replace(plan, duet=acted.duet)
         progress(StageEvent("move", 1, 1))
-    tracks = acted.tracks
+    tracks, gone = acted.tracks, None
     if request.replace:
         with clock.stage("perceive"):
-            plan, tracks = put_in(request, plan, tracks, progress)
+            plan, tracks, gone = put_in(request, plan, tracks, progress)
     photos = tuple(notice for photo in request.photos for notice in photo.notices)
     told = (
         *photos,
@@ -116,7 +119,7 @@ def prepare(
         *acted.notices,
         *(n for track in acted.tracks for n in track.notices),
     )
-    return Prepared(scene, template, tracks, plan, once(told), rest.metrics, rest)
+    return Prepared(scene, template, tracks, plan, once(told), rest.metrics, rest, gone)
 
 
 def _check_kind(template: AnyTemplate | None, request: Request) -> None:

@@ -7,12 +7,14 @@ What is theirs in the picture is made anew (:attr:`Footage.repair`), everything 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import cv2
 import numpy as np
 from jaxtyping import Float32
 
-from photoplay.errors import SceneError
+from photoplay.errors import RefusedError, SceneError
+from photoplay.evaluation.identity import SAME_PERSON
 from photoplay.finishing.size import plan_size
 from photoplay.motion.smoothing import savitzky_golay
 from photoplay.perception.body import read_body
@@ -24,7 +26,6 @@ from photoplay.types import (
     Body,
     Face,
     Footage,
-    Landmarks,
     Mask,
     MotionTrack,
     Progress,
@@ -36,7 +37,7 @@ from photoplay.types import (
 )
 
 LOST = 0.3
-"""Share of the frames in which nobody may be found."""
+"""Seconds for which the face may be lost; the share of the frames in which no body may be seen."""
 EDGE = 16
 """Matte from which a pixel is somebody's, of 255: hair is soft."""
 ROOM = 0.08
@@ -47,26 +48,27 @@ SETTLE = 0.3
 
 @dataclass(frozen=True)
 class Place:
-    """Where somebody is in a frame, in its pixels: the face's points, the body's joints, what of the picture is theirs."""
+    """Where somebody is in a frame, in its pixels: the face, the body if it was seen, what of the picture is theirs."""
 
-    face: Landmarks
+    face: Face
     body: Body | None
     mask: Mask
 
 
 def put_in(
     request: Request, plan: RenderPlan, tracks: tuple[MotionTrack, ...], progress: Progress
-) -> tuple[RenderPlan, tuple[MotionTrack, ...]]:
-    """The plan and the track of a film in which the person of the request's clip is replaced.
+) -> tuple[RenderPlan, tuple[MotionTrack, ...], Face]:
+    """The plan and the track of a film in which the person of the request's clip is replaced, and that person's face.
 
     Raises:
-        SceneError: ``nobody_to_replace``.   RequestError: as :func:`photoplay.finishing.size.plan_size`.
+        RefusedError: ``replace_not_alone``.   SceneError: ``nobody_to_replace``.
+        RequestError: as :func:`photoplay.finishing.size.plan_size`.
     """
     assert request.video is not None, "settled: there is a clip"
     frames = request.video.frames
     width, height, _ = plan_size(frames.rgb.shape[2], frames.rgb.shape[1], request.size)
     video = timed(frames, request.fps, width, height)[: plan.num_frames]
-    places = find(video, progress)
+    places = find(video, request.fps, progress)
     footage = Footage(video=video, repair=np.stack([place.mask for place in places]), audio=plan.footage.audio)
     _, _, crop = plan_size(request.photos[0].width, request.photos[0].height, f"{width}x{height}")
     plan = replace(plan, width=width, height=height, crop=crop, footage=footage)
@@ -74,62 +76,77 @@ def put_in(
     for track in tracks:
         plan = replace(plan, crop=_crop(track, places, plan))
         moved.append(_stood(track, places, plan))
-    return plan, tuple(moved)
+    return plan, tuple(moved), places[0].face
 
 
-def find(video: RgbStack, progress: Progress) -> list[Place]:
-    """Where the person with the largest face of the clip's beginning is in each frame; short losses are bridged.
+def find(video: RgbStack, fps: float, progress: Progress) -> list[Place]:
+    """Where the one person of a clip is in each frame.
+
+    Nobody else may be seen in any of them: what two people do is a matter of both, and has its own gates. Where the face is
+    lost for a moment, all that lies between where it was and where it is again is made anew.
+
+    Raises:
+        RefusedError: ``replace_not_alone``.   SceneError: ``nobody_to_replace``.
+    """
+    reader, places, known = FaceReader(), list[Place | None](), None
+    for index, rgb in enumerate(video):
+        progress(StageEvent("perceive", index, len(video), "the clip"))
+        faces = reader.read(rgb, identity=True)
+        if len(faces) > 1 or (faces and known and distance_of(faces[0], known) > SAME_PERSON):
+            raise RefusedError(
+                "replace_not_alone",
+                "The clip shows more than one person, and only somebody who is alone can be replaced.",
+                "Give a clip of one person, or make a film of two people from two photos.",
+            )
+        places.append(_place(rgb, faces[0], reader) if faces else None)
+        known = known or (faces[0] if faces and faces[0].embedding is not None else None)
+    progress(StageEvent("perceive", len(video), len(video), "the clip"))
+    return _bridged(places, max(1, round(LOST * fps)))
+
+
+def distance_of(face: Face, other: Face) -> float:
+    """How unlike two faces are; 0 where one of them cannot be told."""
+    if face.embedding is None or other.embedding is None:
+        return 0.0
+    return float(np.linalg.norm(face.embedding - other.embedding))
+
+
+def _bridged(places: list[Place | None], most: int) -> list[Place]:
+    """The places with gaps of at most ``most`` frames filled: what is theirs on both sides, and all between.
 
     Raises:
         SceneError: ``nobody_to_replace``.
     """
-    reader, places, last = FaceReader(), list[Place | None](), None
-    for index, rgb in enumerate(video):
-        progress(StageEvent("perceive", index, len(video), "the clip"))
-        faces = reader.read(rgb)
-        chosen = _same(faces, last)
-        places.append(None if chosen is None else _place(rgb, faces, chosen, reader))
-        last = last if chosen is None else faces[chosen]
-    progress(StageEvent("perceive", len(video), len(video), "the clip"))
-    if last is None or places.count(None) > LOST * len(places):
+    whole: list[Place] = []
+    seen = [k for k, place in enumerate(places) if place is not None]
+    gaps = [after - before - 1 for before, after in pairwise(seen)]
+    if not seen or seen[0] > 0 or seen[-1] < len(places) - 1 or max(gaps, default=0) > most:
         raise SceneError(
             "nobody_to_replace",
             "There is nobody in the clip whose face is seen all the time, so nobody can be replaced.",
             "Give a clip of one person who faces the camera.",
         )
-    known = [place for place in places if place is not None]
-    filled, before = [], known[0]
-    for place in places:
-        before = place or before
-        filled.append(before)
-    return filled
+    for k, place in enumerate(places):
+        if place is not None:
+            whole.append(place)
+            continue
+        before = whole[-1]
+        after = next(later for later in places[k:] if later is not None)
+        hull = cv2.convexHull(cv2.findNonZero(np.maximum(before.mask, after.mask)))
+        between = cv2.fillConvexPoly(np.maximum(before.mask, after.mask), hull, (255,))
+        whole.append(replace(before, mask=np.asarray(between, np.uint8)))
+    return whole
 
 
-def _same(faces: tuple[Face, ...], last: Face | None) -> int | None:
-    """Which of the faces is the one that was seen last: the nearest that is no farther than its height; at first the
-    largest."""
-    if not faces:
-        return None
-    if last is None:
-        return max(range(len(faces)), key=lambda i: faces[i].box[3] - faces[i].box[1])
-    apart = [float(np.hypot(*(_middle(face) - _middle(last)))) for face in faces]
-    nearest = int(np.argmin(apart))
-    return nearest if apart[nearest] < last.box[3] - last.box[1] else None
-
-
-def _middle(face: Face) -> Float32[Array, 2]:
-    x0, y0, x1, y1 = face.box
-    return np.array([(x0 + x1) / 2, (y0 + y1) / 2], np.float32)
-
-
-def _place(rgb: Rgb, faces: tuple[Face, ...], chosen: int, reader: FaceReader) -> Place:
-    bodies = tuple(read_body(rgb, face, reader.models) for face in faces)
-    mattes, face, body = cut_out(rgb, faces, bodies, reader.models), faces[chosen], bodies[chosen]
-    own = mattes.persons[chosen]
+def _place(rgb: Rgb, face: Face, reader: FaceReader) -> Place:
+    body = read_body(rgb, face, reader.models)
+    matte = cut_out(rgb, (face,), (body,), reader.models).people
     reach = 2 * max(1, round(ROOM * (face.box[3] - face.box[1]))) + 1
-    theirs = np.where((mattes.people if own is None else own) > EDGE, 255, 0).astype(np.uint8)
+    theirs = np.where(matte > EDGE, 255, 0).astype(np.uint8)
+    outline = cv2.convexHull(np.rint(face.landmarks[:, :2]).astype(np.int32))
+    cv2.fillConvexPoly(theirs, outline, (255,))  # the face in any case
     hole = cv2.dilate(theirs, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach)))
-    return Place(face.landmarks, None if body is None else body.body, np.asarray(hole, np.uint8))
+    return Place(face, None if body is None else body.body, np.asarray(hole, np.uint8))
 
 
 def _seen(points: Float32[Array, "f n 3"]) -> tuple[Float32[Array, "f 2"], Float32[Array, f]]:
@@ -141,7 +158,7 @@ def _seen(points: Float32[Array, "f n 3"]) -> tuple[Float32[Array, "f 2"], Float
 
 def _faces(places: list[Place], frames: int) -> Float32[Array, "f 478 3"]:
     """The clip's face in each of so many frames; past its end the last one stays."""
-    return np.stack([places[min(k, len(places) - 1)].face for k in range(frames)])
+    return np.stack([places[min(k, len(places) - 1)].face.landmarks for k in range(frames)])
 
 
 def _crop(track: MotionTrack, places: list[Place], plan: RenderPlan) -> tuple[float, float, float, float]:
