@@ -19,6 +19,7 @@ from structlog.testing import capture_logs
 
 from photoplay.errors import MediaError, PhotoplayError, RefusedError, UnavailableError
 from photoplay.media import probe_video
+from photoplay.pipeline import line
 from photoplay.safety.classifiers import Pictures
 from photoplay.safety.consent.record import Terms
 from photoplay.safety.guard import Guard
@@ -276,3 +277,19 @@ def test_models_are_read_before_the_first_film_and_what_is_missing_stops_nothing
     assert warmed == ["first", "last"]
     told = [(one["event"], one["backend"], one["code"]) for one in logged]
     assert told == [("not_warmed", "absent", "model_missing"), ("not_warmed", "unknown", "KeyError")]
+
+
+@pytest.mark.slow
+def test_who_lends_its_graphics_card_seals_nothing(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PHOTOPLAY_HOME", str(tmp_path / "home"))
+    guard, who, folder = open_guard(hub.settings, Harmless()), somebody(hub), tmp_path / "work"
+    (folder / "resume").mkdir(parents=True)
+    (folder / "resume" / "kept").write_text("by the first process")
+    job = asked(hub, who, upload(hub, who, picture(astronaut()[:400, 20:420])))
+    written, really = [], line.write_film
+    monkeypatch.setattr(line, "write_film", lambda *given: (really(*given), written.append(given[1].stat().st_size)))
+    LineMaker(hub, guard).lend(job, folder)
+    assert len(written) == 1  # it went through the whole film
+    assert guard.ledger.survey() == ((), ())
+    assert [path.name for path in sorted(folder.rglob("*"))] == ["resume", "kept"]
+    assert "lent" in str(list(guard.audit.entries())[-1])
