@@ -182,19 +182,42 @@ def test_a_film_leads_to_its_photo(guard: Guard, make: Callable[..., Any], how: 
         "file": {"sha256": clip.sha256, "pictures": FILM},
     }[how]
     told = take_down(guard, **asked)
-    assert told.sources == ("a" * 64,)
-    assert told.works == (work_id(clip.recipe),)
+    assert (told.works, told.sources) == ((work_id(clip.recipe),), ())
     assert guard.blocklist.lists().holds(clip.sha256)
-    make("again.mp4", seed=5)
-    assert take_down(guard, **asked, sources=True).sources == ()
     for digit, picture in (("a", data.coffee()), ("d", None)):
         with pytest.raises(RefusedError) as blocked:
             make(picture=picture, digit=digit)
         assert blocked.value.code == "photo_blocked"
 
 
-def test_the_command_blocks_sources_only_where_asked(guard: Guard, make: Callable[..., Any], tmp_path: Path) -> None:
-    _, clip = make()
+@pytest.mark.parametrize("how", ["id_", "sha256", "file"])
+def test_of_a_film_of_two_photos_none_is_blocked_unasked(guard: Guard, make: Callable[..., Any], how: str) -> None:
+    _, clip = make(more=(Photo(data.coffee(), "c" * 64),))
+    asked = {
+        "id_": {"id_": work_id(clip.recipe)},
+        "sha256": {"sha256": clip.sha256},
+        "file": {"sha256": clip.sha256, "pictures": FILM},
+    }[how]
+    assert take_down(guard, **asked).sources == ("a" * 64, "c" * 64)
+    assert guard.blocklist.lists().holds(clip.sha256)
+    make("again.mp4", seed=5)
+    assert take_down(guard, **asked, sources=True).sources == ()
+    for digit, picture in (("c", data.astronaut()), ("d", None)):
+        with pytest.raises(RefusedError) as blocked:
+            make(picture=picture, digit=digit)
+        assert blocked.value.code == "photo_blocked"
+
+
+def test_a_backdrop_is_not_blocked_with_the_photo(guard: Guard, make: Callable[..., Any]) -> None:
+    _, clip = make(backdrop=Photo(data.coffee(), "f" * 64))
+    assert take_down(guard, id_=work_id(clip.recipe)).sources == ("f" * 64,)
+    assert guard.blocklist.lists().holds("a" * 64)
+
+
+def test_the_command_blocks_several_sources_only_where_asked(
+    guard: Guard, make: Callable[..., Any], tmp_path: Path
+) -> None:
+    _, clip = make(more=(Photo(data.coffee(), "c" * 64),))
     asked = ["takedown", work_id(clip.recipe), "--receipt", str(tmp_path / "receipt")]
     told = CliRunner().invoke(app, asked)
     assert told.exit_code == 0

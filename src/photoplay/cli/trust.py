@@ -61,10 +61,13 @@ def takedown(
     receipt: Annotated[Path, typer.Option("--receipt", help="Where the signed receipt goes.")] = Path("takedown.jws"),
     delete: Annotated[bool, typer.Option("--delete", help="Also delete the films that were made of it here.")] = False,
     sources: Annotated[
-        bool, typer.Option("--sources", help="Also block everything that the films were made of, whomever it shows.")
+        bool,
+        typer.Option(
+            "--sources", help="Also block all pictures of films that were made of several, whomever they show."
+        ),
     ] = False,
 ) -> None:
-    """Block a photo or film, all that came of it, and near copies."""
+    """Block a photo or film, the picture that a film was made of, all that came of it, and near copies."""
     from photoplay.finishing.atomic import replacing
     from photoplay.safety.guard import Guard
     from photoplay.safety.takedown import take_down

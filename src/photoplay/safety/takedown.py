@@ -1,7 +1,8 @@
-"""A takedown: a photo or film and all that came of it are blocked, with a signed receipt.
+"""A takedown: a photo or film, the one picture that a film was made of, and all that came of it are blocked, with a signed
+receipt.
 
-What a film was made of is told, and blocked only where that is asked for: the photos of a film may show other people than
-the one who complains.
+What else films were made of is told, and blocked only where that is asked for: the several photos of a film may show other
+people than the one who complains.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ def take_down(
         id_: a work's number, as its watermark or ``photoplay verify`` tell it.
         sha256: the digest of a file: a photo, or a film of photoplay.
         pictures: what it shows, for near copies: one photo, or several frames of a film.
-        sources: whether everything that the films were made of is blocked as well, also where it may show others.
+        sources: whether all that the films were made of is blocked as well, also where several pictures may show others.
 
     Raises:
         RefusedError: ``takedown_unknown``: nothing says what shall be taken down; ``takedown_failed``: it could not be
@@ -142,7 +143,8 @@ def _alike(source: SourceMark, hashes: Sequence[PdqHash]) -> bool:
 def _blocked(found: _Found, sha256: str, hashes: Sequence[PdqHash], sources: bool) -> tuple[set[str], set[str]]:
     """The digests and perceptual hashes to block. A film's frames that look like its sources would block these as well."""
     every = [source for work in found.works for source in work.sources]
-    blocked = every if sources else list(found.sources)
+    lone = set[str]().union(*(work.pictured for work in found.works if len(work.pictured) == 1))
+    blocked = every if sources else [*found.sources, *(source for source in every if source.sha256 in lone)]
     digests = {sha256} - {""} | {digest for work in found.works for digest in work.release_digests}
     digests |= {source.sha256 for source in blocked}
     free = {source.sha256 for source in every} - digests

@@ -221,7 +221,7 @@ class TakedownAsk(Ask):
 
     id: str | None = Field(None, pattern=r"^[0-9a-f]{16}$", description="A work's number, as its watermark tells it.")
     sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$")
-    sources: bool = Field(False, description="Block everything that the films were made of as well.")
+    sources: bool = Field(False, description="Block all pictures, also of films that were made of several.")
 
 
 class TakedownAnswer(Answer):

@@ -74,8 +74,8 @@ def test_a_takedown_with_its_sources_removes_the_photos_too(
     work = SimpleNamespace(id="1" * 16, release_digests={"d" * 64}, source_digests={"c" * 64})
     guard = SimpleNamespace(ledger=SimpleNamespace(survey=lambda: ((work,), ())))
     monkeypatch.setattr("photoplay.service.api.routes.admin.open_guard", lambda *_: guard)
-    receipt = Receipt((work.id,), (), 2, "a.b.c")
-    monkeypatch.setattr("photoplay.service.api.routes.admin.take_down", lambda *_, **__: receipt)
+    left = {False: Receipt((work.id,), (), 2, "a.b.c", ("c" * 64,)), True: Receipt((work.id,), (), 2, "a.b.c")}
+    monkeypatch.setattr("photoplay.service.api.routes.admin.take_down", lambda *_, sources, **__: left[sources])
     for sources, removed in ((False, 0), (True, 1)):
         body = {"id": work.id, "sources": sources}
         done = stage.client.post("/v1/admin/takedown", headers=operator.headers, json=body).json()

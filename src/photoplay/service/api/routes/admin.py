@@ -145,9 +145,8 @@ def takedown(hub: HubOf, _who: Operator, ask: TakedownAsk) -> TakedownAnswer:
     receipt = take_down(guard, id_=ask.id or "", sha256=ask.sha256 or "", sources=ask.sources)
     works, _ = guard.ledger.survey()
     taken = [work for work in works if work.id in receipt.works]
-    digests = {digest for work in taken for digest in work.release_digests}
-    if ask.sources:
-        digests |= {digest for work in taken for digest in work.source_digests}
+    digests = {digest for work in taken for digest in work.release_digests | work.source_digests}
+    digests -= set(receipt.sources)  # of others, perhaps, and not blocked
     removed = janitor.withdraw(hub, digests | ({ask.sha256} if ask.sha256 else set()), time.time())
     return TakedownAnswer(
         works=list(receipt.works),
