@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
@@ -75,10 +76,11 @@ def test_the_letter_is_not_for_another_page_nor_from_another_host(browser: TestC
         assert browser.post("/v1/letters/open", json=token, headers=headers).json()["code"] == "csrf"
 
 
-def test_too_many_letters_are_told_to_come_again(browser: TestClient) -> None:
+def test_too_many_letters_are_told_to_come_again(browser: TestClient, box: Postbox) -> None:
     codes = [browser.post("/v1/letters", json={"email": "you@example.org"}).status_code for _ in range(6)]
     assert codes == [202] * 5 + [429]
     assert browser.post("/v1/letters", json={"email": "nowhere"}).json()["code"] == "bad_email"
+    assert len(box.wait(5)) == 5
 
 
 def test_without_mail_there_is_nothing_here(tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -92,11 +94,15 @@ def test_without_mail_there_is_nothing_here(tmp_path_factory: pytest.TempPathFac
 
 
 def test_where_no_strangers_are_taken_only_accounts_get_letters(
-    box: Postbox, tmp_path_factory: pytest.TempPathFactory
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    box.mails.clear()
+    with postbox.opened() as box:
+        _only_accounts_get_letters(box, tmp_path_factory.mktemp("closed") / "data")
+
+
+def _only_accounts_get_letters(box: Postbox, data: Path) -> None:
     given = {"smtp_url": box.url, "mail_from": "films@example.org", "public_url": BASE}
-    with open_stage(tmp_path_factory.mktemp("closed") / "data", **given) as stage:
+    with open_stage(data, **given) as stage:
         who = stage.someone()
         with stage.hub.database.begin() as conn:
             accounts.set_password(conn, who.user_id, "correct horse battery staple", time.time())
