@@ -206,4 +206,4 @@ def test_a_stream_that_breaks_goes_on_after_the_last_event(monkeypatch: pytest.M
         pytest.raises(UnavailableError),
     ):
         list(silent.events("video_x"))
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10
