@@ -15,11 +15,13 @@ from typing import cast
 
 @dataclass
 class Postbox:
-    """What came in. ``refuse`` is what it answers to the next mails, one for each, instead of taking them."""
+    """What came in. ``refuse`` is what it answers to the next mails, one for each, instead of taking them, ``strangers``
+    to the next addresses."""
 
     url: str = ""
     mails: list[EmailMessage] = field(default_factory=list)
     refuse: list[str] = field(default_factory=list)
+    strangers: list[str] = field(default_factory=list)
     logins: list[str] = field(default_factory=list)
     came: threading.Condition = field(default_factory=threading.Condition)
 
@@ -56,6 +58,8 @@ def opened() -> Iterator[Postbox]:
                     self.say("235 welcome")
                 elif word == "DATA":
                     self.take()
+                elif word == "RCPT" and box.strangers:
+                    self.say(box.strangers.pop(0))
                 elif word == "QUIT":
                     self.say("221 bye")
                     return

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import time
 from dataclasses import replace
 
@@ -70,6 +71,16 @@ def test_a_password_that_is_weak_spends_no_letter(database: Database) -> None:
     with pytest.raises(RequestError):
         open_letter(database, KEY, letter.token, "short", FREE, NOW)
     assert open_letter(database, KEY, letter.token, NEW, FREE, NOW)
+
+
+@pytest.mark.parametrize("address", ["you\0@example.org", "YOU@example.org", " you@example.org"])
+def test_attack_an_address_that_no_letter_has_reaches_no_database(
+    database: Database, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.delattr(Database, "read")
+    said = base64.urlsafe_b64encode(address.encode()).decode().rstrip("=")
+    with pytest.raises(UnauthorizedError):
+        open_letter(database, KEY, f"{said}.{int(NOW) + 60}.{'b' * 43}", NEW, FREE, NOW)
 
 
 def test_attack_no_other_token_opens_anything(database: Database) -> None:

@@ -52,6 +52,22 @@ def test_a_server_that_is_busy_is_asked_again_and_one_that_says_no_is_not(box: P
     assert "stranger" not in str(told)
 
 
+def test_an_address_that_shall_come_again_later_does_and_one_that_is_not_there_does_not(box: Postbox) -> None:
+    mailer = Mailer(box.url, "films@example.org", again_s=0.01)
+    box.strangers[:] = ["450 greylisted", "451 still"]
+    mailer.post(a_mail())
+    assert len(box.wait(1)) == 1
+    box.strangers[:] = ["550 nobody", "550 nobody"]
+    with structlog.testing.capture_logs() as logged:
+        mailer.post(a_mail("stranger@example.org"))
+        until = time.monotonic() + 10
+        while not logged and time.monotonic() < until:
+            time.sleep(0.01)
+    mailer.close()
+    assert [(one["reason"], one["smtp_code"]) for one in logged] == [("SMTPRecipientsRefused", 550)]
+    assert len(box.strangers) == 1  # asked once
+
+
 def test_attack_a_subject_that_would_be_a_header_is_not_sent_and_ends_nothing(box: Postbox) -> None:
     mailer = Mailer(box.url, "films@example.org", again_s=0.01)
     mailer.post(Mail("you@example.org\r\nBcc: all@example.org", "a", "b"))

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, select, update
 
 from photoplay.service.accounts.limits import network, throttle
 from photoplay.service.accounts.passwords import hash_password
-from photoplay.service.accounts.sessions import end_sessions, start_session
+from photoplay.service.accounts.sessions import end_sessions, folded_email, start_session
 from photoplay.service.accounts.tenants import NAME, checked_email, create_tenant, create_user
 from photoplay.service.ground.database import Database
 from photoplay.service.ground.errors import ConflictError, UnauthorizedError
@@ -127,8 +127,11 @@ def _mac(key: bytes, email: str, until: int, account: _Account) -> str:
 
 def _parts(token: str) -> tuple[str, int, str]:
     try:
-        email, until, mac = token.split(".")
-        return base64.urlsafe_b64decode(email + "=" * (-len(email) % 4)).decode(), int(until), mac
+        said, until, mac = token.split(".")
+        email = base64.urlsafe_b64decode(said + "=" * (-len(said) % 4)).decode()
+        if folded_email(email) != email:  # no letter was written to it, and a database may choke on it
+            raise ValueError("no address")
+        return email, int(until), mac
     except ValueError:
         raise _invalid() from None
 
@@ -151,7 +154,9 @@ WORDS: dict[Language, dict[Literal["fresh", "known"], tuple[str, str]]] = {
         "known": (
             "A new password for photoplay",
             "Hello,\n\nsomebody, we hope you, asked for a new password for your account at photoplay. Open this link "
-            "within an hour\nand choose one:\n\n{link}\n\nIf it was not you, do nothing: your password stays as it is.\n",
+            "within an hour\nand choose one:\n\n{link}\n\nIf it was not you, do nothing: your password stays as it is.\n\n"
+            "A new password ends all sessions, and no keys of the API: if somebody else was in your account,\nrevoke "
+            "those on its page.\n",
         ),
     },
     "de": {
@@ -165,7 +170,8 @@ WORDS: dict[Language, dict[Literal["fresh", "known"], tuple[str, str]]] = {
             "Ein neues Passwort für photoplay",
             "Hallo,\n\njemand, hoffentlich du, hat um ein neues Passwort für dein Konto bei photoplay gebeten. Öffne "
             "diesen Link innerhalb\neiner Stunde und wähle eines:\n\n{link}\n\nWarst du es nicht, tu nichts: Dein "
-            "Passwort bleibt, wie es ist.\n",
+            "Passwort bleibt, wie es ist.\n\nEin neues Passwort beendet alle Sitzungen, aber keine Schlüssel der API: "
+            "War jemand anderes\nin deinem Konto, widerrufe sie auf dessen Seite.\n",
         ),
     },
 }

@@ -81,9 +81,8 @@ class Mailer:
                 self._send(mail)
                 return True
             except Exception as error:  # whatever a server or a network does: the next mail has its own chance
-                code = getattr(error, "smtp_code", None)
-                final = isinstance(error, smtplib.SMTPRecipientsRefused | smtplib.SMTPNotSupportedError)
-                final = final or attempt == TRIES or (code is not None and code >= 500)
+                code = _code(error)
+                final = isinstance(error, smtplib.SMTPNotSupportedError) or attempt == TRIES or (code or 0) >= 500
                 if final or self._closing.wait(self._again_s):
                     logger(__name__).warning("mail_not_sent", reason=type(error).__name__, smtp_code=code)
                     break
@@ -116,3 +115,11 @@ class Mailer:
                 server.close()
                 raise
         return server
+
+
+def _code(error: Exception) -> int | None:
+    """What the server answered; of a letter to one person, what it said of that person (452: come again later)."""
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        return min(code for code, _ in error.recipients.values())
+    code: int | None = getattr(error, "smtp_code", None)
+    return code
