@@ -15,6 +15,14 @@ from PIL import Image
 CORNERS = np.array([[[220, 40, 40], [40, 200, 60]], [[40, 60, 210], [220, 210, 50]]], np.uint8)
 
 
+def sleeper(folder: Path) -> str:
+    """A program that answers nothing for a minute, to stand for a decoder that takes too long."""
+    path = folder / "sleeper"
+    path.write_text("#!/bin/sh\nexec sleep 60\n")
+    path.chmod(0o700)
+    return str(path)
+
+
 def quadrants(width: int = 96, height: int = 64) -> np.ndarray:
     """Red, green / blue, yellow."""
     return np.kron(CORNERS, np.ones((height // 2, width // 2, 1), np.uint8))

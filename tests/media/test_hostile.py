@@ -17,6 +17,7 @@ import pytest
 from photoplay.errors import MediaError, PhotoplayError
 from photoplay.media import load_photo, probe_video, read_audio, read_video
 from tests.media import hostile
+from tests.media.clips import sleeper
 from tests.media.hostile import Hostile, hostile_files, write_hostile_files
 
 DOORS = {"photo": load_photo, "video": read_video, "audio": read_audio}
@@ -169,8 +170,9 @@ def test_without_the_extra_heic_photos_say_what_to_install(monkeypatch: pytest.M
     assert "photoplay[heic]" in caught.value.hint
 
 
-def test_a_photo_that_takes_too_long_is_given_up() -> None:
+def test_a_photo_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     jpeg = next(h.data for h in hostile_files() if h.name == "jpeg-that-is-also-html")
+    monkeypatch.setattr(sys, "executable", sleeper(tmp_path))
     with pytest.raises(MediaError) as caught:
-        load_photo(jpeg, seconds=0.002)
+        load_photo(jpeg, seconds=0.05)
     assert caught.value.code == "photo_too_slow"

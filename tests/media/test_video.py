@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import socket
 import struct
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from av.video.reformatter import Colorspace
 from photoplay.errors import MediaError
 from photoplay.media import probe_video, read_video, stream_video
 from photoplay.media.child import decoder, open_source
-from tests.media.clips import CORNERS, greys, quadrants, tone, video
+from tests.media.clips import CORNERS, greys, quadrants, sleeper, tone, video
 
 
 def corners(rgb: np.ndarray) -> np.ndarray:
@@ -201,7 +202,12 @@ def test_caps() -> None:
     assert code_of(lambda: list(stream_video(data, max_seconds=1))) == "video_too_long"
     assert code_of(lambda: read_video(data, max_pixel_frames=64 * 48 * 19)) == "video_too_many_pixels"
     assert len(read_video(data, max_pixel_frames=64 * 48 * 20).rgb) == 20
-    assert code_of(lambda: read_video(data, seconds=1e-4)) == "video_too_slow"
+
+
+def test_a_video_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    data = video(greys(20), 10)
+    monkeypatch.setattr(sys, "executable", sleeper(tmp_path))
+    assert code_of(lambda: read_video(data, seconds=0.05)) == "video_too_slow"
 
 
 def test_a_sound_file_has_no_pictures() -> None:
