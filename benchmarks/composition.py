@@ -28,11 +28,11 @@ from photoplay.composition.detail import grain_of
 from photoplay.composition.harmonise import look_of
 from photoplay.composition.relight import EVEN, LightDifference, light_difference, relight
 from photoplay.composition.tones import to_linear, to_srgb
+from photoplay.evaluation.identity import distance
 from photoplay.light import LUMA
 from photoplay.media import load_photo
 from photoplay.perception.faces import FaceReader, mesh_box
 from photoplay.perception.head_pose import head_pose, openings, visibility
-from photoplay.perception.identity import distance
 from photoplay.perception.light import estimate_light
 from photoplay.perception.scene import perceive
 from photoplay.training.synthetic import look

@@ -12,8 +12,9 @@ from photoplay.composition.cutouts import Cutout
 from photoplay.composition.detail import grain_of
 from photoplay.composition.join import join_light
 from photoplay.composition.relight import light_difference
+from photoplay.evaluation.identity import distance
 from photoplay.perception.faces import FaceReader
-from photoplay.perception.identity import distance, embed
+from photoplay.perception.identity import embed
 from photoplay.perception.light import estimate_light
 from photoplay.types import Face, Light, Rgb
 

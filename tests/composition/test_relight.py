@@ -10,10 +10,11 @@ from photoplay import topology
 from photoplay.composition.cutouts import Cutout
 from photoplay.composition.relight import EVEN, light_difference, relight, shared_light, surface
 from photoplay.composition.tones import to_linear, to_srgb
+from photoplay.evaluation.identity import distance
 from photoplay.light import shade
 from photoplay.perception.faces import mesh_box
 from photoplay.perception.head_pose import vertex_normals
-from photoplay.perception.identity import distance, embed
+from photoplay.perception.identity import embed
 from photoplay.perception.light import estimate_light
 from photoplay.types import Face, Light, Rgb
 

@@ -6,8 +6,9 @@ import cv2
 import dlib
 import numpy as np
 
+from photoplay.evaluation.identity import SAME_PERSON, distance
 from photoplay.perception import FaceReader
-from photoplay.perception.identity import SAME_PERSON, chip, distance, embed
+from photoplay.perception.identity import chip, embed
 from photoplay.types import Face, Rgb
 
 

@@ -190,7 +190,7 @@ def test_a_generator_is_closed_at_once_when_the_film_fails(tmp_path: Path, monke
         finally:
             closed.append(True)
 
-    monkeypatch.setattr(line, "_reviewer", Blind)
+    monkeypatch.setattr(line, "reviewer_of", Blind)
     monkeypatch.setattr(Painter, "generate", generate)
     with pytest.raises(RuntimeError) as caught:  # which keeps the frames of the stack alive
         photoplay.animate(prompt="a river", out=tmp_path / "film.mp4", **SHORT)

@@ -107,7 +107,7 @@ def model_of(name: str) -> str:
     return get_backend(name).capabilities.models[0]
 
 
-REVIEWER, PERCEIVE = line._reviewer, scenes.perceive
+REVIEWER, PERCEIVE = line.reviewer_of, scenes.perceive
 
 
 class Lenient:
@@ -125,7 +125,7 @@ class Lenient:
 
 @pytest.fixture(autouse=True)
 def lenient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(line, "_reviewer", Lenient)
+    monkeypatch.setattr(line, "reviewer_of", Lenient)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -416,7 +416,7 @@ def test_a_killed_film_goes_on_where_it_was(given: Given, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("moved", [True, False])
 def test_the_review_refuses_noise(moved: bool, given: Given, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(line, "_reviewer", REVIEWER)
+    monkeypatch.setattr(line, "reviewer_of", REVIEWER)
     request = given.request("wan-i2v", "image-to-video")
     steps: list[StageEvent] = []
 

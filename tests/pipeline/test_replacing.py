@@ -14,7 +14,7 @@ from photoplay.errors import RefusedError, RequestError, SceneError
 from photoplay.generation.backends import get_backend
 from photoplay.media import load_photo
 from photoplay.perception.faces import FaceReader
-from photoplay.pipeline import line
+from photoplay.pipeline import reviewing
 from photoplay.pipeline.plan import Prepared, prepare
 from photoplay.pipeline.replacing import find
 from photoplay.pipeline.settle import settle
@@ -152,10 +152,10 @@ def test_review_asks_for_who_plays_alone_and_that_the_other_is_gone(ready: Prepa
     bystander = replace(ready.scene.subjects[0], face=replace(ready.scene.subjects[0].face, embedding=None))
     two = replace(ready, scene=replace(ready.scene, subjects=(*ready.scene.subjects, bystander)))
     backend = get_backend("wan-animate")
-    reviewer: Any = line._reviewer(two, backend)
+    reviewer: Any = reviewing.reviewer_of(two, backend)
     assert len(reviewer._people) == 1
     stranger = replace(ready.gone, embedding=-ready.gone.embedding)
-    reviewer = line._reviewer(replace(ready, gone=stranger), backend)
+    reviewer = reviewing.reviewer_of(replace(ready, gone=stranger), backend)
     assert reviewer._gone is stranger
 
 

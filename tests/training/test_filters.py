@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from photoplay.training.filters import same_person, shots, why_not
+from photoplay.evaluation.identity import same_person
+from photoplay.training.filters import shots, why_not
 from photoplay.training.follow import face_of
 from tests.generation.actors import astronaut
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from photoplay.evaluation import tells
 from photoplay.evaluation.contact import Found, MarginMeter
-from photoplay.evaluation.identity import SAME_PERSON, IdentityMeter, distance
+from photoplay.evaluation.identity import SAME_PERSON, IdentityMeter, distance, same_person
 from photoplay.evaluation.shading import face_shading, shading_difference
 from photoplay.evaluation.temporal import FlickerMeter
 from photoplay.evaluation.verdict import judge
@@ -34,7 +34,7 @@ class FreeReviewer:
         self._reader = reader
         self._people = [person for person in people if person.embedding is not None]
         self._meters = [IdentityMeter(person) for person in self._people]
-        self._gone = gone if gone is not None and not any(_same(gone, one) for one in self._people) else None
+        self._gone = gone if gone is not None and not any(same_person(gone, one) for one in self._people) else None
         self._left: list[bool] = []
         first, second = (*self._people, None, None)[:2]
         self._margin = MarginMeter((first, second))
@@ -67,7 +67,7 @@ class FreeReviewer:
             if face.embedding is not None and person.embedding is not None
         }
         if self._gone is not None:
-            self._left.append(any(_same(face, self._gone) for face in faces))
+            self._left.append(any(same_person(face, self._gone) for face in faces))
         matched: dict[int, Face] = {}
         while apart:
             person, face = min(apart, key=lambda pair: apart[pair])
@@ -111,10 +111,3 @@ class FreeReviewer:
             metrics["replaced_seen"] = float(np.mean(self._left))
         metrics["frozen_frames"] = self._frozen / max(1, self._seen - 1)
         return judge({name: round(value, 5) for name, value in metrics.items() if np.isfinite(value)})
-
-
-def _same(face: Face, other: Face) -> bool:
-    """Whether two faces are one person's, as far as they can be told."""
-    if face.embedding is None or other.embedding is None:
-        return False
-    return distance(face.embedding, other.embedding) < SAME_PERSON

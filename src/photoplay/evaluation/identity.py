@@ -16,6 +16,19 @@ def distance(a: Float32[Array, 128], b: Float32[Array, 128]) -> float:
     return float(np.linalg.norm(a - b))
 
 
+def apart(face: Face, other: Face) -> float | None:
+    """The distance of two faces; None where the embedding of one was not read."""
+    if face.embedding is None or other.embedding is None:
+        return None
+    return distance(face.embedding, other.embedding)
+
+
+def same_person(face: Face, other: Face) -> bool:
+    """Whether two faces are one person's, as far as their embeddings tell: without them, no."""
+    far = apart(face, other)
+    return far is not None and far < SAME_PERSON
+
+
 class IdentityMeter:
     """Distances of one subject's face in the film to the same face in the framed photo (``source``)."""
 

@@ -66,8 +66,11 @@ def make_duet(
     heads = Head.of(first, mattes[0], ways[0]), Head.of(second, mattes[1], ways[1])
     played = perform_duet(template, seconds=seconds, fps=fps, left_is_near=near, speed=speed, seed=seed, before=before)
     faces = face_touch(np.array([touch.faces for touch in template.contacts], bool), played.strengths)
-    levelled = (level(played.roles[k], one.face.head_pose, ways[k], faces) for k, one in enumerate((first, second)))
-    played = replace(played, roles=(next(levelled), next(levelled)))
+    roles = (
+        level(played.roles[0], first.face.head_pose, ways[0], faces),
+        level(played.roles[1], second.face.head_pose, ways[1], faces),
+    )
+    played = replace(played, roles=roles)
     alive = _in_step(*(_alive(played, seed) if priors else played.roles))
     cast = _cast(scene, subjects, heads, template, played, alive, intensity, frame)
     together = bring_together(cast, rounds=1)

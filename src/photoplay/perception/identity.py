@@ -14,9 +14,6 @@ from photoplay import weights
 from photoplay.errors import UnavailableError
 from photoplay.types import Array, HeadPose, Landmarks, Rgb
 
-SAME_PERSON = 0.6
-"""Largest distance between two embeddings of one person."""
-
 MIN_FACE = 24.0
 MAX_YAW = 60.0
 
@@ -75,8 +72,3 @@ def embed(rgb: Rgb, landmarks: Landmarks, pose: HeadPose) -> Float32[Array, 128]
     with lock:
         vector = network.compute_face_descriptor(chip(rgb, landmarks))
     return np.array(vector, np.float32)
-
-
-def distance(a: Float32[Array, 128], b: Float32[Array, 128]) -> float:
-    """Euclidean distance; up to :data:`SAME_PERSON` for one person."""
-    return float(np.linalg.norm(a - b))

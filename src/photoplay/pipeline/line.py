@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack
 
 from photoplay.errors import RefusedError, ReviewError
-from photoplay.evaluation.free import FreeReviewer
-from photoplay.evaluation.reviewer import Reviewer
 from photoplay.finishing.sheet import film_sheet
 from photoplay.finishing.smoothing import smooth
 from photoplay.generation.backends import get_backend
@@ -25,13 +23,13 @@ from photoplay.generation.backends.protocol import Backend
 from photoplay.generation.contact_pass import with_contact_pass
 from photoplay.media import save_image
 from photoplay.motion.duet_template import AnyTemplate
-from photoplay.perception.faces import FaceReader
 from photoplay.pipeline.clock import StageClock
 from photoplay.pipeline.door import accounted, let_in, watched
 from photoplay.pipeline.glimpses import UNREVIEWED, Preview, hand_out, keep_cover, one_at_a_time, sketches
 from photoplay.pipeline.inputs import Source, natural_length, read_clip, read_photo, read_photos, read_voices, stated
 from photoplay.pipeline.outputs import check_out, check_sound, keep_stills, mark, write_film
 from photoplay.pipeline.plan import Prepared, Take, once, played, prepare
+from photoplay.pipeline.reviewing import is_free, reviewer_of, unanchored
 from photoplay.pipeline.scenes import Rest
 from photoplay.pipeline.sound import Sound
 from photoplay.safety.certificates import data_home
@@ -95,7 +93,7 @@ def _film(
     *unsealed* files go to ``folder``."""
     scene, tracks, plan, clock = prepared.scene, prepared.tracks, prepared.plan, job.clock
     with clock.stage("review"):
-        reviewer = _reviewer(prepared, backend)
+        reviewer = reviewer_of(prepared, backend)
     # the very first film compiles kernels before its first frame
     job.progress(StageEvent("generate", 0, plan.num_frames))
     told, number = job.preview and one_at_a_time(job.preview), work_id(recipe)
@@ -107,7 +105,7 @@ def _film(
         rough = sketches(told, sealed, job.guard.content, admitted, plan, number, folder / "sketches")
         plan = replace(plan, shown=rough)
     windows = clock.stream("generate", with_contact_pass(backend, scene, tracks, plan, job.progress))
-    smoothed = clock.stream("smooth", smooth(_unanchored(windows) if _is_free(prepared, backend) else windows))
+    smoothed = clock.stream("smooth", smooth(unanchored(windows) if is_free(prepared, backend) else windows))
 
     def reviewed() -> Iterator[Frames]:
         for frames in smoothed:
@@ -130,30 +128,6 @@ def _film(
         report = replace(found := reviewer.report(), metrics={**prepared.metrics, **found.metrics})
         job.progress(StageEvent("review", 1, 1, report.sentence))
     return report, tuple(receipt)
-
-
-def _is_free(prepared: Prepared, backend: Backend) -> bool:
-    """Whether the model frames the film by itself: not where it follows the tracks of two people."""
-    return prepared.plan.mode in backend.capabilities.free and prepared.plan.duet is None
-
-
-def _unanchored(windows: Iterator[Frames]) -> Iterator[Frames]:
-    """Frames that do not lie on their anchor, so that nothing is held to it: neither background nor skin."""
-    return (replace(window, anchor=None) for window in windows)
-
-
-def _reviewer(prepared: Prepared, backend: Backend) -> Reviewer | FreeReviewer:
-    """Who reviews the film: against the photo and the track, or, where the model frames it by itself, only the people."""
-    reader, plan, scene, gone = FaceReader(), prepared.plan, prepared.scene, prepared.gone
-    if prepared.tracks and not _is_free(prepared, backend):
-        return Reviewer(scene, prepared.tracks, plan, reader)
-    photos = plan.footage.references
-    moved = {track.subject for track in prepared.tracks} if gone and prepared.tracks else range(len(scene.subjects))
-    people = [scene.subjects[one].face for one in moved] if not photos else []
-    for photo in photos:
-        faces = sorted(reader.read(photo.pixels, identity=True), key=lambda face: face.box[1] - face.box[3])
-        people += faces[:1]
-    return FreeReviewer(people, plan, reader, gone)
 
 
 @dataclass(frozen=True)
@@ -243,7 +217,7 @@ def _made(job: _Job, backend: Backend, admitted: Admitted) -> Clip:
                 clip = _seal(folder, _Release(job, admitted, prepared, report, receipt[0], recipe))
                 _forget(job.resume)
                 return with_timings(clip, job.clock.seconds)
-        if not prepared.tracks or _is_free(prepared, backend):
+        if not prepared.tracks or is_free(prepared, backend):
             break  # there is no motion to calm: it would be the same film again
     _forget(job.resume)
     raise ReviewError("review_failed", report.sentence, "Try a calmer template, or a larger and sharper photo.")

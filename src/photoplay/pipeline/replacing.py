@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from photoplay.errors import RefusedError, SceneError
-from photoplay.evaluation.identity import SAME_PERSON
+from photoplay.evaluation.identity import SAME_PERSON, apart
 from photoplay.finishing.size import plan_size
 from photoplay.motion.smoothing import savitzky_golay
 from photoplay.perception.body import read_body
@@ -92,7 +92,8 @@ def find(video: RgbStack, fps: float, progress: Progress) -> list[Place]:
     for index, rgb in enumerate(video):
         progress(StageEvent("perceive", index, len(video), "the clip"))
         faces = reader.read(rgb, identity=True)
-        if len(faces) > 1 or (faces and known and distance_of(faces[0], known) > SAME_PERSON):
+        far = apart(faces[0], known) if faces and known else None
+        if len(faces) > 1 or (far is not None and far > SAME_PERSON):
             raise RefusedError(
                 "replace_not_alone",
                 "The clip shows more than one person, and only somebody who is alone can be replaced.",
@@ -102,13 +103,6 @@ def find(video: RgbStack, fps: float, progress: Progress) -> list[Place]:
         known = known or (faces[0] if faces and faces[0].embedding is not None else None)
     progress(StageEvent("perceive", len(video), len(video), "the clip"))
     return _bridged(places, max(1, round(LOST * fps)))
-
-
-def distance_of(face: Face, other: Face) -> float:
-    """How unlike two faces are; 0 where one of them cannot be told."""
-    if face.embedding is None or other.embedding is None:
-        return 0.0
-    return float(np.linalg.norm(face.embedding - other.embedding))
 
 
 def _bridged(places: list[Place | None], most: int) -> list[Place]:

@@ -105,6 +105,29 @@ def boxes(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:
         start += size
 
 
+def png_chunks(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:
+    """Name and whole of each chunk of a PNG."""
+    start = 8
+    while start < len(data):
+        _demand(len(data) - start >= 12, "a chunk")
+        size, name = struct.unpack_from(">I4s", data, start)
+        _demand(size <= len(data) - start - 12, "a chunk inside the file")
+        yield name, data[start : start + 12 + size]
+        start += 12 + size
+
+
+def webp_chunks(data: memoryview) -> Iterator[tuple[bytes, memoryview, memoryview]]:
+    """Name, content and whole of each chunk of a WebP; the whole has its padding, where it has any."""
+    start = 12
+    while start < len(data):
+        _demand(len(data) - start >= 8, "a chunk")
+        name, size = struct.unpack_from("<4sI", data, start)
+        _demand(size <= len(data) - start - 8, "a chunk inside the file")
+        end = start + 8 + size
+        yield name, data[start + 8 : end], data[start : end + size % 2]
+        start = end + size % 2
+
+
 # --- where each kind of file keeps the manifest ------------------------------------------------------------------------
 
 
@@ -116,30 +139,19 @@ def _in_mp4(data: memoryview) -> Iterator[memoryview]:
 
 
 def _in_png(data: memoryview) -> Iterator[memoryview]:
-    start = 8
-    while start < len(data):
-        _demand(len(data) - start >= 12, "a chunk")
-        size, name = struct.unpack_from(">I4s", data, start)
-        _demand(size <= len(data) - start - 12, "a chunk inside the file")
+    for name, chunk in png_chunks(data):
         if name == b"caBX":
-            (checksum,) = struct.unpack_from(">I", data, start + 8 + size)
-            _demand(zlib.crc32(data[start + 4 : start + 8 + size]) == checksum, "the checksum of the manifest")
-            yield data[start + 8 : start + 8 + size]
-        start += 12 + size
+            (checksum,) = struct.unpack(">I", chunk[-4:])
+            _demand(zlib.crc32(chunk[4:-4]) == checksum, "the checksum of the manifest")
+            yield chunk[8:-4]
 
 
 def _in_webp(data: memoryview) -> Iterator[memoryview]:
     _demand(struct.unpack_from("<I", data, 4) == (len(data) - 8,), "a file of the stated length")
-    start = 12
-    while start < len(data):
-        _demand(len(data) - start >= 8, "a chunk")
-        name, size = struct.unpack_from("<4sI", data, start)
-        _demand(size <= len(data) - start - 8, "a chunk inside the file")
-        end = start + 8 + size
+    for name, content, chunk in webp_chunks(data):
         if name == b"C2PA":
-            _demand(size % 2 == 0 or (end < len(data) and data[end] == 0), "zero padding")
-            yield data[start + 8 : end]
-        start = end + size % 2
+            _demand(len(content) % 2 == 0 or bytes(chunk[8 + len(content) :]) == b"\0", "zero padding")
+            yield content
 
 
 def _in_gif(data: memoryview) -> Iterator[memoryview]:
@@ -191,26 +203,11 @@ def _move_back(box: memoryview, cut: int, where: int) -> None:
 
 
 def _png_without(data: memoryview) -> bytes:
-    kept, start = bytearray(data[:8]), 8
-    while start < len(data):
-        _demand(len(data) - start >= 12, "a chunk")
-        size, name = struct.unpack_from(">I4s", data, start)
-        _demand(size <= len(data) - start - 12, "a chunk inside the file")
-        if name != b"caBX":
-            kept += data[start : start + 12 + size]
-        start += 12 + size
-    return bytes(kept)
+    return bytes(data[:8]) + b"".join(chunk for name, chunk in png_chunks(data) if name != b"caBX")
 
 
 def _webp_without(data: memoryview) -> bytes:
-    kept, start = bytearray(data[:12]), 12
-    while start < len(data):
-        _demand(len(data) - start >= 8, "a chunk")
-        name, size = struct.unpack_from("<4sI", data, start)
-        end = start + 8 + size + size % 2
-        if name != b"C2PA":
-            kept += data[start:end]
-        start = end
+    kept = bytearray(data[:12]) + b"".join(chunk for name, _, chunk in webp_chunks(data) if name != b"C2PA")
     struct.pack_into("<I", kept, 4, len(kept) - 8)
     return bytes(kept)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-from photoplay.safety.container import ContainerError, Kind, boxes
+from photoplay.safety.container import ContainerError, Kind, boxes, png_chunks, webp_chunks
 
 _SOUND, _PICTURES = b"soun", b"vide"
 _GIF_PLAIN_TEXT = 1
@@ -60,22 +60,13 @@ def _only(parent: memoryview, wanted: bytes) -> memoryview:
 
 
 def _in_png(data: memoryview) -> int:
-    start = 8
-    while start < len(data):
-        size, name = struct.unpack_from(">I4s", data, start)
-        if name == b"acTL":
-            raise ContainerError("expected a still")
-        start += 12 + size
+    if any(name == b"acTL" for name, _ in png_chunks(data)):
+        raise ContainerError("expected a still")
     return 1
 
 
 def _in_webp(data: memoryview) -> int:
-    start, count = 12, 0
-    while start < len(data):
-        name, size = struct.unpack_from("<4sI", data, start)
-        count += name in (b"ANMF", b"VP8 ", b"VP8L")
-        start += 8 + size + size % 2
-    return count
+    return sum(name in (b"ANMF", b"VP8 ", b"VP8L") for name, _, _ in webp_chunks(data))
 
 
 def _in_gif(data: memoryview) -> int:

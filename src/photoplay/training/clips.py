@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from photoplay.evaluation.identity import same_person
 from photoplay.generation.anchors import render
 from photoplay.generation.backends.pocket.crops import HeadCrops, crop_frames, crop_window
 from photoplay.generation.source import frame_photo
 from photoplay.perception.advice import face_height
 from photoplay.perception.faces import FaceReader
 from photoplay.perception.scene import perceive
-from photoplay.training.filters import same_person, why_not
+from photoplay.training.filters import why_not
 from photoplay.training.follow import Seen, next_face, track_of
 from photoplay.training.shards import Example
 from photoplay.types import Box, Face, Frames, MotionTrack, Photo, RenderPlan, Rgb, RgbStack, Scene

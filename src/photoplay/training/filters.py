@@ -7,7 +7,6 @@ from itertools import pairwise
 import cv2
 import numpy as np
 
-from photoplay.evaluation.identity import SAME_PERSON, distance
 from photoplay.perception.advice import SHARP, face_height, measure
 from photoplay.types import Array, Face, Rgb, RgbStack
 
@@ -40,13 +39,6 @@ def why_not(rgb: Rgb, faces: tuple[Face, ...]) -> str | None:
 def _inside(rgb: Rgb, face: Face) -> bool:
     x0, y0, x1, y1 = face.box
     return x0 >= 0 and y0 >= 0 and x1 <= rgb.shape[1] and y1 <= rgb.shape[0]
-
-
-def same_person(a: Face, b: Face) -> bool:
-    """Whether two faces are one person's, as far as their embeddings tell: without them, no."""
-    if a.embedding is None or b.embedding is None:
-        return False
-    return distance(a.embedding, b.embedding) < SAME_PERSON
 
 
 def shots(frames: RgbStack) -> list[slice]:

@@ -179,7 +179,7 @@ def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Door:
         monkeypatch.setattr(module, "get_backend", lambda name: Able() if name == Able.name else get_backend(name))
     monkeypatch.setattr(plan, "rest_scene", _rest(eyes))
     monkeypatch.setattr(plan, "_act", lambda *_: plan._Acted())
-    monkeypatch.setattr(line, "_reviewer", lambda *_: Pleased())
+    monkeypatch.setattr(line, "reviewer_of", lambda *_: Pleased())
     return Door(home, out, guard, eyes, answers)
 
 

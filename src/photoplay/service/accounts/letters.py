@@ -11,12 +11,11 @@ from __future__ import annotations
 import base64
 import hmac
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Literal, TypeAlias
 
 from sqlalchemy import Connection, select, update
 
-from photoplay.service.accounts.limits import network, throttle
+from photoplay.service.accounts.limits import HOUR, network, throttle
 from photoplay.service.accounts.passwords import hash_password
 from photoplay.service.accounts.sessions import end_sessions, folded_email, start_session
 from photoplay.service.accounts.tenants import NAME, checked_email, create_tenant, create_user
@@ -27,8 +26,7 @@ from photoplay.service.ground.plans import Plan
 from photoplay.service.ground.tables import tenants, users
 
 Language: TypeAlias = Literal["en", "de"]
-LETTER_S = timedelta(hours=1).total_seconds()
-HOUR = timedelta(hours=1).total_seconds()
+LETTER_S = HOUR
 LETTERS_TO, LETTERS_FROM = 5, 20
 """Letters to one address, and asked for from one internet address, in an hour."""
 

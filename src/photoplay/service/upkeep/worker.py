@@ -154,14 +154,10 @@ class Worker:
                 return
 
     def _waits(self, queue: str) -> bool:
+        waiting = select(jobs.c.id).where(jobs.c.state == "queued", jobs.c.queue == queue).limit(1)
         try:
             with self.hub.database.read() as conn:
-                return (
-                    conn.execute(
-                        select(jobs.c.id).where(jobs.c.state == "queued", jobs.c.queue == queue).limit(1)
-                    ).first()
-                    is not None
-                )
+                return conn.execute(waiting).first() is not None
         except Exception:  # the database may be away for a while: DBOS itself says so
             return True
 
