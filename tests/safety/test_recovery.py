@@ -16,6 +16,7 @@ from photoplay.safety.ledger import Ledger, work_id
 from photoplay.safety.recovery import FRAMES, Recovered, recover
 from photoplay.safety.watermark import DEFAULT_KEY, Marker
 from photoplay.types import RgbStack
+from tests.media.clips import greys, video
 from tests.safety.conftest import SealIt
 
 KEY = b"key"
@@ -82,6 +83,13 @@ def test_pictures_are_looked_at_too(kind: str, unsigned: Path, ledger: Ledger) -
     detect, shown = finds(None)
     recover(unsigned / f"film.{kind}", ledger, KEY, detect)
     assert shown[0][0] == (4 if kind == "gif" else 1)
+
+
+def test_a_film_in_another_container_is_looked_at_too(tmp_path: Path, ledger: Ledger) -> None:
+    (tmp_path / "film").write_bytes(video(greys(4), container="matroska"))
+    detect, shown = finds(None)
+    recover(tmp_path / "film", ledger, KEY, detect)
+    assert shown[0][0] == 4
 
 
 def test_what_cannot_be_decoded_has_no_mark(tmp_path: Path, ledger: Ledger) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -93,17 +94,20 @@ def takedown(
 
 
 def _shown(path: Path) -> tuple[str, list[Rgb]]:
-    """Digest and pictures of a photo or of a film's frames."""
+    """Digest and pictures of a photo or of some of a film's frames."""
     import numpy as np
 
-    from photoplay.media import load_photo, read_video
+    from photoplay.media import load_photo, probe_video, read_video
+    from photoplay.media.sniff import pictures_in
     from photoplay.weights.hashing import hash_file
 
-    sha256 = hash_file(path)
-    if path.suffix.lower() not in (".mp4", ".mov", ".mkv", ".webm"):
-        return sha256, [load_photo(path).pixels]
-    frames = read_video(path, max_seconds=60.0).rgb
-    return sha256, [np.ascontiguousarray(frames[round(at)]) for at in np.linspace(0, len(frames) - 1, FRAMES)]
+    if pictures_in(path) != "film":
+        return hash_file(path), [load_photo(path).pixels]
+    film = probe_video(path)
+    enough = max(1.0, FRAMES / (film.seconds or math.inf))
+    frames = read_video(path, max_seconds=60.0, fps=min(film.fps, enough)).rgb
+    places = np.unique(np.linspace(0, len(frames) - 1, FRAMES).round().astype(int))
+    return hash_file(path), [np.ascontiguousarray(frames[place]) for place in places]
 
 
 def erase(

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Literal
+
+from photoplay.media.refusals import refusal
+
 HEAD = 512
 """Bytes that are enough to sniff."""
 
@@ -9,6 +14,23 @@ _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b
 _AVIF_BRANDS = {b"avif", b"avis"}
 _BMP_HEADERS = {size.to_bytes(4, "little") for size in (12, 40, 52, 56, 64, 108, 124)}
 _DOCUMENT_MARKS = (b"<svg", b"<!doctype", b"<html", b"<?xml", b"<head", b"<script")
+
+
+def pictures_in(file: Path) -> Literal["photo", "film"] | None:
+    """Whether a file holds a photo or a film, or None where photoplay reads no pictures of it. A GIF is a film, and so is a
+    container of sound alone: that it has no pictures only shows when it is read.
+
+    Raises:
+        MediaError: ``file_unreadable``.
+    """
+    try:
+        with file.open("rb") as opened:
+            head = opened.read(HEAD)
+    except OSError as error:
+        raise refusal("file_unreadable") from error
+    if photo_format(head) is not None:
+        return "photo"
+    return None if video_format(head) is None else "film"
 
 
 def photo_format(head: bytes) -> str | None:

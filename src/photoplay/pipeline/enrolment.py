@@ -11,6 +11,7 @@ from jaxtyping import Float32
 
 from photoplay.errors import ConsentError, InputError, MediaError, PhotoplayError
 from photoplay.media import load_photo, read_video, resize_photo, stream_video
+from photoplay.media.sniff import pictures_in
 from photoplay.perception.faces import FaceReader
 from photoplay.pipeline.inputs import Source, read_photo
 from photoplay.safety.consent.challenge import check_live, watch
@@ -18,7 +19,7 @@ from photoplay.safety.consent.liveness import SECONDS
 from photoplay.safety.consent.matching import look_alike
 from photoplay.safety.consent.store import RecordStore
 from photoplay.safety.verify import verify
-from photoplay.types import Array, Face, Progress, silent
+from photoplay.types import Array, Face, Progress, Rgb, silent
 
 CAPTURED = frozenset({"digitalCapture", "computationalCapture"})
 """C2PA's digital source types of what a camera signed."""
@@ -28,8 +29,11 @@ PHOTO_SIDE = 1920
 """The same of a photo in which somebody is looked for."""
 LOOKS, LOOKS_APART = 5, 24
 """Frames of a film in which somebody is looked for."""
-PHOTOS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".heic", ".avif", ".tif", ".tiff", ".bmp"})
-FILMS = frozenset({".mp4", ".mov", ".mkv", ".webm", ".m4v", ".gif"})
+NAMED = frozenset(
+    {".jpg", ".jpeg", ".png", ".webp", ".heic", ".avif", ".tif", ".tiff", ".bmp"}
+    | {".mp4", ".mov", ".mkv", ".webm", ".m4v", ".gif"}
+)
+"""Endings of files that ought to hold pictures: one that holds none is damaged, and it cannot be told what it showed."""
 
 
 def faces_in(photo: Source) -> tuple[Face, ...]:
@@ -64,20 +68,28 @@ def seer(records: RecordStore, subject: str) -> Callable[[Path], bool | None]:
     reader = FaceReader()
 
     def sees(file: Path) -> bool | None:
-        kind = file.suffix.lower()
-        if not theirs or kind not in PHOTOS | FILMS:
-            return None if kind in PHOTOS | FILMS else False
         try:
-            if kind in FILMS:
-                shown = list(islice(stream_video(file, max_side=MAX_SIDE), 0, LOOKS * LOOKS_APART, LOOKS_APART))
-            else:
-                shown = [resize_photo(load_photo(file), PHOTO_SIDE).pixels]
-        except PhotoplayError:
+            shown = _shown(file)
+        except PhotoplayError as error:
+            return False if error.code == "video_no_pictures" else None
+        if not shown:
+            return None if file.suffix.lower() in NAMED else False
+        if not theirs:
             return None
         faces = [face for rgb in shown for face in reader.read(rgb, identity=True) if face.embedding is not None]
         return any(look_alike(face.embedding, theirs) for face in faces)
 
     return sees
+
+
+def _shown(file: Path) -> list[Rgb]:
+    """A photo, or some of a film's frames; nothing of a file that holds no pictures. Raises MediaError."""
+    match pictures_in(file):
+        case "film":
+            return list(islice(stream_video(file, max_side=MAX_SIDE), 0, LOOKS * LOOKS_APART, LOOKS_APART))
+        case "photo":
+            return [resize_photo(load_photo(file), PHOTO_SIDE).pixels]
+    return []
 
 
 def face_in_clip(clip: Path, challenge: str, store: RecordStore, progress: Progress = silent) -> Float32[Array, 128]:

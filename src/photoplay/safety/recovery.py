@@ -12,7 +12,7 @@ from typing import Protocol, TypeAlias
 
 from photoplay.errors import PhotoplayError
 from photoplay.media import load_photo, stream_video
-from photoplay.safety.container import sniff
+from photoplay.media.sniff import pictures_in
 from photoplay.safety.ledger import Ledger, Work
 from photoplay.types import RgbStack
 
@@ -108,9 +108,7 @@ def _described(number: str, confidence: float, work: Work | None) -> Recovered:
 
 def _windows(path: Path) -> Iterator[RgbStack]:
     """The file's first frames, one by one, as stacks of one."""
-    with path.open("rb") as file:
-        kind = sniff(file.read(12))
-    if kind in ("mp4", "gif"):
+    if pictures_in(path) == "film":
         for frame in islice(stream_video(path, max_side=MAX_SIDE), FRAMES):
             yield frame[None]
     else:
