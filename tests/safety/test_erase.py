@@ -16,12 +16,13 @@ from skimage import data
 from typer.testing import CliRunner
 
 from photoplay.cli.app import app
-from photoplay.errors import ConsentError
+from photoplay.errors import ConsentError, RefusedError
 from photoplay.safety import erase as erase_module
 from photoplay.safety.admission import admit
 from photoplay.safety.consent.record import Terms
 from photoplay.safety.erase import erase
 from photoplay.safety.guard import Guard
+from photoplay.safety.ledger import Ledger
 from photoplay.safety.recipe import make_recipe
 from photoplay.types import Face, Photo, Request
 from tests.safety.conftest import PLAN, TEMPLATE
@@ -169,6 +170,18 @@ def test_what_cannot_be_looked_at_in_time_is_told(couple: Couple, monkeypatch: p
     done = erase(couple.guard, couple.subject, [couple.folder], lambda _: True)
     assert done.undecided == ()
     assert {path.name for path in done.unseen} == {"hers", "his"}
+
+
+def test_a_ledger_out_of_reach_erases_nothing(couple: Couple, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lost(self: Ledger) -> None:
+        raise PermissionError("no")
+
+    monkeypatch.setattr(Ledger, "survey", lost)
+    with pytest.raises(RefusedError, match="Nothing was erased") as failed:
+        erase(couple.guard, couple.subject, [couple.folder])
+    assert failed.value.code == "erase_failed"
+    assert couple.names() == {"hers", "his"}
+    assert len(couple.guard.records.records()) == 2
 
 
 def test_the_command_looks_for_their_face(guard: Guard, tmp_path: Path) -> None:

@@ -50,7 +50,9 @@ class Erasure:
     unseen: tuple[Path, ...] = ()
 
 
-def erase(guard: Guard, subject: str, folders: Iterable[Path] = (), sees: Sees | None = None) -> Erasure:
+def erase(
+    guard: Guard, subject: str, folders: Iterable[Path] = (), sees: Sees | None = None, found: Theirs | None = None
+) -> Erasure:
     """Removes everything of the person with this id (``photoplay consent list`` shows it).
 
     Records are revoked and their face bindings destroyed; films are deleted where they were put, if they are unchanged; the
@@ -62,19 +64,14 @@ def erase(guard: Guard, subject: str, folders: Iterable[Path] = (), sees: Sees |
         folders: further folders to scan, and to delete the person's films and photos from: a photo is theirs for sure where
             admission found them in it, or the ledger knows a film of theirs that was made of nothing else.
         sees: looks for their face in what is left in these folders, and in all other films that were made here.
+        found: what :func:`theirs` told of this person, where that was asked before.
 
     Raises:
-        RefusedError: ``erase_unknown``: nobody of that id; ``erase_failed``: it could not be done whole. Try again then.
+        RefusedError: as :func:`theirs`; ``erase_failed``: it could not be done whole. Try again then.
     """
     now, folders = datetime.now(UTC), tuple(folders)
+    found = found or theirs(guard, subject)
     try:
-        found = theirs(guard, subject)
-        if not found.ids:
-            raise RefusedError(
-                "erase_unknown",
-                "Nobody with that id is on record here.",
-                "`photoplay consent list` shows the ids of the people on record.",
-            )
         places = [Path(release.path) for work in found.works for release in work.releases]
         deleted = _delete(dict.fromkeys([*places, *_files(folders)]), found.digests)
         for work in found.works:
@@ -85,12 +82,6 @@ def erase(guard: Guard, subject: str, folders: Iterable[Path] = (), sees: Sees |
         doubtful = _files(folders) if found.unsure else ()
         undecided = [path for path in doubtful if _is_one(path, found.unsure)]
         seen, unseen = _seen(guard, folders, sees) if sees is not None else ((), ())
-    except DamagedWorksError as error:
-        raise RefusedError(
-            "erase_failed",
-            f"Nothing was erased: what is known of film {', '.join(error.ids)} cannot be read, and it may be theirs.",
-            "Restore that entry of the ledger from a backup, or remove it if there is none, then try again.",
-        ) from error
     except (OSError, ValueError) as error:
         raise RefusedError(
             "erase_failed",
@@ -105,10 +96,29 @@ def theirs(guard: Guard, subject: str) -> Theirs:
     found then, on nothing but a statement from these photos, and from films of all that.
 
     Raises:
-        DamagedWorksError, OSError, ValueError: records or ledger cannot be read.
+        RefusedError: ``erase_unknown``: nobody of that id; ``erase_failed``: records or ledger cannot be read.
     """
-    ids = frozenset(guard.records.records_of(subject))
-    every = tuple(guard.ledger.works())
+    try:
+        ids = frozenset(guard.records.records_of(subject))
+        every = tuple(guard.ledger.works())
+    except DamagedWorksError as error:
+        raise RefusedError(
+            "erase_failed",
+            f"Nothing was erased: what is known of film {', '.join(error.ids)} cannot be read, and it may be theirs.",
+            "Restore that entry of the ledger from a backup, or remove it if there is none, then try again.",
+        ) from error
+    except (OSError, ValueError) as error:
+        raise RefusedError(
+            "erase_failed",
+            "Nothing was erased: what is known of the films that were made here cannot be read.",
+            "See whether photoplay's folder can be read, then try again.",
+        ) from error
+    if not ids:
+        raise RefusedError(
+            "erase_unknown",
+            "Nobody with that id is on record here.",
+            "`photoplay consent list` shows the ids of the people on record.",
+        )
     found = {work.id: work for work in every if ids & set(work.records)}
     told = [_told(work, ids) for work in found.values()]
     showing = {digest for shown, _ in told for digest in shown}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from sqlalchemy import select, update
 from photoplay.errors import RefusedError
 from photoplay.safety.consent.record import Terms
 from photoplay.safety.guard import Guard
-from photoplay.safety.ledger import work_id
+from photoplay.safety.ledger import Ledger, Work, work_id
 from photoplay.service.engine import Hub
 from photoplay.service.ground.tables import jobs, uploads
 from photoplay.service.upkeep.erasing import erase_person
@@ -84,6 +85,25 @@ def test_films_and_photos_of_a_person_go_and_those_of_others_stay(guard: Guard, 
     assert guard.ledger.find(alone) is None
     assert guard.ledger.find(both) is None
     assert guard.ledger.find(theirs) is not None
+
+
+class Counted(Ledger):
+    """Knows how often it was read."""
+
+    read = 0
+
+    def survey(self) -> tuple[tuple[Work, ...], tuple[str, ...]]:
+        self.read += 1
+        return super().survey()
+
+
+def test_the_ledger_is_read_once(guard: Guard, tmp_path: Path) -> None:
+    """It may hold very many films."""
+    one, ledger = enrolled(guard, 1), Counted(tmp_path / "home" / "works")
+    work(guard, tmp_path / "home", ["a" * 64], [one.id], "1" * 64)
+    with opened(tmp_path / "data") as hub:
+        assert erase_person(hub, replace(guard, ledger=ledger), one.subject, NOW).rest.works == 1
+    assert ledger.read == 1
 
 
 def test_what_cannot_be_read_stops_it_before_anything_is_forgotten(guard: Guard, tmp_path: Path) -> None:

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from photoplay.errors import RefusedError
 from photoplay.safety.erase import Erasure, erase, theirs
 from photoplay.safety.guard import Guard
-from photoplay.safety.ledger import DamagedWorksError
 from photoplay.service.engine import Hub
 from photoplay.service.upkeep.janitor import withdraw
 
@@ -34,13 +32,6 @@ def erase_person(hub: Hub, guard: Guard, subject: str, now: float) -> Erased:
         RefusedError: as :func:`photoplay.safety.erase.erase`; nothing is removed then.
         UnavailableError: the store or the database is away. Try again.
     """
-    try:
-        found = theirs(guard, subject)
-    except (DamagedWorksError, OSError, ValueError) as error:
-        raise RefusedError(
-            "erase_failed",
-            "Nothing was erased: what is known of some film cannot be read, and it may be theirs.",
-            "Restore the ledger from a backup, then try again.",
-        ) from error
+    found = theirs(guard, subject)
     removed = withdraw(hub, found.digests, now)
-    return Erased(removed, erase(guard, subject))
+    return Erased(removed, erase(guard, subject, found=found))
