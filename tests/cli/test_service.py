@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from click.testing import Result
+from sqlalchemy import Engine, event
 from typer.testing import CliRunner
 
 from photoplay.cli import installation
@@ -146,6 +147,26 @@ def test_credits_are_given_and_the_ledger_stays_balanced() -> None:
     assert run("service", "grant", ANNA, "0").exit_code == 2
     assert told("overview")["ledger"] == {"balanced": True, "problems": []}
     assert "The ledger is balanced." in done("service", "overview")
+
+
+def test_users_are_listed_by_one_question_however_many_there_are() -> None:
+    for number in range(3):
+        done("service", "user", "add", f"user{number}@example.org")
+    done("service", "grant", "user1@example.org", "25")
+    asked: list[str] = []
+
+    def note(_conn: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if statement.startswith("SELECT") and "balances" in statement:
+            asked.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        listed = told("user", "list")
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+    given = [one["available"] - listed[0]["available"] for one in listed]
+    assert (given, {one["held"] for one in listed}) == ([0, 25, 0], {0})
+    assert len(asked) == 1
 
 
 # --- looking after it ------------------------------------------------------------------------------------------------------

@@ -83,22 +83,17 @@ def list_(as_json: AsJson = False) -> None:
     with open_database() as (_, database), database.read() as conn:
         from sqlalchemy import select
 
-        from photoplay.service.accounts.credits import balance
+        from photoplay.service.accounts.credits import balance_columns
         from photoplay.service.ground.tables import tenants, users
 
+        told = (users.c.id, users.c.email, users.c.tenant_id, tenants.c.plan, users.c.operator, users.c.created_at)
+        ended = (users.c.disabled_at, tenants.c.closed_at)
         joined = (
-            select(users, tenants.c.plan, tenants.c.closed_at)
+            select(*told, *ended, *balance_columns(users.c.tenant_id))
             .join(tenants, tenants.c.id == users.c.tenant_id)
             .order_by(users.c.email)
         )
-        rows: list[dict[str, Any]] = []
-        for row in conn.execute(joined):
-            credits = balance(conn, row.tenant_id)
-            rows.append({
-                "id": row.id, "email": row.email, "tenant_id": row.tenant_id, "plan": row.plan, "operator": row.operator,
-                "created_at": row.created_at, "disabled_at": row.disabled_at, "closed_at": row.closed_at,
-                "available": credits.available, "held": credits.held,
-            })  # fmt: skip
+        rows = [dict(row) for row in conn.execute(joined).mappings()]
     if as_json:
         typer.echo(json.dumps(rows))
         return

@@ -329,6 +329,16 @@ def test_many_tenants_at_once_do_not_stand_in_each_others_way(either: Database) 
         assert credits.audit(conn) == []
 
 
+def test_many_tenants_balances_are_read_by_one_query(either: Database) -> None:
+    with either.begin() as conn:
+        for name, amount in (("ann", 100), ("bob", 0), ("cem", 70)):
+            a_tenant(conn, name, amount)
+        credits.reserve(conn, "ann", "job", 1, 30, NOW)
+    with either.read() as conn:
+        asked = select(tenants.c.id, *credits.balance_columns(tenants.c.id)).order_by(tenants.c.id)
+        assert [tuple(row) for row in conn.execute(asked)] == [("ann", 70, 30), ("bob", 0, 0), ("cem", 70, 0)]
+
+
 def test_what_is_undone_leaves_nothing(either: Database) -> None:
     with either.begin() as conn:
         a_tenant(conn)

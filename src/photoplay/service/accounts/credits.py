@@ -19,8 +19,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TypeVar
 
-from sqlalchemy import Connection, and_, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, func, insert, or_, select, update
 
 from photoplay.service.ground.errors import QuotaError
 from photoplay.service.ground.ids import new_id
@@ -29,6 +30,7 @@ from photoplay.service.ground.rows import hold_tenant, insert_once
 from photoplay.service.ground.states import LIVE
 from photoplay.service.ground.tables import balances, entries, jobs, transfers
 
+Named = TypeVar("Named", str, ColumnElement[str])
 ISSUED, REVENUE = "issued", "revenue"
 
 
@@ -43,6 +45,15 @@ class Balance:
 def balance(conn: Connection, tenant_id: str) -> Balance:
     """The tenant's credits."""
     return Balance(_amount(conn, wallet(tenant_id)), _amount(conn, held(tenant_id)))
+
+
+def balance_columns(tenant_id: ColumnElement[str]) -> tuple[ColumnElement[int], ColumnElement[int]]:
+    """``available`` and ``held`` as columns of a query for many tenants, each of which ``tenant_id`` names in its row."""
+
+    def amount(account: ColumnElement[str]) -> ColumnElement[int]:
+        return func.coalesce(select(balances.c.amount).where(balances.c.account == account).scalar_subquery(), 0)
+
+    return amount(wallet(tenant_id)).label("available"), amount(held(tenant_id)).label("held")
 
 
 def grant(conn: Connection, tenant_id: str, amount: int, note: str, now: float) -> None:
@@ -122,14 +133,14 @@ def refund(conn: Connection, job_id: str, round: int, now: float) -> bool:
     return _post(conn, "refund", tenant_id, moved, now, job=(job_id, round))
 
 
-def wallet(tenant_id: str) -> str:
+def wallet(tenant_id: Named) -> Named:
     """The account of a tenant's free credits."""
-    return f"wallet:{tenant_id}"
+    return "wallet:" + tenant_id
 
 
-def held(tenant_id: str) -> str:
+def held(tenant_id: Named) -> Named:
     """The account of a tenant's credits for unfinished films."""
-    return f"held:{tenant_id}"
+    return "held:" + tenant_id
 
 
 def _amount(conn: Connection, account: str) -> int:
