@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from photoplay.cli import show
+from photoplay.cli.options import AsJson, Yes, group
 from photoplay.cli.tables import print_table
 from photoplay.errors import ConsentError, InputError
 
@@ -19,10 +20,7 @@ if TYPE_CHECKING:
     from photoplay.safety.consent.record import ConsentRecord, Method, Terms
     from photoplay.safety.consent.store import Entry
 
-consent = typer.Typer(
-    help="Who agreed to be animated, on record.", no_args_is_help=True, rich_markup_mode=None, add_completion=False
-)
-AsJson = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
+consent = group("Who agreed to be animated, on record.")
 Id = Annotated[
     str, typer.Argument(metavar="ID", help="The record's id, as `photoplay consent list` shows it.", show_default=False)
 ]
@@ -218,7 +216,7 @@ def add(file: Annotated[Path, typer.Argument(help="A record's file.", show_defau
 def revoke(
     id_: Id,
     reason: Annotated[str, typer.Option(help="Why; without names.", show_default=False)] = "",
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Yes = False,
 ) -> None:
     """Withdraw a record for good. Its face binding is destroyed, and jobs that rest on it stop."""
     from photoplay.safety.consent.store import local_store

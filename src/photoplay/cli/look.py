@@ -10,10 +10,11 @@ import typer
 
 from photoplay.cli import show
 from photoplay.cli.film import ConsentChoice, ask_consent
+from photoplay.cli.options import AsJson, group
 from photoplay.cli.portrait import portrait
 from photoplay.errors import RequestError
 
-templates = typer.Typer(help="The motions that photoplay knows.", no_args_is_help=True, rich_markup_mode=None)
+templates = group("The motions that photoplay knows.")
 
 
 def inspect(
@@ -70,7 +71,7 @@ def capture(
 @templates.command("list")
 def list_(
     category: Annotated[str, typer.Option(help="Only this category.")] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List the templates."""
     from photoplay.motion.library import list_templates
@@ -80,10 +81,10 @@ def list_(
         keys = ("name", "title", "description", "category", "tags", "duration", "loop", "needs", "licence", "people")
         typer.echo(json.dumps([{key: getattr(template, key) for key in keys} for template in chosen]))
         return
-    for group in sorted({template.category for template in chosen}):
-        typer.secho(group, bold=True)
+    for category in sorted({template.category for template in chosen}):
+        typer.secho(category, bold=True)
         for template in chosen:
-            if template.category == group:
+            if template.category == category:
                 typer.echo(f"  {template.name:<22}{template.duration:4.1f} s  {template.description}")
 
 

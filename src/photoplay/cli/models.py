@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from photoplay.cli import show
+from photoplay.cli.options import AsJson, Yes, group
 from photoplay.cli.tables import print_table, size
 from photoplay.errors import InputError, PhotoplayError
 from photoplay.types import Progress, StageEvent, silent
@@ -19,12 +20,12 @@ if TYPE_CHECKING:
     from photoplay.weights.catalogue import Model
     from photoplay.weights.pull import Offer
 
-models = typer.Typer(help="The open weights on this machine.", no_args_is_help=True, rich_markup_mode=None)
+models = group("The open weights on this machine.")
 Name = Annotated[str, typer.Argument(help="The model's name, as `photoplay models list` shows it.", show_default=False)]
 
 
 @models.command("list")
-def list_models(as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False) -> None:
+def list_models(as_json: AsJson = False) -> None:
     """List the models that photoplay knows, and those that are here."""
     from photoplay.weights import catalogue, store
 
@@ -118,7 +119,7 @@ def verify(
 @models.command("rm")
 def remove(
     name: Name,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Yes = False,
 ) -> None:
     """Take a model out of the store. Files that were added where they lie stay there."""
     from photoplay.weights import store

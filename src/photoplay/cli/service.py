@@ -13,6 +13,7 @@ import typer
 
 from photoplay.cli import tenants, trust
 from photoplay.cli.installation import load_settings, open_database, open_hub
+from photoplay.cli.options import AsJson, Yes, group
 from photoplay.cli.tables import print_table, size
 from photoplay.errors import InputError
 
@@ -31,15 +32,7 @@ class PartChoice(StrEnum):
     TRUST = "trust"
 
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
-
-service = typer.Typer(
-    help="Look after the service: accounts, keys, credits, backups.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    add_completion=False,
-)
+service = group("Look after the service: accounts, keys, credits, backups.")
 service.add_typer(tenants.user, name="user")
 service.add_typer(tenants.key, name="key")
 service.command("grant")(tenants.grant)

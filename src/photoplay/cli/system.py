@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from photoplay.cli.options import AsJson
 from photoplay.cli.tables import print_table, size
 from photoplay.errors import PhotoplayError
 
@@ -43,7 +44,7 @@ DONE = {
 
 def verify(
     file: Annotated[str, typer.Argument(help="A film or picture; no address.", show_default=False)],
-    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Tell who made a file, from what, with whose consent, and whether it is unchanged.
 
@@ -101,7 +102,7 @@ def _stated(said: dict[str, str]) -> str:
     return f"{said.get('statement', '?')}, stated {said.get('date', '?')} for {said.get('photo', '?')[:16]}…"
 
 
-def backends(as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False) -> None:
+def backends(as_json: AsJson = False) -> None:
     """List what can make the frames: for which modes, under which licence, and what is missing."""
     from photoplay.generation.backends import get_backend, list_backends
 
@@ -208,7 +209,7 @@ def _needs(name: str, capabilities: Capabilities, state: dict[str, Any]) -> tupl
     )
 
 
-def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False) -> None:
+def doctor(as_json: AsJson = False) -> None:
     """Tell what is installed and which features of this machine are used."""
     from photoplay.device import describe
 

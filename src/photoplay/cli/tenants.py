@@ -14,6 +14,7 @@ import typer
 
 from photoplay.cli import show
 from photoplay.cli.installation import open_database
+from photoplay.cli.options import AsJson, Yes, group
 from photoplay.cli.tables import print_table
 from photoplay.errors import InputError
 
@@ -25,11 +26,9 @@ if TYPE_CHECKING:
     from photoplay.service.ground.settings import Settings
 
 Email = Annotated[str, typer.Argument(metavar="EMAIL", help="The account's e-mail address.", show_default=False)]
-AsJson = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
-user = typer.Typer(help="Who may sign in.", no_args_is_help=True, rich_markup_mode=None, add_completion=False)
-key = typer.Typer(help="API keys.", no_args_is_help=True, rich_markup_mode=None, add_completion=False)
+user = group("Who may sign in.")
+key = group("API keys.")
 
 
 @user.command("add")

@@ -9,18 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from photoplay.cli.options import Yes, group
 from photoplay.errors import RefusedError
 
 if TYPE_CHECKING:
     from photoplay.safety.erase import Erasure
     from photoplay.types import Rgb
 
-audit = typer.Typer(
-    help="What was decided, and whether the log of it is whole.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    add_completion=False,
-)
+audit = group("What was decided, and whether the log of it is whole.")
 FRAMES = 5
 """Frames of a film that near copies are recognised by."""
 
@@ -116,7 +112,7 @@ def erase(
         list[Path] | None,
         typer.Option(help="Also delete the person's photos from this folder, and scan it.", show_default=False),
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Yes = False,
 ) -> None:
     """Erase a person: records, films and what is known of them; a scan for their face and traces shows what is left."""
     from photoplay.pipeline.enrolment import seer
