@@ -1,7 +1,7 @@
 """Contact sheets of films of two, and the measures of photoplay.evaluation.contact on them.
 
     .venv/bin/python -m benchmarks.duet_sheets [--pairs 0 1 2] [--templates hug kiss] [--size 360] [--backend anchor|pocket]
-        [--seconds 3] [--fps 8] [--sheets DIR] [--review] [--melted] [--write FILE]
+        [--seconds 3] [--fps 8] [--sheets DIR] [--review] [--melted] [--write]
 
 For developers, on the test photos of ../shared/data alone. It composes and moves with the library's own parts as the
 pipeline does (sides by ``pipeline.scenes.facing``, order by ``motion.duet_order``), but nothing is admitted or sealed: in
@@ -23,6 +23,7 @@ refuse (an arm or the eyes are not seen) is left out, and named. Columns:
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,6 +34,7 @@ import cv2
 import matplotlib
 import numpy as np
 from benchmarks.contact import COLUMNS, Film, judged
+from benchmarks.report import publish
 from PIL import Image, ImageDraw
 from tests.evaluation.duets import melted
 
@@ -255,7 +257,7 @@ def main() -> None:
     parser.add_argument("--sheets", type=Path)
     parser.add_argument("--review", action="store_true")
     parser.add_argument("--melted", action="store_true", help="add each film with its faces blended (needs --review)")
-    parser.add_argument("--write", type=Path)
+    parser.add_argument("--write", action="store_true", help="keep the table as benchmarks/results/DATE-duets.md")
     asked = parser.parse_args()
     reader = FaceReader()
     lines = head(asked.review)
@@ -288,8 +290,8 @@ def main() -> None:
                 print(lines[-1], flush=True)
                 if asked.sheets:
                     sheet(made, rgb, lines[-1], asked.sheets / f"{name}-melted.png")
-    if asked.write:
-        asked.write.write_text("\n".join([*lines, "", *said]) + "\n", encoding="utf-8")
+    command = " ".join(["duet_sheets", *(word for word in sys.argv[1:] if word not in ("--sheets", str(asked.sheets)))])
+    publish("\n".join([*lines, "", *said]), "duets", "Films of two", command, write=asked.write)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from benchmarks import report
+from benchmarks import duet_sheets, report
 
 
 @pytest.fixture
@@ -27,3 +27,13 @@ def test_nothing_is_written_unless_asked(results: Path, capsys: pytest.CaptureFi
     report.publish("| a |", "made-up", "Made up", "made_up", write=False)
     assert not results.exists()
     assert capsys.readouterr().out.endswith(f"{report.machine()}.\n\n| a |\n\n")
+
+
+def test_sheets_of_films_of_two_are_kept_as_other_results_are(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(duet_sheets, "PAIRS", ())
+    monkeypatch.setattr("sys.argv", ["duet_sheets", "--size", "300", "--sheets", "/private", "--write"])
+    duet_sheets.main()
+    (path,) = results.glob("*-duets.md")
+    told = path.read_text(encoding="utf-8")
+    assert "`python -m benchmarks.duet_sheets --size 300 --write`: " in told
+    assert told.rstrip().splitlines()[-2:] == duet_sheets.head(review=False)
