@@ -95,13 +95,16 @@ def write(folder: Path) -> Path:
     vertices = np.concatenate([points for points, _, _ in pieces]).astype(np.float32)
     quads = np.concatenate([np.where(q < 0, -1, q + start) for (_, q, _), start in zip(pieces, starts, strict=False)])
     material = np.repeat(np.arange(len(pieces)), [len(q) for _, q, _ in pieces])
-    names, deltas = ("jawOpen", "eyeBlink_L", "eyeBlink_R"), np.zeros((3, len(vertices), 3))
+    names = ("jawOpen", "eyeBlink_L", "eyeBlink_R", "browInnerUp_L", "browInnerUp_R")
+    deltas = np.zeros((len(names), len(vertices), 3))
     lower = (face[:, 1] < -4) & (np.abs(face[:, 0]) < 5)
     deltas[0, np.flatnonzero(lower), 1] = -2.0
     for row, (up, down) in enumerate(
         ((top.LEFT_EYE_UPPER, top.LEFT_EYE_LOWER), (top.RIGHT_EYE_UPPER, top.RIGHT_EYE_LOWER)), 1
     ):
         deltas[row, list(up)] = face[list(down)] - face[list(up)]
+    for row, inner_brow in ((3, 336), (4, 107)):
+        deltas[row, inner_brow, 1] = 1.0
     modes = np.zeros((2, len(vertices), 3))
     modes[0, :, 0], modes[1, :, 1] = 0.05 * vertices[:, 0], 0.03 * vertices[:, 1]
     np.savez(

@@ -34,6 +34,11 @@ def test_an_expression_moves_what_its_delta_says(head):
     np.testing.assert_allclose(after[13], before[13], atol=1e-3)
 
 
+def test_a_shape_that_the_head_splits_in_two_moves_both_sides(head):
+    before, after = head.landmarks478(head.neutral), head.landmarks478(head.posed(shapes(browInnerUp=0.5)))
+    np.testing.assert_allclose((after - before)[[336, 107]], [(0, 0.5, 0)] * 2, atol=1e-3)
+
+
 def test_gaze_turns_irises_by_its_angle(head):
     for gaze, sign in (((20.0, 0.0), (1, 0)), ((0.0, 12.0), (0, 1)), ((-20.0, 0.0), (-1, 0))):
         moved = head.landmarks478(head.posed(shapes(), gaze)) - head.landmarks478(head.neutral)

@@ -365,11 +365,13 @@ def _split(quads: Int32[Array, "q 4"]) -> Int32[Array, "t 3"]:
 
 
 def _arkit_order(mesh: dict[str, Array]) -> Float32[Array, "52 v 3"]:
+    """The model's expressions as ARKit has them: its sides are _L and _R, also where ARKit knows no side."""
     ordered = np.zeros((len(ARKIT_NAMES), len(mesh["v"]), 3), np.float32)
-    for index, name in enumerate(mesh["exn"]):
-        arkit = str(name).replace("_L", "Left").replace("_R", "Right")
-        if arkit in ARKIT_INDEX:
-            ordered[ARKIT_INDEX[arkit]] = mesh["ex_q"][index].astype(np.float32) * np.float32(mesh["ex_scale"])
+    for index, name in enumerate(map(str, mesh["exn"])):
+        for arkit in (name.replace("_L", "Left").replace("_R", "Right"), name.removesuffix("_L").removesuffix("_R")):
+            if arkit in ARKIT_INDEX:
+                ordered[ARKIT_INDEX[arkit]] += mesh["ex_q"][index].astype(np.float32) * np.float32(mesh["ex_scale"])
+                break
     if not ordered[ARKIT_INDEX["jawOpen"]].any():
         raise _broken("no expression is called jawOpen")
     return ordered
