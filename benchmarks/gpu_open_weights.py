@@ -1,6 +1,6 @@
 """Times Wan through diffusers on a GPU, stock and as photoplay runs it: random weights at the published sizes.
 
-    PYTHONPATH=src:. python -m benchmarks.gpu_open_weights [--models 14b 1.3b] [--sizes 480p 720p] [--minutes 9] [--out FILE]
+    PYTHONPATH=src:. python -m benchmarks.gpu_open_weights [--models 14b 1.3b] [--sizes 480p 720p] [--out FILE]
 
 Prints a JSON object a line, and adds it to FILE, as it goes: seconds for a forward of the transformer, also with its
 weights in int8, for decoding and encoding a clip, for a prompt, for a film of four steps; the memory's peak; the ratio to
@@ -9,8 +9,18 @@ measured rate of bfloat16 matrix products. What fails or finds no time left says
 same steps run on tiny parts in a minute, to see that they run.
 
 It needs torch, diffusers, transformers, accelerate, ftfy, jaxtyping, numpy and this repository, no weights and no
-network. A machine without diffusers and ftfy can be handed them in a folder, as both are Python alone:
-``pip install --no-deps --target FOLDER diffusers==0.42.1 ftfy wcwidth`` and FOLDER on PYTHONPATH.
+network. A machine that has torch, and no network to fetch the others from, takes them from out/wheels beside the
+checkout's files (git ignores it, so it is taken along by name), filled beforehand for that machine's Python:
+
+    python -m pip download --no-deps --only-binary=:all: --python-version 3.12 --platform manylinux_2_17_x86_64 \\
+        --platform manylinux2014_x86_64 -d out/wheels diffusers==0.42.1 ftfy==6.3.1 wcwidth==0.9.4
+
+There, in the checkout, one model a command, each within ten minutes:
+
+    python3 -m pip install -q --no-index --no-deps --target /tmp/site out/wheels/*.whl
+    export PYTHONUNBUFFERED=1 PYTHONPATH=/tmp/site:src:.
+    python3 -m benchmarks.gpu_open_weights --models 14b --out "$OUT/14b.jsonl"
+    python3 -m benchmarks.gpu_open_weights --models 1.3b --out "$OUT/1.3b.jsonl"
 """
 
 from __future__ import annotations
@@ -290,6 +300,7 @@ class Run:
 def benchmark(log: Log, name: str, clips: dict[str, ClipSize], rate: float) -> None:
     """All of one model, stock first and then as ``exact`` runs it; the largest clips last."""
     tiny = name == "tiny"
+    torch.compiler.reset()  # so many variants of a block are compiled, all models counted, and no more
     run: Run | None = None
     with log.section(f"build {name}", 60) as ready:
         if ready:
@@ -306,11 +317,15 @@ def benchmark(log: Log, name: str, clips: dict[str, ClipSize], rate: float) -> N
     run.guided(CLIPS["tiny"] if tiny else SMALL)
     for size, larger in more:
         run.forward(size, larger, "stock", 1)
+    quicker = False
     with log.section(f"speed up {name}"):
         how = (SPEED["exact"], Placement(), log.device)
         on = ordered((*shape_up(run.pipe.vae, *how), *speed_up(run.pipe, *how)))
         kernel = attention_kernel(log.device) if log.device != "cpu" else None
         log.say("exact", model=name, turned_on=on, attention=kernel, compiles=can_compile())
+        quicker = True
+    if not quicker:  # half of it would be taken for all
+        return
     run.prompt("exact")
     run.forward(first, clip, "exact", 2)
     run.coded(first, clip, "exact")
@@ -346,7 +361,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", nargs="+", choices=("14b", "1.3b"), default=["14b", "1.3b"])
     parser.add_argument("--sizes", nargs="+", choices=("480p", "720p"), default=["480p", "720p"])
-    parser.add_argument("--minutes", type=float, default=9.0, help="start nothing that would end later")
+    parser.add_argument("--minutes", type=float, default=8.5, help="start nothing that would end later")
     parser.add_argument("--out", type=Path, help="a file that gets every line as it comes")
     parser.add_argument("--write", action="store_true", help="the same, benchmarks/results/DATE-gpu-open-weights.jsonl")
     asked = parser.parse_args()

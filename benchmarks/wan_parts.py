@@ -30,7 +30,7 @@ class Shape:
 
 
 SHAPES = {"14b": Shape(40, 13824, 40), "1.3b": Shape(12, 8960, 30), "tiny": Shape(4, 64, 3, 12, 32)}
-CLIPS = {"480p": ClipSize(832, 480, 81), "720p": ClipSize(1280, 720, 81), "tiny": ClipSize(64, 64, 9)}
+CLIPS = {"480p": ClipSize(832, 480, 81), "720p": ClipSize(1280, 720, 81), "tiny": ClipSize(32, 32, 9)}
 SMALL = ClipSize(480, 272, 17)  # a clip that does not fill the GPU
 
 
