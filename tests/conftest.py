@@ -32,6 +32,10 @@ install_import_hook(_hooked_modules(), "tests.typecheck.checked")
 
 logging.getLogger("dbos").addHandler(logging.NullHandler())  # where it finds none, DBOS adds one to standard error
 
+# Only now: what it imports of the package is to be checked too.
+from tests import remembering  # noqa: E402
+from tests.remembering import Memory  # noqa: E402
+
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 
 
@@ -47,6 +51,13 @@ def pytest_collection_finish() -> None:
     """What was imported stays: a search for garbage need not go through a million objects (0.8 s) again and again."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def remembered() -> Iterator[Memory]:
+    """See tests/remembering.py."""
+    with remembering.remembered() as memory:
+        yield memory
 
 
 @pytest.fixture(autouse=True)

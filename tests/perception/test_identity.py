@@ -61,3 +61,17 @@ def test_the_chip_does_not_depend_on_the_photos_size(astronaut: Rgb, astronaut_f
     big = cv2.resize(astronaut, None, fx=5, fy=5, interpolation=cv2.INTER_LINEAR)
     from_big = chip(big, (astronaut_face.landmarks * 5 + 2).astype(np.float32))
     assert np.abs(chip(astronaut, astronaut_face.landmarks).astype(int) - from_big).mean() < 3
+
+
+def test_an_answer_depends_on_the_chip_alone(
+    astronaut: Rgb, astronaut_face: Face, hopper: Rgb, hopper_face: Face
+) -> None:
+    """Nor on who was looked at before: other tests keep answers (tests/remembering)."""
+    first, other, again = (
+        embed(rgb, face.landmarks, face.head_pose)
+        for rgb, face in ((astronaut, astronaut_face), (hopper, hopper_face), (astronaut, astronaut_face))
+    )
+    assert first is not None
+    assert again is not None
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)

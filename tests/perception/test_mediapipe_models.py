@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import os
+import pickle
 import subprocess
 import sys
+from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
 from photoplay.perception.crops import Crop
-from photoplay.perception.mediapipe_models import MESH_SIZE, Detector, MeshModel
+from photoplay.perception.mediapipe_models import DETECTOR_SIZE, MESH_SIZE, Detector, MeshModel, Models
 from photoplay.types import Face, Rgb
 
 
@@ -51,3 +54,21 @@ def test_both_face_detectors_agree(astronaut: Rgb, astronaut_face: Face) -> None
 def test_a_model_refuses_an_image_of_another_size() -> None:
     with pytest.raises(ValueError, match="192 x 192"):
         MeshModel()(np.zeros((100, 192, 3), np.uint8))
+
+
+def test_an_answer_depends_on_the_picture_alone(astronaut: Rgb, hopper: Rgb) -> None:
+    """Nor on what was looked at before, nor on which of two readers looks: other tests keep answers (tests/remembering)."""
+
+    def answers(first: Rgb, second: Rgb) -> dict[str, Any]:
+        models, found = Models(), {}
+        asked = {"mesh": models.mesh, "pose": models.pose, "selfie": models.selfie}
+        asked |= {kind: models.detector(kind) for kind in DETECTOR_SIZE}
+        for name, model in asked.items():
+            size = model._graph._size
+            shown = [cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA) for picture in (first, second)]
+            found[name] = [pickle.dumps(model(picture)) for picture in shown]
+        return found
+
+    once, again = answers(astronaut, hopper), answers(hopper, astronaut)
+    assert once == {name: found[::-1] for name, found in again.items()}
+    assert all(once[name][0] != once[name][1] for name in ("mesh", "pose", "selfie", "full_range", "short_range"))
