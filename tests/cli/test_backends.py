@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from photoplay.errors import UnavailableError
 from photoplay.generation import backends
 from photoplay.generation.backends.echo import EchoBackend
 from photoplay.types import Capabilities
-from photoplay.weights import store
+from photoplay.weights import catalogue, store
 from tests.weights.models import write_model
 
 
@@ -66,7 +67,9 @@ def test_the_table_tells_what_is_missing_and_how_to_add_it(big: None) -> None:
         assert words in needs
     text = "\n".join(lines)
     assert "surely_not_installed.part, nor_this. Add it with: pip install 'photoplay[gpu]'" in text
-    assert "photoplay models pull wan-vace-1.3b" in text
+    assert (
+        "photoplay models pull wan-vace-1.3b --trust-first\n    Not every file of it has its digest on record" in text
+    )
     assert next(line for line in lines if line.strip().startswith("echo ")).rstrip().endswith("yes")
 
 
@@ -74,8 +77,21 @@ def test_json_tells_the_same(big: None) -> None:
     told = json.loads(shown("--json"))["big"]
     assert told["modes"] == ["text-to-video", "audio-driven"]
     assert not told["ready"]
-    assert list(told["missing"].values()) == ["pip install 'photoplay[gpu]'", "photoplay models pull wan-vace-1.3b"]
+    assert list(told["missing"].values()) == [
+        "pip install 'photoplay[gpu]'",
+        "photoplay models pull wan-vace-1.3b --trust-first",
+    ]
     assert json.loads(shown("--json"))["echo"]["ready"]
+
+
+def test_a_model_whose_files_are_all_pinned_is_pulled_without_trust(big: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = "model.safetensors"
+    for digests, command in (((), " --trust-first"), (((file, "0" * 64),), "")):
+        part = catalogue.Part("owner/repository", take=(file,), digests=digests)
+        model = replace(catalogue.find("wan-vace-1.3b"), parts=(part,))
+        monkeypatch.setattr(catalogue, "models", lambda model=model: (model,))
+        assert f"photoplay models pull wan-vace-1.3b{command}" in json.loads(shown("--json"))["big"]["missing"].values()
+        assert ("Not every file" in shown()) == bool(command)
 
 
 @pytest.mark.parametrize(("name", "backend"), [("wan-vace-14b", "another"), ("my-own", "big")])

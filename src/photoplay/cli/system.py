@@ -30,6 +30,8 @@ COLUMNS: dict[Mode, str] = {
 }
 """The modes, as the table of backends calls them."""
 
+TRUST = " --trust-first"
+UNPINNED = "Not every file of it has its digest on record: --trust-first takes the mirror's word for those, this once."
 
 DONE = {
     "c2pa.opened": "opened a picture",
@@ -129,6 +131,8 @@ def backends(as_json: AsJson = False) -> None:
             typer.echo(f"  licence of {models}: {note}")
         for missing, command in states[name]["missing"].items():
             typer.echo(f"  missing: {missing}. Add it with: {command}")
+            if command.endswith(TRUST):
+                typer.echo(f"    {UNPINNED}")
     for name, fault in broken.items():
         typer.echo(f"{name}: {fault.message} {fault.hint}")
 
@@ -152,13 +156,22 @@ def _state(name: str, capabilities: Capabilities) -> dict[str, Any]:
         extra = f"photoplay[{capabilities.extra}]" if capabilities.extra else " ".join(absent)
         missing[", ".join(absent)] = f"pip install '{extra}'"
     if capabilities.models and not here:
-        missing[f"the model {capabilities.models[0]}"] = f"photoplay models pull {capabilities.models[0]}"
+        missing[f"the model {capabilities.models[0]}"] = _pull(capabilities.models[0])
     return {
         "installed_models": list(here),
         "bytes": next(iter(here.values()), _download(capabilities)),
         "missing": missing,
         "ready": not missing,
     }
+
+
+def _pull(name: str) -> str:
+    """The command that fetches a model; without ``--trust-first`` a pull refuses files whose digest is not on record."""
+    from photoplay.weights import catalogue
+
+    known = {model.name: model for model in catalogue.models()}
+    pinned = name not in known or all(part.pinned for part in known[name].parts)
+    return f"photoplay models pull {name}{'' if pinned else TRUST}"
 
 
 def _manifest(model: str) -> Manifest | None:

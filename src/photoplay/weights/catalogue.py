@@ -58,8 +58,15 @@ class Part:
 
     def lacking(self, paths: set[str]) -> list[str]:
         """The files that are wanted by their whole name and are not among ``paths`` of the repository."""
-        named = (f"{self.base}/{name}" if self.base else name for name in self.take if "*" not in name)
-        return [name for name in named if name not in paths]
+        return [name for name in self._named() if name not in paths]
+
+    @property
+    def pinned(self) -> bool:
+        """Whether every file that it takes has its SHA-256 on record; of a pattern nobody knows what it takes."""
+        return len(self._named()) == len(self.take) and not self.lacking({path for path, _ in self.digests})
+
+    def _named(self) -> list[str]:
+        return [f"{self.base}/{name}" if self.base else name for name in self.take if "*" not in name]
 
 
 @dataclass(frozen=True)
