@@ -103,6 +103,8 @@ def test_consents_account_and_verify(stage: Stage, client: Client, who: Someone)
     made = client.enrol(jpeg(4), ["face", "head"], agreed=True, name="Me", days=3, adult="declared")
     assert (made.scope, made.state, made.weak) == (("face", "head"), "valid", True)
     assert client.consents() == (made,)
+    twin = client.enrol(jpeg(5), ["face"], agreed=True, unlike=(made.id,))
+    assert (twin.unlike, made.unlike) == ((made.id,), ())
     assert len(client.challenge().words) == 4
     assert client.revoke(made.id).state == "revoked"
     account = client.account()

@@ -63,7 +63,8 @@ class FakeLooker(Looker):
 def enrolled(terms: Terms, method: Any, seed: int = 1) -> Enrolled:
     """A real record of nobody's face."""
     face = np.random.default_rng(seed).normal(size=128).astype(np.float32)
-    adult = Adult(terms.adult != "none", terms.adult)
-    record, _ = local_store().enrol(face / np.linalg.norm(face), RecordTerms(terms.scope, terms.days, adult, method),
-                                    datetime.now(UTC))  # fmt: skip
+    adult, now = Adult(terms.adult != "none", terms.adult), datetime.now(UTC)
+    unlike = tuple(local_store().get(id_, now).subject for id_ in terms.unlike)
+    asked = RecordTerms(terms.scope, terms.days, adult, method, unlike=unlike)
+    record, _ = local_store().enrol(face / np.linalg.norm(face), asked, now)
     return Enrolled(record.id, record.not_before.timestamp())

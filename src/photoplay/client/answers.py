@@ -139,7 +139,8 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Consent:
-    """A consent record; ``state`` is valid, expired, revoked or broken. ``weak``: it rests on somebody's word alone."""
+    """A consent record; ``state`` is valid, expired, revoked or broken. ``weak``: it rests on somebody's word alone.
+    ``unlike``: your records of people who look alike and are somebody else."""
 
     id: str
     name: str
@@ -150,6 +151,7 @@ class Consent:
     adult: str | None
     weak: bool
     created_at: float
+    unlike: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

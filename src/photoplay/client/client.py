@@ -248,15 +248,24 @@ class Client:
         return read(Challenge, self._wire.ask("POST", "/v1/consents/challenges").json())
 
     def enrol(
-        self, file: File, scope: Sequence[str], *, challenge: str = "", agreed: bool = False, **terms: Any
+        self,
+        file: File,
+        scope: Sequence[str],
+        *,
+        challenge: str = "",
+        agreed: bool = False,
+        unlike: Sequence[str] = (),
+        **terms: Any,
     ) -> Consent:
         """Puts consent on record: from a clip that answers a ``challenge``, or from a photo where you say that the person
-        ``agreed`` (on a service for strangers operators alone). ``terms``: name, days, adult, face.
+        ``agreed`` (on a service for strangers operators alone). ``unlike`` are the ids of your
+        records of people who look like this one and are somebody else, such as a twin. ``terms``: name, days, adult, face.
 
         Raises:
             ConsentError: the clip does not show what was asked.
         """
-        said = {"scope": list(scope), "challenge": challenge, "agreed": str(agreed).lower(), **terms}
+        said = {"scope": list(scope), "unlike": list(unlike), "challenge": challenge, **terms}
+        said["agreed"] = str(agreed).lower()
         data = {name: value if isinstance(value, list) else str(value) for name, value in said.items()}
         return read(Consent, self._wire.ask("POST", "/v1/consents", files=_file(file), data=data).json())
 

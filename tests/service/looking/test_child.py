@@ -3,16 +3,20 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from photoplay.errors import MediaError
+from photoplay.errors import ConsentError, MediaError
 from photoplay.service.looking import child
 from photoplay.service.looking.child import KEPT, Eyes, told
+from photoplay.service.looking.looker import Terms
 from photoplay.types import Notice, Photo, Scene
 from tests.generation.actors import astronaut
+from tests.safety.consent.people import person
 
 
 @pytest.fixture
@@ -94,6 +98,24 @@ def test_whose_service_it_is_decides_about_records(word: str, hosted: bool, monk
     monkeypatch.setattr(child.signal, "signal", lambda *_: None)
     child.main([word, "3"])
     assert made[0].guard.hosted is hosted
+
+
+def test_who_looks_like_somebody_on_record_is_said_to_be_another(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PHOTOPLAY_HOME", str(tmp_path))
+    monkeypatch.setattr(child, "face_in_photo", lambda _photo, _face: person(1))
+    monkeypatch.setattr(child, "load_photo", lambda data: data)
+    eyes, terms = Eyes(hosted=False), Terms(("contact",), 30)
+    first = eyes.enrol_photo(b"first", 0, terms)
+    twin = eyes.enrol_photo(b"twin", 0, replace(terms, unlike=(first.id,)))
+    records = {record.id: record for record in eyes.guard.records.records()}
+    assert records[twin.id].unlike == (records[first.id].subject,)
+    eyes.guard.records.revoke(first.id, "", datetime.now(UTC))
+    with pytest.raises(ConsentError) as gone:
+        eyes.enrol_photo(b"twin", 0, replace(terms, unlike=(first.id,)))
+    assert gone.value.code == "consent_revoked"
+    assert {record.id for record in eyes.guard.records.records()} == {twin.id}
 
 
 def test_a_child_whose_parent_is_gone_ends_by_itself() -> None:

@@ -99,7 +99,7 @@ def check_different_people(pictures: Sequence[Sequence[Face]], matched: Sequence
                 "consent_one_face",
                 "Two faces that are on record as two people look like one person.",
                 "If they are two people who look alike, such as twins, make one of the records anew and say so there "
-                "(`photoplay consent create --unlike`).",
+                "(on the command line: `photoplay consent create --unlike`).",
             )
 
 

@@ -125,9 +125,11 @@ class Eyes:
         return self.guard.ledger
 
     def _enrolled(self, embedding: Any, terms: Terms, method: Any) -> Enrolled:
+        now = datetime.now(UTC)
         adult = Adult(terms.adult != "none", terms.adult)
-        asked = RecordTerms(terms.scope, terms.days, adult, method)
-        record, _ = self._records.enrol(embedding, asked, datetime.now(UTC))
+        unlike = tuple(self._records.get(id_, now).subject for id_ in terms.unlike)
+        asked = RecordTerms(terms.scope, terms.days, adult, method, unlike=unlike)
+        record, _ = self._records.enrol(embedding, asked, now)
         return Enrolled(record.id, record.not_before.timestamp())
 
     def _photo(self, data: bytes) -> Photo:

@@ -6,8 +6,8 @@ hosted service is filmed live: what they say about somebody else is worth nothin
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias
 
@@ -41,13 +41,15 @@ _STATES: dict[str, State] = {"consent_expired": "expired", "consent_revoked": "r
 
 @dataclass(frozen=True)
 class Consent:
-    """A record as its tenant sees it; ``record`` is None where it can no longer be read (revoked or broken)."""
+    """A record as its tenant sees it; ``record`` is None where it can no longer be read (revoked or broken). ``unlike`` are
+    the tenant's records of those who look alike and are somebody else, by the word of whoever made this one."""
 
     id: str
     name: str
     state: State
     record: ConsentRecord | None
     created_at: float
+    unlike: tuple[str, ...] = ()
 
 
 def ask_challenge(hub: Hub, principal: Principal, now: float) -> Challenge:
@@ -66,10 +68,12 @@ def enrol_live(
     """A record of whoever answers the tenant's challenge in a clip; the challenge is spent, whatever comes of it.
 
     Raises:
-        ConsentError: ``live_…``: the clip does not show a living person who does what was asked.
+        ConsentError: ``live_…``: the clip does not show a living person who does what was asked; as :func:`check_hold` of
+            the records that ``terms`` name.
         MediaError: the clip cannot be read.   ForbiddenError: ``adult_vouched``.   ConflictError: ``consents_full``.
     """
     _check_word(hub, principal, terms)
+    check_hold(hub, principal.tenant_id, terms.unlike, now)
     with hub.database.begin() as conn:
         _check_room(conn, principal.tenant_id)
         taken = conn.execute(
@@ -101,6 +105,7 @@ def enrol_word(
 
     Raises:
         ForbiddenError: ``live_needed``.   InputError: ``consent_which_face``.   ConflictError: ``consents_full``.
+        ConsentError: as :func:`check_hold` of the records that ``terms`` name.
     """
     if hub.settings.hosted and not principal.operator:
         raise ForbiddenError(
@@ -108,6 +113,7 @@ def enrol_word(
             "Here people agree for themselves, in a short clip before the camera.",
             "Ask for a challenge and send the clip that answers it.",
         )
+    check_hold(hub, principal.tenant_id, terms.unlike, now)
     with hub.database.begin() as conn:
         _check_room(conn, principal.tenant_id)
     return _kept(hub, principal, name, looker.enrol_photo(photo, face, terms), now)
@@ -120,13 +126,18 @@ def list_consents(hub: Hub, tenant_id: str, now: float) -> list[Consent]:
     with hub.database.read() as conn:
         kept = conn.execute(newest.where(consents.c.revoked_at.is_(None)).limit(MOST)).all()
         over = conn.execute(newest.where(consents.c.revoked_at.is_not(None)).limit(LISTED)).all()
-    return [_consent(row, now) for row in sorted([*kept, *over], key=lambda row: (-row.created_at, row.id))]
+    found = [_consent(row, now) for row in sorted([*kept, *over], key=lambda row: (-row.created_at, row.id))]
+    ids = {one.record.subject: one.id for one in found if one.record is not None}
+    return [replace(one, unlike=_others(one.record, ids)) for one in found]
 
 
 def get(hub: Hub, tenant_id: str, id_: str, now: float) -> Consent:
     """A record of this tenant. Raises NotFoundError."""
     with hub.database.read() as conn:
-        return _consent(_row(conn, tenant_id, id_), now)
+        found = _consent(_row(conn, tenant_id, id_), now)
+    if found.record is None or not found.record.unlike:
+        return found
+    return next((one for one in list_consents(hub, tenant_id, now) if one.id == id_), found)
 
 
 def revoke(hub: Hub, principal: Principal, id_: str, now: float) -> Consent:
@@ -221,6 +232,11 @@ def _consent(row: Any, now: float) -> Consent:
         except ConsentError as error:
             state = _STATES.get(error.code, "broken")
     return Consent(row.id, row.name, state, record, row.created_at)
+
+
+def _others(record: ConsentRecord | None, ids: Mapping[str, str]) -> tuple[str, ...]:
+    """The tenant's records of those whom a record calls somebody else, as far as they can still be read."""
+    return () if record is None else tuple(ids[subject] for subject in record.unlike if subject in ids)
 
 
 def _moment(at: float) -> datetime:

@@ -54,11 +54,13 @@ class PreviewOrder:
 
 @dataclass(frozen=True)
 class Terms:
-    """What a new consent record says: template categories, days, and how it is known that somebody is an adult."""
+    """What a new consent record says: template categories, days, how it is known that somebody is an adult, and the ids of
+    the records of those who look alike and are somebody else."""
 
     scope: tuple[str, ...]
     days: int
     adult: AdultMethod = "none"
+    unlike: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from photoplay.safety.consent.store import local_store
 from photoplay.service.accounts.principals import SCOPES
 from photoplay.service.ground.errors import TooManyError
 from photoplay.service.ground.tables import jobs as rows
+from photoplay.service.looking import enrolment
+from photoplay.service.looking.looker import Terms
 from tests.service.api.routes.looked import looked_stage, looker_of, uploaded
 from tests.service.looking.test_uploads import clip
 from tests.service.stage import Someone, Stage, jpeg
@@ -97,6 +99,69 @@ def test_attack_a_key_that_may_not_see_photos_makes_no_record_of_one(stage: Stag
     assert post(stage, who, {"file": ("a.jpg", jpeg(21))}, scope="face", agreed="true")[0] == 201
 
 
+def test_twins_are_two_people_by_the_word_of_whoever_enrols_them(stage: Stage) -> None:
+    who, photo = stage.someone(), jpeg(31)
+    id_ = uploaded(stage, who, photo)
+    _, first = post(stage, who, name="Ann", scope="contact", upload=id_, agreed="true", adult="known")
+    status, twin = post(stage, who, name="Bea", scope="contact", upload=id_, agreed="true", adult="known",
+                        unlike=[first["id"]])  # fmt: skip
+    assert (status, twin["unlike"], first["unlike"]) == (201, [first["id"]], [])
+    records = {record.id: record for record in local_store().records()}
+    assert records[twin["id"]].unlike == (records[first["id"]].subject,)
+    assert stage.client.get("/v1/consents", headers=who.headers).json()["data"] == [twin, first]
+    assert stage.client.get(f"/v1/consents/{twin['id']}", headers=who.headers).json() == twin
+    stage.client.delete(f"/v1/consents/{first['id']}", headers=who.headers)
+    assert stage.client.get(f"/v1/consents/{twin['id']}", headers=who.headers).json()["unlike"] == []
+
+
+def test_a_live_record_says_who_is_somebody_else(hosted: Stage) -> None:
+    who = hosted.someone()
+    _, first = post(hosted, who, CLIP, scope="face", challenge=challenge(hosted, who))
+    _, twin = post(hosted, who, CLIP, scope="face", challenge=challenge(hosted, who), unlike=first["id"])
+    assert twin["unlike"] == [first["id"]]
+
+
+@pytest.mark.parametrize(
+    ("whose", "status", "code"),
+    [
+        ("nobody's", 403, "consent_unknown"),
+        ("somebody else's", 403, "consent_unknown"),
+        ("revoked", 403, "consent_revoked"),
+        ("no id", 400, "request_invalid"),
+    ],
+)
+def test_attack_a_twin_who_is_not_on_record_here(stage: Stage, whose: str, status: int, code: str) -> None:
+    """Nothing is looked at then, and nothing is made."""
+    who, other, looker, photo = stage.someone(), stage.someone(), looker_of(stage), {"file": ("a.jpg", jpeg(32))}
+    _, made = post(stage, other if whose == "somebody else's" else who, photo, scope="face", agreed="true")
+    if whose == "revoked":
+        stage.client.delete(f"/v1/consents/{made['id']}", headers=who.headers)
+    looker.asked.clear()
+    named = {"nobody's": "e" * 32, "no id": "../../etc"}.get(whose, made["id"])
+    found, problem = post(stage, who, photo, scope="face", agreed="true", unlike=named)
+    assert (found, problem["code"]) == (status, code)
+    assert looker.asked == []
+
+
+def test_attack_a_twin_whose_record_ran_out(stage: Stage) -> None:
+    who, looker = stage.someone(), looker_of(stage)
+    _, made = post(stage, who, {"file": ("a.jpg", jpeg(33))}, scope="face", days="1", agreed="true")
+    looker.asked.clear()
+    terms, later = Terms(("face",), 3, unlike=(made["id"],)), made["created_at"] + 90_000
+    with pytest.raises(ConsentError) as over:
+        enrolment.enrol_word(stage.hub, looker, who.principal, "", jpeg(33), 0, terms, later)
+    assert over.value.code == "consent_expired"
+    assert looker.asked == []
+
+
+def test_attack_a_challenge_is_not_spent_on_a_twin_who_is_not_there(hosted: Stage) -> None:
+    who = hosted.someone()
+    id_ = challenge(hosted, who)
+    status, problem = post(hosted, who, CLIP, scope="face", challenge=id_, unlike="e" * 32)
+    assert (status, problem["code"]) == (403, "consent_unknown")
+    assert post(hosted, who, CLIP, scope="face", challenge=id_)[0] == 201
+
+
 def test_a_live_record(hosted: Stage) -> None:
     who, looker = hosted.someone(), looker_of(hosted)
     asked = hosted.client.post("/v1/consents/challenges", headers=who.headers).json()
@@ -144,8 +209,6 @@ def test_revoking_stops_the_films_that_wait(stage: Stage) -> None:
 
 
 def test_challenges_and_records_have_an_end(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    from photoplay.service.looking import enrolment
-
     who = stage.someone()
     for _ in range(enrolment.CHALLENGES):
         challenge(stage, who)
@@ -160,8 +223,6 @@ def test_challenges_and_records_have_an_end(stage: Stage, monkeypatch: pytest.Mo
 
 
 def test_a_record_that_ran_out_says_so(stage: Stage) -> None:
-    from photoplay.service.looking import enrolment
-
     who = stage.someone()
     photo = uploaded(stage, who, jpeg(4))
     _, made = post(stage, who, scope="face", days="1", upload=photo, agreed="true")

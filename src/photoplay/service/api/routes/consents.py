@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field, WithJsonSchema
 
 from photoplay.errors import ConsentError, InputError
 from photoplay.safety.consent.challenge import WORDS as ACTIONS
-from photoplay.safety.consent.record import MAX_DAYS, AdultMethod, Category
+from photoplay.safety.consent.record import MAX_DAYS, MOST_UNLIKE, AdultMethod, Category
 from photoplay.service.accounts.principals import Principal
 from photoplay.service.api import problems
 from photoplay.service.api.routes.photos import Given, LookerOf, read_file
@@ -55,6 +55,11 @@ class ConsentAsk(Ask):
     upload: Annotated[UploadId | None, WithJsonSchema(_UPLOAD)] = None
     face: int = Field(0, ge=0, le=40, description="Which face of the photo, counted from 1 at the left.")
     agreed: bool = Field(False, description="With a photo: that you asked this person, and they agreed.")
+    unlike: list[RecordId] = Field(
+        [],
+        max_length=MOST_UNLIKE,
+        description="Valid records of yours of people who look like this person and are somebody else, such as a twin.",
+    )
 
 
 AskForm = Annotated[ConsentAsk, Form(media_type="multipart/form-data")]
@@ -72,6 +77,7 @@ class ConsentAnswer(Answer):
     adult: AdultMethod | None
     weak: bool
     created_at: float
+    unlike: list[str] = Field(description="Your records of people who look alike and are somebody else.")
 
 
 class Consents(Answer):
@@ -110,7 +116,7 @@ def create_consent(hub: HubOf, who: Writer, looker: LookerOf, ask: AskForm) -> C
     The face is kept as 1,024 sign bits that say nothing without this installation's key; the clip is not kept.
     """
     now = time.time()
-    terms = Terms(tuple(ask.scope), ask.days, ask.adult)
+    terms = Terms(tuple(ask.scope), ask.days, ask.adult, tuple(ask.unlike))
     if ask.challenge:
         made = enrolment.enrol_live(hub, looker, who, ask.name, _file(hub, who, ask), ask.challenge, terms, now)
     elif not ask.agreed:
@@ -193,4 +199,5 @@ def _answer(found: enrolment.Consent) -> ConsentAnswer:
         adult=None if record is None else record.adult.method,
         weak=record is not None and record.weak,
         created_at=found.created_at,
+        unlike=list(found.unlike),
     )
