@@ -20,6 +20,7 @@ from structlog.testing import capture_logs
 from photoplay.errors import MediaError, PhotoplayError, RefusedError, UnavailableError
 from photoplay.media import probe_video
 from photoplay.pipeline import line
+from photoplay.pipeline.outputs import write_film
 from photoplay.safety.classifiers import Pictures
 from photoplay.safety.consent.record import Terms
 from photoplay.safety.guard import Guard
@@ -34,7 +35,7 @@ from photoplay.service.jobs.job import Job
 from photoplay.service.jobs.maker import LineMaker, open_guard
 from photoplay.service.jobs.requests import JobRequest
 from photoplay.service.upkeep.worker import Worker
-from photoplay.types import Array, StageEvent
+from photoplay.types import Array, Frames, StageEvent
 from tests.safety.consent.people import person
 from tests.service import rowmaking
 from tests.service.opening import audited, free_plan, opened, somebody, until, with_plans
@@ -198,6 +199,21 @@ def test_the_line_is_asked_for_what_the_job_says(hub: Hub, guard: Guard) -> None
     assert len(request.photos) == 2
     single = asked(hub, who, photo, photos=(photo, other), consent=("self",), template="", prompt="they wave")
     assert LineMaker(hub, guard)._request(single).consent == ("self", "self")
+
+
+def test_somebody_in_a_clip_is_replaced_where_that_is_asked(hub: Hub, guard: Guard, tmp_path: Path) -> None:
+    hub = replace(hub, settings=hub.settings.model_copy(update={"backends": ("wan-animate",)}))
+    frames = np.random.default_rng(0).integers(0, 256, (24, 64, 64, 3), np.uint8)
+    write_film(iter([Frames(frames, 24.0)]), tmp_path / "clip.mp4", "h264")
+    who = somebody(hub)
+    clip = upload(hub, who, (tmp_path / "clip.mp4").read_bytes(), kind="video", seconds=1.0)
+    said = {"backend": "wan-animate", "template": "", "video": clip, "consent": ("self", "granted")}
+    photo = upload(hub, who, picture(astronaut()[:300, :300]))
+    for asked_for in (True, False):
+        request = LineMaker(hub, guard)._request(asked(hub, who, photo, **said, replace=asked_for))
+        assert request.replace is asked_for
+        assert request.consent == ("self", "granted")
+        assert request.video is not None
 
 
 def test_the_guard_of_a_hosted_service_believes_no_statement(tmp_path: Path) -> None:

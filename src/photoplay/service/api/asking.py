@@ -35,6 +35,8 @@ MOST_NESTED = 1000
 LISTS = frozenset({"photos", "consent", "consents", "audio"})
 NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,30})(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,3})?")
 NUMBERS = frozenset({"seconds", "seed", "intensity", "speed", "left", "first"})
+SWITCHES = {"replace": {"true": True, "false": False}}
+"""Fields that are true or false: in a form as their words."""
 TAKEN_AS_IS = (VideoAsk.model_fields.keys() & JobRequest.model_fields.keys()) - {"photos", "size"}
 """What a film's request has under the same name: it is handed on."""
 
@@ -149,6 +151,8 @@ def _no_number(text: str) -> Any:
 
 def _plain(field: str, text: str) -> Any:
     """What a field of a form says, as JSON would."""
+    if field in SWITCHES:
+        return SWITCHES[field].get(text, text)
     return float(text) if field in NUMBERS and NUMBER.fullmatch(text) else text
 
 

@@ -172,6 +172,9 @@ class VideoAsk(Ask):
     consents: Records = []
     last: UploadId | None = Field(None, description="A photo that the film ends on.")
     video: UploadId | None = Field(None, description="A clip that the film is made from.")
+    replace: bool = Field(
+        False, description="The photo's person takes the place of the one in the clip; the rest of the clip stays."
+    )
     backdrop: UploadId | None = Field(None, description="A picture of nobody, for two people to stand before.")
     audio: Sounds = []
     left: Literal[0, 1] | None = Field(None, description="Whose photo stands at the left.")

@@ -244,6 +244,7 @@ class LineMaker:
             staging=staging,
             last=None if asked.last is None else load_photo(files[asked.last]),
             video=None if asked.video is None else read_clip(files[asked.video]),
+            replace=asked.replace,
             backdrop=None if asked.backdrop is None else load_photo(files[asked.backdrop]),
             audio=tuple(read_sound(files[one]) for one in asked.audio),
             label=(plan.label if plan else None) or asked.label,

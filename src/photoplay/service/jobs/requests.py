@@ -22,7 +22,8 @@ class JobRequest(BaseModel):
     """A film to be made. ``consent`` states for each photo, then ``last``, then ``video``; one statement stands for all.
 
     ``consents`` are the ids of consent records. ``seconds`` None means the natural length: that of the sound, of the clip,
-    or of what two people do; else three seconds. ``left`` and ``first`` are of :class:`photoplay.types.Staging`. ``label``
+    or of what two people do; else three seconds. With ``replace`` the photo's person takes the place of that of ``video``.
+    ``left`` and ``first`` are of :class:`photoplay.types.Staging`. ``label``
     is where the film says in words that it was made; a plan may choose it.
     """
 
@@ -42,6 +43,7 @@ class JobRequest(BaseModel):
     consents: tuple[RecordId, ...] = Field((), max_length=20)
     last: UploadId | None = None
     video: UploadId | None = None
+    replace: bool = False
     backdrop: UploadId | None = None
     audio: tuple[UploadId, ...] = Field((), max_length=MOST_SOUNDS)
     left: Literal[0, 1] | None = None
