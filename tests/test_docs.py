@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
+import typer
 
 from photoplay.safety.reading import State
 from photoplay.types import Consent
@@ -63,3 +66,35 @@ def test_the_help_of_every_command_is_current() -> None:
     writer = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(writer)
     assert (ROOT / "docs" / "cli.md").read_text(encoding="utf-8") == writer.page()
+
+
+def commands() -> list[tuple[str, list[str]]]:
+    """Every call of photoplay in a block of README and docs, but the generated help: its page and its words."""
+    found = []
+    for page in (ROOT / "README.md", *PAGES):
+        text = page.read_text(encoding="utf-8").partition("## Every option")[0]
+        for block in re.findall(r"```(?:sh|bash|)\n(.*?)```", text, re.DOTALL):
+            for line in block.replace("\\\n", " ").splitlines():
+                if re.match(r"(\.venv/bin/)?photoplay ", line):
+                    found.append((page.name, shlex.split(line, comments=True)[1:]))
+    return found
+
+
+def test_every_command_in_the_docs_is_one_that_there_is() -> None:
+    from photoplay.cli.app import app
+    from photoplay.motion.library import find
+
+    named = 0
+    for page, words in commands():
+        command: Any = typer.main.get_command(app)
+        while words and words[0] in getattr(command, "commands", ()):
+            command = command.commands[words.pop(0)]
+        assert not hasattr(command, "commands"), (page, words)
+        known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+        used = {word.partition("=")[0] for word in words if re.match(r"--?[a-z]", word)}
+        assert used <= known | {"--help"}, (page, words)
+        for option, value in itertools.pairwise(words):
+            if option == "--template" and not value.endswith((".yaml", ".npz")):
+                find(value)
+                named += 1
+    assert named > 5

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from photoplay.cli import show
 from photoplay.cli.app import EXIT_CODES, app, exit_code
 from photoplay.cli.consent import AdultChoice, ScopeChoice
-from photoplay.errors import ConsentError, InputError, PhotoplayError, RefusedError
+from photoplay.errors import ConsentError, InputError, PhotoplayError, RefusedError, RequestError
 from photoplay.pipeline import enrolment
 from photoplay.safety.consent.record import ADULT_METHODS, CATEGORIES
 from photoplay.safety.consent.store import RecordStore, local_store
@@ -77,6 +77,7 @@ def test_a_record_from_a_photo_to_its_end(tmp_path: Path, home: RecordStore) -> 
     assert run("verify", made["id"]).exit_code == 0
     checked = told("verify", made["id"], "--photo", photo(tmp_path, 2, 1))
     assert [line["verdict"] for line in checked["faces"]] == ["somebody else", "this person"]
+    assert fails(RequestError, "revoke", made["id"]).code == "confirmation_missing"
     assert "withdrawn" in run("revoke", made["id"], "--reason", "changed my mind", "--yes").stdout
     assert told("list")[0]["state"] == "revoked"
     assert "changed my mind" in run("list").stdout

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from photoplay.cli import show
 from photoplay.cli.app import EXIT_CODES, app, exit_code
 from photoplay.cli.tables import size
-from photoplay.errors import InputError, PhotoplayError, UnavailableError
+from photoplay.errors import InputError, PhotoplayError, RequestError, UnavailableError
 from photoplay.weights import catalogue, pull, store
 from photoplay.weights.catalogue import Model, Part
 from tests.weights.hub_server import COMMIT, Hub, serving
@@ -75,10 +75,10 @@ def test_add_verify_and_rm(model: Path) -> None:
     (model / "scheduler" / "config.json").write_text("{}")
     error = fails(UnavailableError, "verify")
     assert (error.code, exit_code(error)) == ("model_altered", dict(EXIT_CODES)[UnavailableError])
-    assert "is gone" in run("rm", "mine").stdout
+    assert "is gone" in run("rm", "mine", "--yes").stdout
     assert "mine" not in listed()
     assert model.is_dir()
-    assert fails(UnavailableError, "rm", "mine").code == "model_missing"
+    assert fails(UnavailableError, "rm", "mine", "--yes").code == "model_missing"
 
 
 def test_verify_names_every_altered_model(model: Path, tmp_path: Path) -> None:
@@ -130,6 +130,12 @@ def test_a_pull_of_known_digests_needs_no_word_of_trust(hub: Hub, monkeypatch: p
     shown = run("pull", "tiny", "--yes")
     assert shown.exit_code == 0, shown.output
     assert "on record" not in shown.stdout
+
+
+def test_rm_without_a_terminal_wants_a_word(model: Path) -> None:
+    run("add", "mine", str(model), "--backend", "x", "--licence", "MIT")
+    assert fails(RequestError, "rm", "mine").code == "confirmation_missing"
+    assert store.installed() == ("mine",)
 
 
 def test_rm_asks_at_a_terminal(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,6 +65,7 @@ def test_an_account_from_its_link_to_its_end() -> None:
     assert ANNA in done("service", "user", "list")
     done("service", "user", "plan", ANNA, "pro")
     assert told("user", "list")[0]["plan"] == "pro"
+    assert fails(RequestError, "service", "user", "disable", ANNA).code == "confirmation_missing"
     done("service", "user", "disable", ANNA, "--yes")
     assert told("user", "list")[0]["disabled_at"] is not None
     assert "disabled" in done("service", "user", "list")
@@ -74,6 +75,7 @@ def test_an_account_from_its_link_to_its_end() -> None:
 def test_a_closed_account_is_shut_at_once() -> None:
     done("service", "user", "add", ANNA)
     assert told("user", "list")[0]["closed_at"] is None
+    assert fails(RequestError, "service", "user", "close", ANNA).code == "confirmation_missing"
     done("service", "user", "close", ANNA, "--yes")
     assert told("user", "list")[0]["closed_at"] is not None
     assert "closed" in done("service", "user", "list")
@@ -192,7 +194,7 @@ def test_a_person_is_erased() -> None:
     from tests.safety.consent.people import person
 
     record, _ = local_store().enrol(person(1), Terms(("face",), 30), datetime.now(UTC))
-    assert run("service", "erase", record.subject, given="n\n").exit_code == 1
+    assert fails(RequestError, "service", "erase", record.subject).code == "confirmation_missing"
     assert len(local_store().records()) == 1
     shown = done("service", "erase", record.subject, "--yes")
     assert "0 films and uploads" in shown

@@ -113,6 +113,11 @@ def test_unknown_names_suggest_the_nearest() -> None:
     assert find("Kiss to camera").name == "kiss_to_camera"
 
 
+def test_who_leaves_out_the_side_is_told_both() -> None:
+    with pytest.raises(TemplateError, match=r"Did you mean wink_left or wink_right\?"):
+        find("wink")
+
+
 def test_the_users_folder_extends_and_says_what_it_hides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own = find("smile").model_copy(update={"name": "my_smile"})
     save_template(own, tmp_path / "a.yaml")

@@ -221,8 +221,7 @@ def revoke(
     """Withdraw a record for good. Its face binding is destroyed, and jobs that rest on it stop."""
     from photoplay.safety.consent.store import local_store
 
-    if not yes and show.interactive():
-        typer.confirm("Withdraw this record? It cannot be undone.", abort=True, err=True)
+    show.confirm("Withdraw this record? It cannot be undone.", yes)
     local_store().revoke(id_, reason, datetime.now(UTC))
     typer.echo("The record is withdrawn.")
 

@@ -124,8 +124,7 @@ def remove(
     """Take a model out of the store. Files that were added where they lie stay there."""
     from photoplay.weights import store
 
-    if not yes and show.interactive():
-        typer.confirm(f"Take {name} out of the store?", abort=True, err=True)
+    show.confirm(f"Take {name} out of the store?", yes)
     typer.echo(f"{name} is gone; {size(store.remove(name))} are free again.")
 
 

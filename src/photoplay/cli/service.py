@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from photoplay.cli import tenants, trust
+from photoplay.cli import show, tenants, trust
 from photoplay.cli.installation import load_settings, open_database, open_hub
 from photoplay.cli.options import AsJson, Yes, group
 from photoplay.cli.tables import print_table, size
@@ -156,8 +156,7 @@ def erase(
     yes: Yes = False,
 ) -> None:
     """Erase a person from the service: films and photos of whatever account, records, and what is known of them."""
-    if not yes:
-        typer.confirm("This deletes films for good. Go on?", abort=True, err=True)
+    show.confirm("This deletes films for good. Go on?", yes)
     with open_hub() as hub:
         from photoplay.service.jobs.maker import open_guard
         from photoplay.service.upkeep.erasing import erase_person

@@ -10,6 +10,7 @@ from typing import Any
 
 import typer
 
+from photoplay.errors import RequestError
 from photoplay.types import Notice, Progress, StageEvent, silent
 
 TITLES = {
@@ -74,6 +75,21 @@ def timings(seconds: dict[str, float], frames: int) -> None:
 def interactive() -> bool:
     """Whether somebody sits at a terminal and can be asked."""
     return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def confirm(question: str, yes: bool) -> None:
+    """Asks before what cannot be undone, unless ``yes`` was said already. Another answer than yes ends the command.
+
+    Raises:
+        RequestError: ``confirmation_missing`` where there is nobody to ask.
+    """
+    if yes:
+        return
+    if not interactive():
+        raise RequestError(
+            "confirmation_missing", "Nobody is at a terminal to answer: " + question, "Add --yes if that is meant."
+        )
+    typer.confirm(question, abort=True, err=True)
 
 
 class Stopwatch:

@@ -117,8 +117,7 @@ def list_(as_json: AsJson = False) -> None:
 @user.command("disable")
 def disable(email: Email, yes: Yes = False) -> None:
     """Shut a user out at once: sessions, links and passwords end; with an account's last user its keys, too."""
-    if not yes and show.interactive():
-        typer.confirm(f"Shut out {email}?", abort=True, err=True)
+    show.confirm(f"Shut out {email}?", yes)
     with open_database() as (_, database), database.begin() as conn:
         from photoplay.service.accounts import tenants as accounts
 
@@ -130,8 +129,7 @@ def disable(email: Email, yes: Yes = False) -> None:
 def close(email: Email, yes: Yes = False) -> None:
     """Close a user's account: everybody of it is shut out at once, its films, uploads and consents go within minutes, and
     after a day the names and e-mail addresses, too."""
-    if not yes and show.interactive():
-        typer.confirm(f"Close the account of {email}, and delete its films for good?", abort=True, err=True)
+    show.confirm(f"Close the account of {email}, and delete its films for good?", yes)
     with open_database() as (_, database), database.begin() as conn:
         from photoplay.service.accounts import tenants as accounts
 

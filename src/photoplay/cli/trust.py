@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from photoplay.cli import show
 from photoplay.cli.options import Yes, group
 from photoplay.errors import RefusedError
 
@@ -119,8 +120,7 @@ def erase(
     from photoplay.safety.erase import erase as run
     from photoplay.safety.guard import Guard
 
-    if not yes:
-        typer.confirm("This deletes films for good. Go on?", abort=True, err=True)
+    show.confirm("This deletes films for good. Go on?", yes)
     guard = Guard.local()
     tell_erased(run(guard, subject, folder or (), seer(guard.records, subject)))
 

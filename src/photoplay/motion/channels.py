@@ -68,7 +68,8 @@ PAIRS: dict[str, tuple[str, str]] = _pairs()
 
 
 def suggest(name: str, names: Iterable[str]) -> str:
-    """``" Did you mean X?"`` for the nearest of ``names``, or nothing where none is near."""
+    """``" Did you mean X?"`` for those of ``names`` that begin so (three at most), else for the nearest, if one is near."""
     by_lower = {candidate.lower(): candidate for candidate in names}
-    near = get_close_matches(name.lower(), by_lower, n=1, cutoff=0.55)
-    return f" Did you mean {by_lower[near[0]]}?" if near else ""
+    begin = [lower for lower in sorted(by_lower) if name and lower.startswith(name.lower())]
+    near = begin[:3] or get_close_matches(name.lower(), by_lower, n=1, cutoff=0.55)
+    return f" Did you mean {' or '.join(by_lower[lower] for lower in near)}?" if near else ""
