@@ -252,10 +252,10 @@ def _consents(app: FastAPI, world: World) -> None:
     @app.post("/v1/consents", status_code=201)
     async def enrol(request: Request) -> dict[str, Any]:
         async with request.form() as form:
-            clip = form["file"]
-            size = 0 if isinstance(clip, str) else len(await clip.read())
-            scope, name, adult = form.getlist("scope"), form["name"], form.get("adult")
-            said = {"name": name, "scope": scope, "challenge": form.get("challenge"), "bytes": size}
+            clip = form.get("file")
+            size = 0 if clip is None or isinstance(clip, str) else len(await clip.read())
+            scope, name, adult, unlike = form.getlist("scope"), form["name"], form.get("adult"), form.getlist("unlike")
+            said = {"name": name, "scope": scope, "challenge": form.get("challenge"), "bytes": size, "unlike": unlike}
         world.asked.append(("POST", "/v1/consents", said))
         record = {
             "id": f"record{len(world.consents)}",
@@ -267,6 +267,7 @@ def _consents(app: FastAPI, world: World) -> None:
             "adult": adult,
             "weak": False,
             "created_at": time.time(),
+            "unlike": unlike,
         }
         world.consents.append(record)
         return record

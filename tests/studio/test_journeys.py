@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from playwright.sync_api import expect
@@ -175,7 +176,7 @@ def test_hosted_a_person_agrees_before_the_camera(visit: Visit) -> None:
     expect(page.get_by_role("checkbox", name="Eileen")).to_be_checked()
     sent = next(body for method, path, body in world.asked if (method, path) == ("POST", "/v1/consents"))
     assert sent["bytes"] > 1000
-    assert (sent["name"], sent["challenge"]) == ("Eileen", "challenge_a")
+    assert (sent["name"], sent["challenge"], sent["unlike"]) == ("Eileen", "challenge_a", [])
     page.get_by_role("button", name="Continue").click()
     choose(page, "Smile")
     expect(page.get_by_role("radio", name="720p, sharp")).to_be_disabled()
@@ -184,6 +185,29 @@ def test_hosted_a_person_agrees_before_the_camera(visit: Visit) -> None:
     sent = next(body for method, path, body in world.asked if (method, path) == ("POST", "/v1/videos"))
     assert sent["consents"] == ["record0"]
     assert "consent" not in sent
+
+
+def test_a_twin_of_somebody_on_record_is_another_person(visit: Visit) -> None:
+    now = time.time()
+    ann = {"id": "record_ann", "name": "Ann", "state": "valid", "scope": ["contact"], "expires": now + 86400,
+           "method": "operator", "adult": "known", "weak": True, "created_at": now, "unlike": []}  # fmt: skip
+    world = World(consents=[ann])
+    at = visit(world)
+    page = at.page
+    sign_in(page, at.base)
+    add_photos(page, "astronaut")
+    page.get_by_role("button", name="Continue").click()
+    page.get_by_role("button", name="Use a consent on record instead").click()
+    page.get_by_role("button", name="Record a new consent").click()
+    page.get_by_role("radio", name="On my word").check()
+    page.get_by_label("Name", exact=True).fill("Bea")
+    page.get_by_text("Does this person look like somebody above?").click()
+    page.get_by_role("checkbox", name="Is not Ann").check()
+    page.get_by_role("checkbox", name="I asked this person, and they agreed").check()
+    page.get_by_role("button", name="Put it on record").click()
+    expect(page.get_by_role("checkbox", name="Bea")).to_be_checked()
+    sent = next(body for method, path, body in world.asked if (method, path) == ("POST", "/v1/consents"))
+    assert (sent["name"], sent["unlike"]) == ("Bea", ["record_ann"])
 
 
 def test_stopped_resumed_failed_and_tried_again(visit: Visit) -> None:

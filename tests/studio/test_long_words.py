@@ -49,6 +49,7 @@ def long_pages(at: Watched, world: World) -> Iterator[tuple[str, Page]]:
     page.get_by_role("button", name="Use a consent on record").click()
     expect(page.get_by_text(NAME).first).to_be_visible()
     page.get_by_role("button", name="Record a new consent").click()
+    page.get_by_text("Does this person look like somebody above?").click()
     yield "records", page
     page.get_by_role("button", name="State it without").click()
     page.get_by_role("link", name="Photo", exact=True).click()
