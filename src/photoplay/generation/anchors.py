@@ -93,7 +93,7 @@ def set_stage(scene: Scene, tracks: Sequence[MotionTrack], plan: RenderPlan) -> 
     people = []
     for track in sorted(tracks, key=lambda track: face_height(track.rest_landmarks)):
         texture = cut_texture(framing, behind, mattes[track.subject])
-        people.append(cut_person(framing, source, behind, texture, track))
+        people.append(cut_person(framing, source, behind, texture, track, scene.subjects[track.subject].face))
     return Stage(framing, plate, trust, tuple(people))
 
 
@@ -143,7 +143,7 @@ def _pair_stage(scene: Scene, tracks: tuple[MotionTrack, ...], plan: RenderPlan,
             matte = mattes[track.subject]
             backdrop = before_others(framing, behind, mattes, track.subject)
             texture = cut_texture(framing, backdrop, matte, walks=True)
-        person = cut_person(own, whole_source(own, matte), backdrop, texture, track)
+        person = cut_person(own, whole_source(own, matte), backdrop, texture, track, subject.face)
         people.append(doubted(person, own, (scene.photo.width, scene.photo.height)))
         alone.append((own, matte))
     (first, second), ((ours, mine), (theirs, other)) = people, alone

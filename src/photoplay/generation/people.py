@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float32, Int64, UInt8
 
 from photoplay.generation.buffers import FrameBuffers, Source
+from photoplay.generation.expression_shading import ExpressionShading
 from photoplay.generation.face_layers import FaceLayers
 from photoplay.generation.layers import FAR, NEAR, Layer
 from photoplay.generation.limb_cut import cut_arm
@@ -19,7 +20,7 @@ from photoplay.generation.mesh import face_height, smoothstep
 from photoplay.generation.person import FramedTrack, person_layer
 from photoplay.generation.plate import fill_smooth, premultiplied
 from photoplay.generation.source import Framing
-from photoplay.types import Array, Mask, MotionTrack, Rgb, Scene
+from photoplay.types import Array, Face, Mask, MotionTrack, Rgb, Scene
 
 CUT_FADE = (0.15, 0.35)
 """Where somebody whom the photo's side cuts fades away beyond it, in the frame's longer sides."""
@@ -45,6 +46,7 @@ class Person:
     behind: tuple[Layer, ...]
     body: Layer
     face: FaceLayers
+    shading: ExpressionShading
     before: tuple[Layer, ...]
     touched: tuple[tuple[Layer, Float32[Array, "h w"]], ...]
 
@@ -58,11 +60,13 @@ class Person:
     def paint_body(
         self, buffers: FrameBuffers, photo: Rgb, still: Float32[Array, "h w"], frame: int, alone: bool = True
     ) -> None:
-        """Paints arms behind the torso, the body and the face's layers. See :meth:`Layer.paint`."""
+        """Paints arms behind the torso, the body, the face's layers and their shade. See :meth:`Layer.paint`."""
         for layer in (*self.behind, self.body):
             layer.paint(buffers, photo, still, frame, alone)
         at = self.framed.at(frame)
-        self.face.paint(buffers, self.framed.landmarks[at], self.track.blendshapes[at], self.track.gaze[at])
+        landmarks, blendshapes = self.framed.landmarks[at], self.track.blendshapes[at]
+        self.face.paint(buffers, landmarks, blendshapes, self.track.gaze[at])
+        self.shading.paint(buffers, landmarks, blendshapes)
 
     def paint_arms(
         self, buffers: FrameBuffers, photo: Rgb, still: Float32[Array, "h w"], frame: int, alone: bool = True
@@ -73,11 +77,12 @@ class Person:
 
 
 def cut_person(
-    framing: Framing, source: Source, behind: Rgb, texture: UInt8[Array, "th tw 4"], track: MotionTrack
+    framing: Framing, source: Source, behind: Rgb, texture: UInt8[Array, "th tw 4"], track: MotionTrack, own: Face
 ) -> Person:
     """Takes the moving arms out of one person's premultiplied ``texture`` (texture space) and puts all of it on meshes.
 
-    ``behind`` is what stands behind the person at the film's size, margin included; eyes and mouth come from ``source``.
+    ``behind`` is what stands behind the person at the film's size, margin included; eyes and mouth come from ``source``,
+    the light from the person's ``own`` face.
     """
     framed = FramedTrack.of(track, framing)
     arms: dict[bool, list[Layer]] = {False: [], True: []}
@@ -90,7 +95,9 @@ def cut_person(
             touched.append((cut.layer, cut.touched))
     body = person_layer(framing, texture, framed)
     face = FaceLayers.build(source, framed.rest, track.rest_blendshapes)
-    return Person(track, framed, framing.framed, tuple(arms[False]), body, face, tuple(arms[True]), tuple(touched))
+    shading = ExpressionShading.of(source, own, framed.rest, track.rest_blendshapes, track.subject)
+    behind_torso, before_torso = tuple(arms[False]), tuple(arms[True])
+    return Person(track, framed, framing.framed, behind_torso, body, face, shading, before_torso, tuple(touched))
 
 
 def cut_texture(

@@ -230,3 +230,29 @@ def soften_folds(maps: Array, factor: float, x0: int, y0: int, rgb: Array) -> No
     for m in range(n):
         for k in range(3):
             rgb[place[m, 0], place[m, 1], k] = np.uint8(values[m, k] + np.float32(0.5))
+
+
+@njit(cache=True, nogil=True)
+def relight(gain: Array, place: Array, box: Array, flow: Array, identity: Array, who: int, rgb: Array) -> None:
+    """Brightens ``who``'s pixels in ``box`` (x0, y0, x1, y1) by 1 + ``gain`` [h, w] at the place that they had at rest.
+
+    Rest point p lies at ``(p - place[:2]) * place[2]`` in ``gain``; beyond it nothing changes.
+    """
+    bottom, right = gain.shape[0] - 1, gain.shape[1] - 1
+    zero = np.float32(0)
+    for y in range(box[1], box[3]):
+        for x in range(box[0], box[2]):
+            if identity[y, x] != who:
+                continue
+            u = (np.float32(x) + flow[y, x, 0] - place[0]) * place[2]
+            v = (np.float32(y) + flow[y, x, 1] - place[1]) * place[2]
+            if not (u >= zero and v >= zero and u < right and v < bottom):
+                continue
+            iu, iv = int(u), int(v)
+            fu, fv = u - np.float32(iu), v - np.float32(iv)
+            above = gain[iv, iu] + fu * (gain[iv, iu + 1] - gain[iv, iu])
+            below = gain[iv + 1, iu] + fu * (gain[iv + 1, iu + 1] - gain[iv + 1, iu])
+            factor = np.float32(1) + above + fv * (below - above)
+            for k in range(3):
+                value = np.float32(rgb[y, x, k]) * factor + np.float32(0.5)
+                rgb[y, x, k] = np.uint8(min(max(value, zero), np.float32(255)))
