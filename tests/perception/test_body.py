@@ -7,7 +7,7 @@ import numpy as np
 
 from photoplay import topology
 from photoplay.perception import FaceReader
-from photoplay.perception.body import read_body
+from photoplay.perception.body import read_body, somebody_else
 from photoplay.types import Face, Rgb, Scene
 
 
@@ -68,3 +68,13 @@ def test_a_pose_that_disagrees_with_the_face_is_not_taken(
         box=(x0 + 170, y0 + 60, x1 + 170, y1 + 60),
     )
     assert read_body(astronaut, elsewhere, reader.models) is None
+
+
+def test_a_body_is_somebody_else_s_unless_its_pixels_are_known(
+    reader: FaceReader, astronaut: Rgb, astronaut_scene: Scene
+) -> None:
+    own = astronaut_scene.subjects[0].matte
+    assert own is not None
+    assert not somebody_else(astronaut, own, reader.models)
+    assert somebody_else(astronaut, np.zeros_like(own), reader.models)
+    assert not somebody_else(np.full_like(astronaut, 120), np.zeros_like(own), reader.models)

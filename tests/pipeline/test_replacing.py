@@ -12,7 +12,7 @@ import pytest
 
 from photoplay.errors import RefusedError, RequestError, SceneError
 from photoplay.generation.backends import get_backend
-from photoplay.media import load_photo
+from photoplay.media import load_photo, read_video
 from photoplay.perception.faces import FaceReader
 from photoplay.pipeline import reviewing
 from photoplay.pipeline.plan import Prepared, prepare
@@ -128,6 +128,20 @@ def test_a_clip_of_two_people_is_refused_whenever_the_second_is_seen(asked: Requ
     with pytest.raises(RefusedError) as caught:
         find(frames, RATE, silent)
     assert caught.value.code == "replace_not_alone"
+
+
+def test_somebody_whose_face_is_never_seen_is_a_second_person(shared_data: Path) -> None:
+    """Somebody who exercises is alone; beside them somebody whose head is out of sight is not."""
+    alone = read_video(shared_data / "video" / "tfjs_pose_1.mp4").rgb[::30, 120:520, 100:470]
+    assert len(find(np.ascontiguousarray(alone), 1.0, silent)) == len(alone)
+    beside = alone.copy()
+    beside[:, :130] = 90  # all above the shoulders
+    for still in (slice(0, 1), slice(3, 4)):
+        both = np.concatenate([alone, np.full_like(alone, 90)], axis=2)
+        both[still, :, alone.shape[2] :] = beside[still]
+        with pytest.raises(RefusedError) as caught:
+            find(both, 1.0, silent)
+        assert caught.value.code == "replace_not_alone"
 
 
 def test_somebody_else_in_the_same_place_is_a_second_person(asked: Request, monkeypatch: pytest.MonkeyPatch) -> None:

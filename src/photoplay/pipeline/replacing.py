@@ -17,7 +17,7 @@ from photoplay.errors import RefusedError, SceneError
 from photoplay.evaluation.identity import SAME_PERSON, apart
 from photoplay.finishing.size import plan_size
 from photoplay.motion.smoothing import savitzky_golay
-from photoplay.perception.body import read_body
+from photoplay.perception.body import read_body, somebody_else
 from photoplay.perception.faces import FaceReader
 from photoplay.perception.masks import cut_out
 from photoplay.pipeline.footage import timed
@@ -38,6 +38,8 @@ from photoplay.types import (
 
 LOST = 0.3
 """Seconds for which the face may be lost; the share of the frames in which no body may be seen."""
+LOOKS = 4.0
+"""Frames a second in which bodies without a face are looked for."""
 EDGE = 16
 """Matte from which a pixel is somebody's, of 255: hair is soft."""
 ROOM = 0.08
@@ -82,27 +84,37 @@ def put_in(
 def find(video: RgbStack, fps: float, progress: Progress) -> list[Place]:
     """Where the one person of a clip is in each frame.
 
-    Nobody else may be seen in any of them: what two people do is a matter of both, and has its own gates. Where the face is
-    lost for a moment, all that lies between where it was and where it is again is made anew.
+    Nobody else's face may be seen in any of them, and no other body in a few a second: what two people do is a matter of
+    both, and has its own gates. Where the face is lost for a moment, all that lies between where it was and where it is
+    again is made anew.
 
     Raises:
         RefusedError: ``replace_not_alone``.   SceneError: ``nobody_to_replace``.
     """
     reader, places, known = FaceReader(), list[Place | None](), None
+    due, step = 0, max(1, round(fps / LOOKS))
     for index, rgb in enumerate(video):
         progress(StageEvent("perceive", index, len(video), "the clip"))
         faces = reader.read(rgb, identity=True)
         far = apart(faces[0], known) if faces and known else None
         if len(faces) > 1 or (far is not None and far > SAME_PERSON):
-            raise RefusedError(
-                "replace_not_alone",
-                "The clip shows more than one person, and only somebody who is alone can be replaced.",
-                "Give a clip of one person, or make a film of two people from two photos.",
-            )
-        places.append(_place(rgb, faces[0], reader) if faces else None)
+            raise _not_alone()
+        places.append(place := _place(rgb, faces[0], reader) if faces else None)
+        if place is not None and (index >= due or index == len(video) - 1):
+            due = index + step
+            if somebody_else(rgb, place.mask, reader.models):
+                raise _not_alone()
         known = known or (faces[0] if faces and faces[0].embedding is not None else None)
     progress(StageEvent("perceive", len(video), len(video), "the clip"))
     return _bridged(places, max(1, round(LOST * fps)))
+
+
+def _not_alone() -> RefusedError:
+    return RefusedError(
+        "replace_not_alone",
+        "The clip shows more than one person, and only somebody who is alone can be replaced.",
+        "Give a clip of one person, or make a film of two people from two photos.",
+    )
 
 
 def _bridged(places: list[Place | None], most: int) -> list[Place]:
