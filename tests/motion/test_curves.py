@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from photoplay.errors import RequestError
-from photoplay.motion.curves import clamp_intensity, perform
+from photoplay.motion.curves import borne, perform
 from photoplay.motion.library import find
 from photoplay.motion.template import Template, parse_template
 from photoplay.topology import ARKIT_INDEX
@@ -74,9 +74,9 @@ def test_speed_is_held_to_the_templates_range() -> None:
 
 
 def test_intensity_is_held_to_the_templates_range() -> None:
-    assert clamp_intensity(ramp(), 1.2) == (1.2, ())
-    borne, notices = clamp_intensity(ramp(), 2.0)
-    assert borne == 1.5
+    assert borne(ramp(), "intensity", 1.2) == (1.2, ())
+    given, notices = borne(ramp(), "intensity", 2.0)
+    assert given == 1.5
     assert notices[0].code == "intensity_tamed"
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from photoplay.motion.curves import clamp_intensity
+from photoplay.motion.curves import borne
 from photoplay.motion.duet import make_duet
 from photoplay.motion.duet_notices import MISSED, WHOLE
 from photoplay.motion.duet_template import DuetTemplate, parse_duet
@@ -68,7 +68,7 @@ def test_contacts_meet_smoothly_on_any_two_people(
     template: DuetTemplate, ratio: float, seed: int, intensity: float
 ) -> None:
     scene = two(ratio)
-    tracks, duet = play(template, scene, seed=seed, intensity=clamp_intensity(template, intensity)[0])
+    tracks, duet = play(template, scene, seed=seed, intensity=borne(template, "intensity", intensity)[0])
     assert {contact.name for contact in duet.contacts} == {touch.name for touch in template.contacts}
     assert_met(tracks, duet)
     for track in tracks:

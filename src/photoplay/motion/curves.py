@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float64
@@ -36,11 +36,9 @@ def perform(template: Template, *, seconds: float, fps: float, speed: float = 1.
     Raises:
         RequestError: the film's length or rate is not a positive number, or it has too many frames.
     """
-    check_length(seconds, fps, speed)
-    low, high = template.parameters.speed
-    tempo = min(max(speed, low), high)
-    notices = [] if tempo == speed else [tamed(template, "speed", speed, tempo)]
-    frames = np.arange(max(1, round(seconds * fps)), dtype=np.float64) / fps
+    frames = frame_times(seconds, fps, speed)
+    tempo, tamed = borne(template, "speed", speed)
+    notices = [*tamed]
     if template.loop == "none":
         times, whole = _once(template, frames, seconds, tempo)
         if not whole:
@@ -63,21 +61,28 @@ def check_length(seconds: float, fps: float, speed: float = 1.0) -> None:
         raise RequestError("film_too_long", "The film would have too many frames.", "Ask for a shorter film.")
 
 
-def clamp_intensity(template: AnyTemplate, intensity: float) -> tuple[float, tuple[Notice, ...]]:
-    """The intensity that this template bears, with a notice where it is not the one that was asked for."""
-    low, high = template.parameters.intensity
-    borne = min(max(intensity, low), high)
-    return borne, () if borne == intensity else (tamed(template, "intensity", intensity, borne),)
+def frame_times(seconds: float, fps: float, speed: float) -> Float64[Array, " f"]:
+    """When each frame of a film is shown, in seconds: ``round(seconds * fps)`` frames, at least one.
+
+    Raises:
+        RequestError: as :func:`check_length`.
+    """
+    check_length(seconds, fps, speed)
+    return np.arange(max(1, round(seconds * fps)), dtype=np.float64) / fps
 
 
-def tamed(template: AnyTemplate, what: str, asked: float, given: float) -> Notice:
-    """Says that ``what`` (intensity or speed) is not the one that was asked for."""
-    return Notice(
+def borne(template: AnyTemplate, what: Literal["intensity", "speed"], asked: float) -> tuple[float, tuple[Notice, ...]]:
+    """The intensity or speed that this template bears, with a notice where it is not the one that was asked for."""
+    low, high = getattr(template.parameters, what)
+    given = min(max(asked, low), high)
+    if given == asked:
+        return given, ()
+    notice = Notice(
         f"{what}_tamed",
         f"The template '{template.title}' is played at {what} {given:g} instead of {asked:g}.",
-        f"It looks natural between {getattr(template.parameters, what).low:g} and "
-        f"{getattr(template.parameters, what).high:g}.",
+        f"It looks natural between {low:g} and {high:g}.",
     )
+    return given, (notice,)
 
 
 def cut_short(title: str, needed: float) -> Notice:

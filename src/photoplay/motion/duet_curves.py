@@ -17,11 +17,11 @@ from photoplay.motion.channels import CHANNELS
 from photoplay.motion.curves import (
     SUSTAIN_SHARE,
     TEMPO_STRETCH,
-    check_length,
+    borne,
     cut_short,
+    frame_times,
     still_arrays,
     take_factors,
-    tamed,
 )
 from photoplay.motion.duet_template import PLACE, TOWARDS, DuetTemplate, Sight
 from photoplay.motion.easing import Ease, interpolate
@@ -156,14 +156,12 @@ def perform_duet(
     Raises:
         RequestError: the film's length or rate is not a positive number, or it has too many frames.
     """
-    check_length(seconds, fps, speed)
-    low, high = template.parameters.speed
-    tempo = min(max(speed, low), high)
-    notices = [] if tempo == speed else [tamed(template, "speed", speed, tempo)]
+    time = frame_times(seconds, fps, speed)
+    tempo, tamed = borne(template, "speed", speed)
+    notices = [*tamed]
     layout, needed = lay_out(template, seconds, tempo)
     if needed > seconds + 1e-9:
         notices.append(cut_short(template.title, needed))
-    time = np.arange(max(1, round(seconds * fps)), dtype=np.float64) / fps
     first, second = (
         _role(template, which, layout, time, left_is_near[which], 2 * seed + which if seed else 0) for which in (0, 1)
     )

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from photoplay.errors import TemplateError
+from photoplay.motion.turns import turn_about
 from photoplay.types import Array
 
 MAX_JOINTS, MAX_DEPTH, MAX_FRAMES, MAX_VALUES = 300, 60, 16_000, 6_000_000
@@ -158,7 +159,7 @@ def _place(joints: tuple[Joint, ...], motion: Float64[Array, "f c"], fps: float)
         for place, channel in enumerate(joint.channels):
             values = motion[:, joint.first + place]
             if channel >= 3:
-                turn = turn @ _about(channel - 3, np.radians(values))
+                turn = turn @ turn_about(channel - 3, np.radians(values))
             elif joint.parent < 0:
                 shift[:, channel] = joint.offset[channel] + values
             else:
@@ -170,12 +171,3 @@ def _place(joints: tuple[Joint, ...], motion: Float64[Array, "f c"], fps: float)
             positions[:, index] = positions[:, joint.parent] + np.einsum("fij,fj->fi", parent, shift)
             turns[:, index] = parent @ turn
     return Skeleton(joints, fps, positions, turns)
-
-
-def _about(axis: int, angle: Float64[Array, " f"]) -> Float64[Array, "f 3 3"]:
-    turn = np.zeros((len(angle), 3, 3))
-    i, j = (axis + 1) % 3, (axis + 2) % 3
-    turn[:, axis, axis] = 1.0
-    turn[:, i, i] = turn[:, j, j] = np.cos(angle)
-    turn[:, i, j], turn[:, j, i] = -np.sin(angle), np.sin(angle)
-    return turn

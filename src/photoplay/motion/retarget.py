@@ -11,6 +11,7 @@ from photoplay.motion.channels import LEAST_WEIGHTS
 from photoplay.motion.expressions import FaceRig
 from photoplay.motion.skeleton import ARMS, FACE_JOINTS, HIPS, SHOULDERS, Skeleton
 from photoplay.motion.taming import ease_in, room_in_picture, soft_clip, tame_arms, tame_head, tame_torso
+from photoplay.motion.turns import turn_about
 from photoplay.topology import ARKIT_INDEX, inter_ocular
 from photoplay.types import Array, HeadPose, Landmarks, MotionTrack, Notice, Performance, Scene
 
@@ -101,13 +102,7 @@ def _shape_intensity(intensity: float) -> Float32[Array, 52]:
 
 def _rotation(axis: int, degrees: Float64[Array, " f"]) -> Float64[Array, "f 3 3"]:
     """Rotation about photo axis x (0), y (1) or z (2) with :class:`HeadPose`'s signs for pitch, yaw and roll."""
-    angle = np.radians(degrees) * (1.0 if axis == 2 else -1.0)
-    turn = np.zeros((len(angle), 3, 3))
-    i, j = (axis + 1) % 3, (axis + 2) % 3
-    turn[:, axis, axis] = 1.0
-    turn[:, i, i] = turn[:, j, j] = np.cos(angle)
-    turn[:, i, j], turn[:, j, i] = -np.sin(angle), np.sin(angle)
-    return turn
+    return turn_about(axis, np.radians(degrees) * (1.0 if axis == 2 else -1.0))
 
 
 def _turned(angles: Float64[Array, "f 3"], yaw: float = 0.0, roll: float = 0.0) -> Float64[Array, "f 3 3"]:

@@ -8,7 +8,7 @@ from typing import Any
 from photoplay.errors import RefusedError, RequestError, SceneError
 from photoplay.finishing.size import plan_size
 from photoplay.generation.backends import get_backend
-from photoplay.motion.curves import clamp_intensity, perform
+from photoplay.motion.curves import borne, perform
 from photoplay.motion.duet_template import AnyTemplate, DuetTemplate
 from photoplay.motion.library import built_in, built_in_duets, check_needs, find
 from photoplay.motion.priors import add_priors
@@ -178,7 +178,7 @@ def _act_together(template: DuetTemplate, rest: Rest, request: Request, take: Ta
     for notice in (*scene.notices, *needs):
         if notice.severity == "blocking" and notice.subject in (None, *pair):
             raise SceneError(notice.code, notice.message, notice.hint)
-    intensity, tamed = clamp_intensity(template, request.intensity)
+    intensity, tamed = borne(template, "intensity", request.intensity)
     tracks, duet = make_duet(
         scene,
         pair,
@@ -272,7 +272,7 @@ def _asked(template: Template | None, scene: Scene, request: Request) -> tuple[f
     asked = request.intensity
     tamed: tuple[Notice, ...] = ()
     if template is not None:
-        asked, tamed = clamp_intensity(template, asked)
+        asked, tamed = borne(template, "intensity", asked)
     lacking = check_needs(template or find(TALK), scene)
     return asked, (*lacking, *tamed)
 
