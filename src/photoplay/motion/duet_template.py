@@ -21,11 +21,10 @@ from photoplay.motion.template import (
     Curve,
     Flow,
     FlowMap,
-    Line,
+    Headed,
     Name,
     Parameters,
     Template,
-    Word,
     check_curve,
     curve_line,
     dump_template,
@@ -149,7 +148,7 @@ class ArmsBefore(Checked):
     second: Annotated[Curve, Field(min_length=1)] | None = None
 
 
-class DuetTemplate(Checked):
+class DuetTemplate(Headed):
     """One motion of two people, as its file says it; see docs/duets.md for every field. All times are in seconds.
 
     ``side`` is where the first role stands best. With ``mirrored`` the second does what the first does, ``lag`` seconds
@@ -157,14 +156,7 @@ class DuetTemplate(Checked):
     who hides less of the other's face).
     """
 
-    name: Name
-    title: Line
-    description: Line
     category: DuetCategory
-    tags: Annotated[tuple[Word, ...], Field(max_length=60)] = ()
-    licence: Line = "Apache-2.0"
-    author: Line = "unknown"
-    duration: Annotated[float, Field(ge=0.2, le=120, allow_inf_nan=False)]
     loop: Literal["none"] = "none"
     cannot_live_with: Annotated[tuple[Advice, ...], Field(max_length=20)] = ()
     parameters: Parameters = Parameters()

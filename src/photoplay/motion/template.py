@@ -83,7 +83,20 @@ class Parameters(Checked):
         return self
 
 
-class Template(Checked):
+class Headed(Checked):
+    """What every template begins with, for one person or two; either has categories of its own."""
+
+    name: Name
+    title: Line
+    description: Line
+    category: str
+    tags: Annotated[tuple[Word, ...], Field(max_length=60)] = ()
+    licence: Line = "Apache-2.0"
+    author: Line = "unknown"
+    duration: Annotated[float, Field(ge=0.2, le=120, allow_inf_nan=False)]
+
+
+class Template(Headed):
     """One motion, as its file says it; see docs/templates.md for every field.
 
     ``channels`` maps a channel or pair name to its keys, in seconds or, with ``times: fraction``, in shares of
@@ -91,14 +104,7 @@ class Template(Checked):
     ``seamless`` ends as it began, ``pingpong`` plays forwards and backwards.
     """
 
-    name: Name
-    title: Line
-    description: Line
     category: Category
-    tags: Annotated[tuple[Word, ...], Field(max_length=60)] = ()
-    licence: Line = "Apache-2.0"
-    author: Line = "unknown"
-    duration: Annotated[float, Field(ge=0.2, le=120, allow_inf_nan=False)]
     times: Literal["seconds", "fraction"] = "seconds"
     loop: Loop = "none"
     sustain: Span | None = None
