@@ -11,6 +11,7 @@ from photoplay import topology
 from photoplay.generation.buffers import FrameBuffers, Source
 from photoplay.generation.contours import Axes, Motion, Plane, edge_columns
 from photoplay.generation.mouth_kernels import MouthPose, MouthState, MouthTextures, paint_mouth
+from photoplay.generation.mouth_teeth import dental_arches
 from photoplay.generation.mouth_texture import MouthPicture
 from photoplay.generation.photo_look import Look
 from photoplay.types import Array, Landmarks
@@ -25,8 +26,8 @@ _ROUND_ENDS = 0.35
 """Share of the mouth's width over which an opening narrows towards each corner, as a quarter of an ellipse at least."""
 _TURNED = (0.36, 0.47)
 """Sines of 21 and 28 degrees of yaw: from the first on a mouth's far end is seen more and more from the side."""
-_ARCH = 25.5
-"""Radius of the dental arch in millimetres."""
+_WIDE = 0.18
+"""How far, in mouth widths, both lips together leave the teeth until all the face's light falls on these."""
 _LOWER_DOWN = [topology.ARKIT_INDEX["mouthLowerDownLeft"], topology.ARKIT_INDEX["mouthLowerDownRight"]]
 _TONGUE_OUT = topology.ARKIT_INDEX["tongueOut"]
 
@@ -41,20 +42,24 @@ class MouthLayer:
     contact: Float32[Array, "2 11"]
     turn: Float32[Array, "3 3"]
     incisors: Float32[Array, "2 3"]
+    lift: Float32[Array, 3]
     textures: MouthTextures
 
     @classmethod
     def build(cls, source: Source, rest: Landmarks, look: Look) -> MouthLayer:
         """Takes colours, lip line and, where the photo shows them, teeth; ``rest`` is in frame space."""
         axes = Axes.between(rest[_UPPER[0], :2], rest[_UPPER[-1], :2])
-        picture = MouthPicture(source, rest, axes, look)
         turn = _face_turn(rest)
-        edges = picture.incisal_edges()
+        picture = MouthPicture(source, rest, axes, look, turn)
         into = turn[:, 2] * 4 * picture.scale
         middle = (rest[_UPPER[5]] + rest[_LOWER[5]]) / 2
-        incisors = np.stack([_beside(middle, axes, edge) + into for edge in edges])
+        incisors = np.stack([_beside(middle, axes, edge) + into for edge in picture.incisal_edges()])
         plane = Plane.fit(rest[_UPPER + _LOWER + _OUTER_UPPER + _OUTER_LOWER])
-        return cls(rest, axes, plane, picture.contact, turn, incisors.astype(np.float32), picture.bake())
+        if picture.row is not None:
+            # The photo's teeth and those that go on beside them stand in one place, behind the lips.
+            incisors[0, :2] = picture.on_row(picture.row.middle, picture.row.edge)
+            plane = Plane(float(incisors[0, 2] - incisors[0, :2] @ plane.slope), plane.slope)
+        return cls(rest, axes, plane, picture.contact, turn, incisors.astype(np.float32), picture.lift, picture.bake())
 
     def paint(
         self,
@@ -75,11 +80,15 @@ class MouthLayer:
         size = max(float(np.cbrt(abs(np.linalg.det(motion.matrix.astype(np.float64))))), 1e-3)
         anchors = motion.apply(self.incisors)[:, :2].copy()
         anchors[1] += jaw + self._hidden(landmarks, axes, anchors[1] + jaw, blendshapes)
-        arches, start, step = self._arches(turn / size, self.textures.scale.px * size)
+        arches, start, step = dental_arches(turn / size, self.textures.scale.px * size)
         grid = np.linspace(-0.1 * axes.length, 1.1 * axes.length, _COLUMNS, dtype=np.float32)
         along = turn[:2, 0] / max(float(np.hypot(*turn[:2, 0])), 1e-6)
         out = float(np.clip(blendshapes[_TONGUE_OUT], 0, 1))
         fresh = max(self._fresh(landmarks, motion), out)
+        lit = self._lit(landmarks, motion, axes, size)
+        gain, shaded = 1 + lit * (self.lift - 1), 1 - lit * min(1.0, 5 * float(self.lift.min() - 1))
+        textures = self.textures._replace(colours=self.textures.colours.copy())
+        textures.colours[0] *= gain
         pose = MouthPose(
             np.array([*axes.origin, *axes.along, axes.length], np.float32),
             self._columns(landmarks, axes, grid, fresh),
@@ -89,11 +98,14 @@ class MouthLayer:
             arches[1],
             anchors.astype(np.float32),
             along.astype(np.float32),
-            MouthState(float(grid[0]), float(grid[1] - grid[0]), start, step, weight * min(1.0, 5 * fresh), fresh, out),
+            gain,
+            MouthState(
+                float(grid[0]), float(grid[1] - grid[0]), start, step, weight * min(1.0, 5 * fresh), fresh, out, shaded
+            ),
         )
         box = self._box(buffers, landmarks, out)
         if box[2] > box[0] and box[3] > box[1]:
-            paint_mouth(buffers.rgb, buffers.confidence, buffers.labels, buffers.depth, box, pose, self.textures)
+            paint_mouth(buffers.rgb, buffers.confidence, buffers.labels, buffers.depth, box, pose, textures)
 
     def _fresh(self, landmarks: Landmarks, motion: Motion) -> float:
         """How far the mouth must be painted anew: a mouth that is open in the photo and has kept its shape needs nothing."""
@@ -104,6 +116,14 @@ class MouthLayer:
         size = max(float(np.cbrt(abs(np.linalg.det(motion.matrix.astype(np.float64))))), 1e-3)
         change = float(np.hypot(away[:, 0], away[:, 1]).max()) / (size * self.axes.length)
         return min(1.0, max(0.0, (change - _SAME) / (_OTHER - _SAME)))
+
+    def _lit(self, landmarks: Landmarks, motion: Motion, axes: Axes, size: float) -> float:
+        """How much more of the face's light falls on the teeth than in the photo (0..1): by how far the lips leave them."""
+        away = landmarks[:, :2] - motion.apply(self.rest)[:, :2]
+        down = away @ np.array([-axes.along[1], axes.along[0]], np.float32)
+        opened = max(-float(down[_UPPER[2:9]].mean()), 0.0) + max(float(down[_LOWER[2:9]].mean()), 0.0)
+        t = min(1.0, opened / (_WIDE * size * self.axes.length))
+        return t * t * (3 - 2 * t)
 
     def _hidden(self, landmarks: Landmarks, axes: Axes, edge: Array, blendshapes: Array) -> Array:
         """How far the lower teeth sink so that the lip covers them as it does unless it is pulled down."""
@@ -140,25 +160,6 @@ class MouthLayer:
         columns[:, 2:5], columns[:, 5:8] = parts[0], parts[1]
         return columns
 
-    def _arches(self, turn: Array, scale: float) -> tuple[Float32[Array, "2 c 3"], float, float]:
-        """Where along the two dental arches each column of the picture lies (see :class:`MouthPose`)."""
-        angle = np.linspace(-1.35, 1.35, 109)
-        along = turn[:2, 0] / max(float(np.hypot(*turn[:2, 0])), 1e-6)
-        grid = np.linspace(-_ARCH * scale, _ARCH * scale, 128)
-        arches = np.full((2, len(grid), 3), -1.0, np.float32)
-        for k, radius in enumerate((_ARCH, _ARCH - 2.0)):
-            space = radius * scale * (np.outer(np.sin(angle), turn[:, 0]) + np.outer(1 - np.cos(angle), turn[:, 2]))
-            x, y = space[:, :2] @ along, space[:, 1] * along[0] - space[:, 0] * along[1]
-            facing = np.cos(angle) * turn[2, 2] - np.sin(angle) * turn[2, 0]
-            seen = np.gradient(x) > 0.02 * radius * scale * (angle[1] - angle[0])
-            first, last = _around_middle(seen)
-            x, y, facing, arc = (v[first:last] for v in (x, y, facing, radius * angle))
-            inside = (grid >= x[0]) & (grid <= x[-1])
-            arches[k, inside, 0] = np.interp(grid[inside], x, arc)
-            arches[k, inside, 1] = np.interp(grid[inside], x, y)
-            arches[k, inside, 2] = np.clip(np.interp(grid[inside], x, facing), 0.05, 1.0)
-        return arches, float(grid[0]), float(grid[1] - grid[0])
-
     def _box(self, buffers: FrameBuffers, landmarks: Landmarks, tongue_out: float) -> Array:
         points = landmarks[_OUTER_UPPER + _OUTER_LOWER, :2]
         low, high = np.floor(points.min(0)).astype(int) - 1, np.ceil(points.max(0)).astype(int) + 2
@@ -186,17 +187,6 @@ def _beside(point: Array, axes: Axes, down: float) -> Array:
     y = float(axes.local(point[:2])[1])
     step = down - y
     return point + np.array([-axes.along[1] * step, axes.along[0] * step, 0.0], np.float32)
-
-
-def _around_middle(seen: Array) -> tuple[int, int]:
-    """The run of true values around the middle."""
-    middle = len(seen) // 2
-    first = last = middle
-    while first > 0 and seen[first - 1]:
-        first -= 1
-    while last < len(seen) and seen[last]:
-        last += 1
-    return first, max(last, first + 2)
 
 
 def _face_turn(rest: Landmarks) -> Float32[Array, "3 3"]:

@@ -9,6 +9,7 @@ import numpy as np
 from numba import njit
 
 from photoplay.generation.eye_kernels import fade, mix, mix_one, ramp, sample
+from photoplay.generation.tooth_kernels import arch_at, tooth
 from photoplay.types import Array
 
 LIP, MOUTH, TEETH, TONGUE = 7, 8, 9, 10
@@ -17,7 +18,7 @@ LIP, MOUTH, TEETH, TONGUE = 7, 8, 9, 10
 class MouthState(NamedTuple):
     """Numbers of one mouth in one frame: where columns and arches start and how far they step, how much is painted
     (0 at rest), how far the inside leaves the photo's warped picture for its own layers (0..1), how far the tongue is out
-    (0..1)."""
+    (0..1), how much of the lips' shadow on the photo's teeth is left (0..1)."""
 
     start: float
     step: float
@@ -26,6 +27,7 @@ class MouthState(NamedTuple):
     weight: float
     fresh: float
     tongue_out: float
+    shaded: float
 
 
 class MouthPose(NamedTuple):
@@ -36,7 +38,7 @@ class MouthPose(NamedTuple):
     upper and lower lip. ``inverse`` [2, 3] and ``jaw_inverse`` map frame pixels to the rest frame, moved with skull and
     jaw. ``upper_arch`` and ``lower_arch`` [c, 3]: millimetres along the arch, height offset in pixels, how far the tooth
     faces the camera (below 0: no tooth). ``anchors`` [2, 2] are the middle of the incisal edges, ``upright`` [2] the
-    direction of the teeth's row.
+    direction of the teeth's row. ``gain`` [3] is what the light that falls in makes of the colour of the photo's teeth.
     """
 
     axes: Array
@@ -47,6 +49,7 @@ class MouthPose(NamedTuple):
     lower_arch: Array
     anchors: Array
     upright: Array
+    gain: Array
     state: MouthState
 
 
@@ -68,9 +71,10 @@ class MouthScale(NamedTuple):
 
 
 class MouthTextures(NamedTuple):
-    """The mouth's pictures in rest coordinates: ``photo`` [h, w, 3], the photo's own ``upper`` and ``lower`` teeth with
-    alpha [h, w, 4], and ``grain`` in levels. ``rest_axes`` [4] is the mouth's line at rest. ``colours`` [4, 3]: teeth,
-    gums, tongue, cavity."""
+    """The mouth's pictures in rest coordinates: ``photo`` [h, w, 3], the photo's own teeth with alpha, ``upper``
+    [h, w, 5] out of the lip's shadow and with where the photo shows them in it, ``lower`` [h, w, 4], and ``grain`` in
+    levels. ``rest_axes`` [4] is the mouth's line at rest. ``colours`` [5, 3]: teeth, gums, tongue, cavity, and a white
+    thing in the face's light. ``bend`` [4] is the upper row's own line (see :class:`TeethFit`)."""
 
     photo: Array
     upper: Array
@@ -78,57 +82,8 @@ class MouthTextures(NamedTuple):
     grain: Array
     rest_axes: Array
     colours: Array
+    bend: Array
     scale: MouthScale
-
-
-_WIDTHS = np.array([[8.6, 6.6, 7.6, 7.0, 6.8, 9.5], [5.4, 6.0, 6.9, 7.1, 7.3, 10.0]], np.float32)
-_HEIGHTS = np.array([[10.3, 9.0, 10.0, 8.4, 7.6, 7.0], [8.8, 9.2, 10.0, 8.5, 8.0, 7.0]], np.float32)
-_OFFSETS = np.array([[0.0, 0.8, 0.3, 1.3, 2.0, 2.6], [0.0, 0.1, -0.2, 0.9, 1.5, 2.0]], np.float32)
-_ROUND = np.array([[0.7, 1.1, 1.9, 1.7, 1.3, 1.0], [0.5, 0.6, 1.5, 1.3, 1.0, 0.8]], np.float32)
-
-
-@njit(cache=True, nogil=True, fastmath=True)
-def _tooth(row: int, arc: float, depth: float, px: float, soft: float) -> tuple[float, float, float, float]:
-    """The drawn teeth ``arc`` mm from the middle and ``depth`` pixels inside the incisal edge: cover, light, share of gum,
-    height (0 edge .. 1 gum)."""
-    side = abs(arc)
-    k = 0
-    begin = 0.0
-    while k < 5 and side > begin + _WIDTHS[row, k]:
-        begin += _WIDTHS[row, k]
-        k += 1
-    t = (side - begin) / _WIDTHS[row, k]
-    bow = (2 * t - 1) * (2 * t - 1)
-    # Where the photo is soft the single teeth melt into the row's even line.
-    fine = 1 / (1 + (0.4 * soft / px) ** 2)
-    even = 0.0016 * side * side
-    inside = depth - (even + (_OFFSETS[row, k] - even + _ROUND[row, k] * bow * bow) * fine) * px
-    cover = min(1.0, max(0.0, inside / soft + 0.5))
-    if cover <= 0 or t > 1.0:
-        return 0.0, 0.0, 0.0, 0.0
-    height = _HEIGHTS[row, k] * (1 - 0.14 * bow) * px
-    gum = ramp(-0.6 * soft - 0.3 * px, 0.6 * soft + 0.3 * px, inside - height)
-    near = min(t, 1 - t) * _WIDTHS[row, k]
-    wide = 0.05 + (0.55 * soft / px) ** 2
-    line = 0.0
-    if near * near < 5 * wide:
-        line = 0.36 * (0.05 / wide) ** 0.35 * exp(-near * near / wide)
-    rise = min(1.0, max(0.0, inside / height))
-    body = (1 - 0.10 * bow) * (0.90 + 0.10 * ramp(0.0, 0.28, rise) - 0.09 * ramp(0.5, 1.0, rise))
-    return cover, (1 - line * (1 - gum)) * body, gum, rise
-
-
-@njit(cache=True, nogil=True, fastmath=True)
-def _arch(arch: Array, at: float) -> tuple[float, float, float]:
-    """Millimetres along the arch, height offset and facing at column ``at``; facing is below 0 where there is no tooth."""
-    i = np.uint32(min(max(at, 0.0), arch.shape[0] - 2.0))
-    f = np.float32(at - i)
-    facing = min(arch[i, 2], arch[i + 1, 2])
-    return (
-        arch[i, 0] + (arch[i + 1, 0] - arch[i, 0]) * f,
-        arch[i, 1] + (arch[i + 1, 1] - arch[i, 1]) * f,
-        facing if facing < 0 or f < 0 or f > 1 else arch[i, 2] + (arch[i + 1, 2] - arch[i, 2]) * f,
-    )
 
 
 @njit(cache=True, nogil=True, fastmath=True)
@@ -140,18 +95,39 @@ def _shaded(colour: tuple[float, float, float], light: float, chroma: float) -> 
 
 @njit(cache=True, nogil=True, fastmath=True)
 def _drawn(
-    colours: Array, row: int, arc: float, depth: float, facing: float, light: float, scale: MouthScale
+    tex: MouthTextures, row: int, arc: float, depth: float, facing: float, light: float
 ) -> tuple[float, float, float, float]:
-    """Colour and cover of the drawn teeth (see :func:`_tooth`) under ``light``; they fade where the arch turns away."""
-    cover, body, gum, rise = _tooth(row, arc, depth, scale.px, scale.soft)
+    """Colour and cover of the drawn teeth (see :func:`tooth`) under ``light``; they fade where the arch turns away."""
+    colours, scale = tex.colours, tex.scale
+    cover, body, gum, rise = tooth(row, arc, depth, scale.px, scale.soft, tex.bend)
     ivory = colours[0, 2] - (colours[0, 1] - colours[0, 2]) * 0.25 * rise
-    tooth = (
+    ivory_or_gum = (
         colours[0, 0] + (colours[1, 0] - colours[0, 0]) * gum,
         colours[0, 1] + (colours[1, 1] - colours[0, 1]) * gum,
         ivory + (colours[1, 2] - ivory) * gum,
     )
-    r, g, b = _shaded(tooth, light * body * (0.3 + 0.7 * facing), scale.chroma)
-    return r, g, b, cover * ramp(0.2, 0.5, facing)
+    r, g, b = _shaded(ivory_or_gum, light * body, scale.chroma)
+    seen = 0.3 + 0.7 * facing
+    return r * seen, g * seen, b * seen, cover * ramp(0.2, 0.5, facing)
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def _photo_tooth(
+    tex: MouthTextures, tx: float, ty: float, own: float, light: float, gain: Array
+) -> tuple[float, float, float]:
+    """The photo's upper teeth at a texture point: ``own`` of it as they are there, the rest out of the lip's shadow.
+
+    ``gain`` lightens them, but to no more than a white thing's light.
+    """
+    r, g, b = sample(tex.upper, tx, ty, 0)
+    if own > 0:
+        red, green, blue = sample(tex.photo, tx, ty, 0)
+        r, g, b = r + (red - r) * own, g + (green - g) * own, b + (blue - b) * own
+    white = tex.colours[4]
+    r = max(r, min(r * gain[0], white[0]))
+    g = max(g, min(g * gain[1], white[1]))
+    b = max(b, min(b * gain[2], white[2]))
+    return _shaded((r, g, b), light, tex.scale.chroma)
 
 
 @njit(cache=True, nogil=True, fastmath=True)
@@ -213,7 +189,7 @@ def paint_mouth(
         if pose.state.weight <= 0:
             continue
         _inner_row(inner, lips, py, box[0], pose.axes, pose.inverse, pose.jaw_inverse, pose.upper_arch, pose.lower_arch,
-                   pose.anchors, pose.upright, pose.state, tex)  # fmt: skip
+                   pose.anchors, pose.upright, pose.gain, pose.state, tex)  # fmt: skip
         if pose.state.fresh < 1:
             _photo_row(inner, lips, py, box[0], pose.inverse, pose.state, tex.photo, tex.scale)
         _blend_row(rgb, confidence, labels, depth, inner, lips, py, box[0], pose.anchors, pose.upright, pose.state,
@@ -268,10 +244,10 @@ def _lip_row(
 @njit(cache=True, nogil=True, fastmath=True)
 def _inner_row(
     inner: Array, lips: Array, py: int, left: int, axes: Array, inverse: Array, jaw_inverse: Array, upper_arch: Array,
-    lower_arch: Array, anchors: Array, upright: Array, state: MouthState, tex: MouthTextures,
+    lower_arch: Array, anchors: Array, upright: Array, gain: Array, state: MouthState, tex: MouthTextures,
 ) -> None:  # fmt: skip
     """The mouth's inside in one row, from front to back: colour and label into ``inner`` [w, 4]."""
-    upper, lower, colours, rest_axes, scale = tex.upper, tex.lower, tex.colours, tex.rest_axes, tex.scale
+    lower, colours, rest_axes, scale = tex.lower, tex.colours, tex.rest_axes, tex.scale
     k, soft, ux, uy, lip_shadow = scale.px, scale.soft, upright[0], upright[1], 0.03 * scale.width
     for n in range(inner.shape[0]):
         px, y, top, bottom = left + n, lips[n, 0], lips[n, 1], lips[n, 2]
@@ -283,20 +259,23 @@ def _inner_row(
         corner = 0.3 + 0.7 * ramp(-0.02, 0.20, min(across, axes[4] - across) / axes[4])
         if scale.has_upper:
             tx, ty = _placed(inverse, px, py, scale)
-            # The photo's teeth keep its light; a shadow falls on what a lifted lip uncovers.
+            # The photo's teeth keep its light; a lip that lifts takes its shadow along.
             fx, fy = (tx + scale.left + 0.5) / scale.factor - 0.5, (ty + scale.top + 0.5) / scale.factor - 0.5
             stands = (fy - rest_axes[1]) * rest_axes[2] - (fx - rest_axes[0]) * rest_axes[3]
             lifted = min(1.0, max(0.0, (lips[n, 5] + y - top - stands) / lip_shadow))
             tx, ty = lips[n, 3] + (tx - lips[n, 3]) * state.fresh, lips[n, 4] + (ty - lips[n, 4]) * state.fresh
-            cover = sample(upper, tx, ty, 1)[2]
-            r, g, b = _shaded(sample(upper, tx, ty, 0), 1 - shadow * lifted, scale.chroma)
-            red, green, blue, rest = r * cover, g * cover, b * cover, 1 - cover
+            _, cover, own = sample(tex.upper, tx, ty, 2)
+            if cover > 0:
+                red, green, blue = _photo_tooth(
+                    tex, tx, ty, own * state.shaded * (1 - lifted), 1 - shadow * lifted, gain
+                )
+                red, green, blue, rest = red * cover, green * cover, blue * cover, 1 - cover
         if rest > 0.01:
             ax, ay = px - anchors[0, 0], py - anchors[0, 1]
-            arc, rise, facing = _arch(upper_arch, (ax * ux + ay * uy - state.arch_start) / state.arch_step)
+            arc, rise, facing = arch_at(upper_arch, (ax * ux + ay * uy - state.arch_start) / state.arch_step)
             if facing >= 0:
                 light = (1 - shadow) * corner
-                r, g, b, cover = _drawn(colours, 0, arc, rise - (ay * ux - ax * uy), facing, light, scale)
+                r, g, b, cover = _drawn(tex, 0, arc, rise - (ay * ux - ax * uy), facing, light)
                 cover *= rest
                 red, green, blue, rest = red + r * cover, green + g * cover, blue + b * cover, rest - cover
         ax, ay = px - anchors[1, 0], py - anchors[1, 1]
@@ -307,10 +286,10 @@ def _inner_row(
             r, g, b = sample(lower, tx, ty, 0)
             red, green, blue, rest = red + r * cover, green + g * cover, blue + b * cover, rest - cover
         if rest > 0.01:
-            arc, rise, facing = _arch(lower_arch, (x - state.arch_start) / state.arch_step)
+            arc, rise, facing = arch_at(lower_arch, (x - state.arch_start) / state.arch_step)
             if facing >= 0 and down > rise - k - soft:
                 shade = 0.82 - 0.45 * fade(((y - top) * 0.35 + max(bottom - y, 0.0)) / (0.03 * scale.width))
-                r, g, b, cover = _drawn(colours, 1, arc, down - rise, facing, shade * corner, scale)
+                r, g, b, cover = _drawn(tex, 1, arc, down - rise, facing, shade * corner)
                 cover *= rest
                 red, green, blue, rest = red + r * cover, green + g * cover, blue + b * cover, rest - cover
         if rest < 0.5:
