@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,8 +45,17 @@ class Fuzzed:
     operations: set[str] = field(default_factory=set)
 
 
-def fuzz(stage: Stage, token: str, *, examples: int, seconds: float, seed: int = 1, stateful: bool = True) -> Fuzzed:
-    """Runs every phase and every check of schemathesis as the holder of a key."""
+def fuzz(
+    stage: Stage,
+    token: str,
+    *,
+    examples: int,
+    seconds: float,
+    seed: int = 1,
+    stateful: bool = True,
+    enough: Callable[[Fuzzed], bool] = lambda _: False,
+) -> Fuzzed:
+    """Runs every phase and every check of schemathesis as the holder of a key, or as far as it is ``enough``."""
     phases = {name: {"enabled": True} for name in ("examples", "coverage", "fuzzing")}
     said = {
         "seed": seed,
@@ -65,9 +74,12 @@ def fuzz(stage: Stage, token: str, *, examples: int, seconds: float, seed: int =
     config = SchemathesisConfig.from_dict(said)
     schema = schemathesis.openapi.from_asgi("/openapi.json", stage.app, config=config, headers={"host": "127.0.0.1"})
     found = Fuzzed()
-    for event in from_schema(schema).execute():
+    told = from_schema(schema).execute()
+    for event in told:
         if isinstance(event, events.ScenarioFinished):
             _note(found, event)
+            if enough(found):
+                told.stop()
         elif isinstance(event, events.NonFatalError | events.FatalError):
             found.failures.setdefault(f"error {getattr(event, 'label', '')}", str(getattr(event, "info", event)))
     return found
