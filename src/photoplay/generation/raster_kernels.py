@@ -11,6 +11,8 @@ TOLERANCE = np.float32(1e-4)
 TINY = np.float32(1e-6)
 SOLID = np.float32(235)
 """Alpha up to which a layer is too soft for the photo to stand in its place, where people pass each other."""
+NO_LIGHT = np.float32(4e-3)
+"""Sum of a pixel's four nearest gains below which none of its levels changes visibly."""
 
 
 @njit(cache=True, nogil=True, fastmath=False, boundscheck=False)
@@ -236,23 +238,26 @@ def soften_folds(maps: Array, factor: float, x0: int, y0: int, rgb: Array) -> No
 def relight(gain: Array, place: Array, box: Array, flow: Array, identity: Array, who: int, rgb: Array) -> None:
     """Brightens ``who``'s pixels in ``box`` (x0, y0, x1, y1) by 1 + ``gain`` [h, w] at the place that they had at rest.
 
-    Rest point p lies at ``(p - place[:2]) * place[2]`` in ``gain``; beyond it nothing changes.
+    Rest point p lies at ``(p - place[:2]) * place[2]`` in ``gain``, which is above -1; beyond it nothing changes.
     """
-    bottom, right = gain.shape[0] - 1, gain.shape[1] - 1
-    zero = np.float32(0)
+    left, top, scale = place[0], place[1], place[2]
+    down, across = np.float32(gain.shape[0] - 1), np.float32(gain.shape[1] - 1)
+    zero, one, half, most = np.float32(0), np.float32(1), np.float32(0.5), np.float32(255)
     for y in range(box[1], box[3]):
         for x in range(box[0], box[2]):
             if identity[y, x] != who:
                 continue
-            u = (np.float32(x) + flow[y, x, 0] - place[0]) * place[2]
-            v = (np.float32(y) + flow[y, x, 1] - place[1]) * place[2]
-            if not (u >= zero and v >= zero and u < right and v < bottom):
+            u = (np.float32(x) + flow[y, x, 0] - left) * scale
+            v = (np.float32(y) + flow[y, x, 1] - top) * scale
+            if not (u >= zero and v >= zero and u < across and v < down):
                 continue
-            iu, iv = int(u), int(v)
+            iu, iv = np.uint32(u), np.uint32(v)
+            a, b = gain[iv, iu], gain[iv, iu + np.uint32(1)]
+            c, d = gain[iv + np.uint32(1), iu], gain[iv + np.uint32(1), iu + np.uint32(1)]
+            if abs(a) + abs(b) + abs(c) + abs(d) < NO_LIGHT:
+                continue
             fu, fv = u - np.float32(iu), v - np.float32(iv)
-            above = gain[iv, iu] + fu * (gain[iv, iu + 1] - gain[iv, iu])
-            below = gain[iv + 1, iu] + fu * (gain[iv + 1, iu + 1] - gain[iv + 1, iu])
-            factor = np.float32(1) + above + fv * (below - above)
+            above, below = a + fu * (b - a), c + fu * (d - c)
+            factor = one + above + fv * (below - above)
             for k in range(3):
-                value = np.float32(rgb[y, x, k]) * factor + np.float32(0.5)
-                rgb[y, x, k] = np.uint8(min(max(value, zero), np.float32(255)))
+                rgb[y, x, k] = np.uint8(min(np.float32(rgb[y, x, k]) * factor + half, most))
