@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from photoplay.errors import RequestError, TemplateError
@@ -54,8 +55,9 @@ def choose_template(template: str, prompt: str, people: int = 1) -> AnyTemplate:
     )
 
 
-def settle(request: Request, backend: Backend) -> Request:
-    """The request with its mode and its template's category filled in.
+def settle(request: Request, backend: Backend, offered: Collection[str] | None = None) -> Request:
+    """The request with its mode and its template's category filled in. ``offered`` are the backends that could be chosen
+    instead (None: all that are installed).
 
     Raises:
         RequestError: ``mode_unsupported``: the backend cannot make this; ``prompt_missing``; ``template_missing``;
@@ -66,12 +68,13 @@ def settle(request: Request, backend: Backend) -> Request:
         raise RequestError("photo_missing", "There is no photo to animate.", "Give one photo, or describe a scene.")
     mode = request.mode or _mode_of(request, capabilities)
     if mode not in capabilities.modes:
-        others = [name for name in list_backends() if mode in get_backend(name).capabilities.modes]
+        there = [name for name in list_backends() if offered is None or name in offered]
+        others = [name for name in there if mode in get_backend(name).capabilities.modes]
         raise RequestError(
             "mode_unsupported",
             f"The backend “{backend.name}” cannot make {mode} films.",
             f"It makes {', '.join(capabilities.modes)}. "
-            + (f"These make {mode}: {', '.join(others)}." if others else "No installed backend does."),
+            + (f"These make {mode}: {', '.join(others)}." if others else "No backend here does."),
         )
     if capabilities.max_seconds is not None and request.seconds > capabilities.max_seconds:
         raise RequestError(

@@ -89,36 +89,3 @@ def test_uploads_and_consents_are_the_tenant_s_own(hub: Hub) -> None:
         conn.execute(update(uploads).where(uploads.c.id == photo).values(deleted_at=NOW))
     with pytest.raises(NotFoundError):
         jobs.submit(hub, who, good, now=NOW)
-
-
-def test_somebody_is_replaced_only_by_what_can_do_it_and_with_all_that_it_takes(hub: Hub) -> None:
-    hub = replace(hub, settings=hub.settings.model_copy(update={"backends": ("pocket", "wan-animate")}))
-    who = somebody(hub)
-    photo, clip = upload(hub, who), upload(hub, who, kind="video", seconds=2.0)
-    sound = upload(hub, who, kind="audio", seconds=1.0)
-    good = {
-        "backend": "wan-animate",
-        "photos": (photo,),
-        "video": clip,
-        "replace": True,
-        "template": "",
-        "seconds": None,
-    }
-    asked = SMILE.model_copy(update=good | {"consent": ("self", "granted")})
-    made = jobs.submit(hub, who, asked, now=NOW).request
-    assert (made.replace, made.seconds, made.consent) == (True, 2.0, ("self", "granted"))
-    wrong: tuple[dict[str, Any], ...] = (
-        {"backend": "pocket"},
-        {"video": None, "consent": ("self",), "template": "smile"},
-        {"photos": (photo, upload(hub, who)), "consent": ("self",)},
-        {"photos": (), "consent": ("self",)},
-        {"template": "smile"},
-        {"audio": (sound,)},
-    )
-    for changed in wrong:
-        with pytest.raises(RequestError) as refused:
-            jobs.submit(hub, who, asked.model_copy(update=changed), now=NOW)
-        assert refused.value.code == "input_unused", changed
-    with pytest.raises(ConsentError) as unsaid:  # of whoever makes room as of whoever comes in
-        jobs.submit(hub, who, asked.model_copy(update={"consent": ()}), now=NOW)
-    assert unsaid.value.code == "consent_missing"

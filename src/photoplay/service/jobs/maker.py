@@ -18,6 +18,7 @@ from photoplay.service.engine import Hub
 from photoplay.service.ground.errors import NotFoundError
 from photoplay.service.ground.tables import uploads
 from photoplay.service.ground.telemetry import logger
+from photoplay.service.jobs.filming import Given, film_request
 from photoplay.service.jobs.job import Job, film_key, preview_key
 from photoplay.service.jobs.settling import withdrawn
 from photoplay.types import Consent, Progress, StageEvent
@@ -224,32 +225,17 @@ class LineMaker:
         from photoplay.media import load_photo
         from photoplay.pipeline.inputs import natural_length, read_clip, stated
         from photoplay.pipeline.sound import read_sound
-        from photoplay.types import Request, Staging
 
         asked, plan = job.request, self.hub.plans.get(job.plan)
         files = {id_: self._upload(job, id_) for id_ in dict.fromkeys(asked.uploads())}
-        staging = Staging(asked.left, asked.first or 0, backdrop="photo" if asked.backdrop else "auto")
-        request = Request(
+        given = Given(
             tuple(load_photo(files[one]) for one in asked.photos),
-            (),
-            asked.template,
-            prompt=asked.prompt,
-            size=asked.size,
-            seed=asked.seed,
-            intensity=asked.intensity,
-            speed=asked.speed,
-            who=asked.who,
-            backend=asked.backend,
-            codec=asked.codec,
-            staging=staging,
-            last=None if asked.last is None else load_photo(files[asked.last]),
-            video=None if asked.video is None else read_clip(files[asked.video]),
-            replace=asked.replace,
-            backdrop=None if asked.backdrop is None else load_photo(files[asked.backdrop]),
-            audio=tuple(read_sound(files[one]) for one in asked.audio),
-            label=(plan.label if plan else None) or asked.label,
-            records=asked.consents,
+            None if asked.last is None else load_photo(files[asked.last]),
+            None if asked.video is None else read_clip(files[asked.video]),
+            None if asked.backdrop is None else load_photo(files[asked.backdrop]),
+            tuple(read_sound(files[one]) for one in asked.audio),
         )
+        request = film_request(asked, given, (plan.label if plan else None) or asked.label)
         seconds = natural_length(request) if asked.seconds is None else asked.seconds
         consent: Consent | tuple[Consent, ...] = asked.consent[0] if len(asked.consent) == 1 else asked.consent
         return replace(request, seconds=seconds, consent=stated(consent, request))

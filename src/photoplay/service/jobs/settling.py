@@ -8,7 +8,6 @@ from math import ceil
 from sqlalchemy import Connection, select
 
 from photoplay.errors import ConsentError, RequestError
-from photoplay.generation.backends import get_backend
 from photoplay.motion.library import find
 from photoplay.safety.prompts import check_prompt
 from photoplay.service.engine import Hub
@@ -30,7 +29,7 @@ def settle(conn: Connection, hub: Hub, plan: Plan, tenant_id: str, request: JobR
     Whether the plan allows it is asked where its cost is reckoned.
 
     Raises:
-        RequestError: ``backend_not_served``, ``upload_kind``, ``input_unused``.   NotFoundError: ``upload_missing``.
+        RequestError: ``backend_not_served``, ``upload_kind``.   NotFoundError: ``upload_missing``.
         ConsentError: ``consent_unknown``, ``consent_revoked``, ``consent_unnamed``, ``consent_missing``.
         RefusedError: the prompt's words.   TemplateError: there is none of that name.
     """
@@ -40,7 +39,6 @@ def settle(conn: Connection, hub: Hub, plan: Plan, tenant_id: str, request: JobR
             "Films are not made with this backend here.",
             f"Choose {' or '.join(hub.settings.backends)}.",
         )
-    _check_replaced(request)
     if request.prompt:
         check_prompt(request.prompt)
     people = len(request.photos)
@@ -51,27 +49,6 @@ def settle(conn: Connection, hub: Hub, plan: Plan, tenant_id: str, request: JobR
     seconds = request.seconds if request.seconds is not None else natural(request, people, lengths)
     changed = {"seconds": seconds, "label": plan.label or request.label, "consent": _statements(hub, request)}
     return request.model_copy(update=changed)
-
-
-def _check_replaced(request: JobRequest) -> None:
-    """Returns if nobody is to be replaced, or if all is there for it and nothing that would not be used.
-
-    Raises:
-        RequestError: ``input_unused``.
-    """
-    if not request.replace:
-        return
-    able = get_backend(request.backend).capabilities
-    if "video-to-video" not in able.modes or not able.repairs:
-        why, hint = f"The backend “{request.backend}” cannot replace anybody in a clip.", "Choose another backend"
-    elif request.video is None or len(request.photos) != 1:
-        why, hint = "To replace somebody takes a clip and one photo.", "Give a clip and a photo of one person"
-    elif request.template or request.audio:
-        why = "Who is put into a clip does what its person did: a template or a sound has no place there."
-        hint = "Leave them out"
-    else:
-        return
-    raise RequestError("input_unused", why, f"{hint}, or leave `replace` out.")
 
 
 def natural(request: JobRequest, people: int, lengths: dict[str, float]) -> float:

@@ -20,14 +20,21 @@ def post(stage: Stage, who: Someone, path: str = "/v1/videos", **said: object) -
 
 def test_json_and_forms_ask_for_the_same(stage: Stage, who: Someone) -> None:
     photo = stage.photo(who)
-    as_json = {"photos": [photo], "template": "gentle_smile", "seconds": "4", "consent": ["self"], "seed": 3, "left": 0}
+    as_json = {
+        "photos": [photo],
+        "template": "gentle_smile",
+        "seconds": "4",
+        "consent": ["self"],
+        "seed": 3,
+        "speed": 1.5,
+    }
     as_form = {
         "photos[]": photo,
         "template": "gentle_smile",
         "seconds": "4",
         "consent": "self",
         "seed": "3",
-        "left": "0",
+        "speed": "1.5",
     }
     made = [
         post(stage, who, json=as_json),
@@ -50,6 +57,12 @@ def test_nothing_is_left_of_a_request_that_fails(stage: Stage, who: Someone) -> 
     with stage.hub.database.read() as conn:
         left = conn.execute(uploads.select().where(uploads.c.tenant_id == who.tenant_id)).all()
     assert all(row.deleted_at is not None for row in left)
+    assert stage.client.get("/v1/videos", headers=who.headers).json()["data"] == []
+
+
+def test_what_no_film_can_come_of_costs_nothing(stage: Stage, who: Someone) -> None:
+    status, said = post(stage, who, json={"photos": [stage.photo(who)], "prompt": "zxqv brmf", "consent": ["self"]})
+    assert (status, said["code"]) == (422, "prompt_not_understood")
     assert stage.client.get("/v1/videos", headers=who.headers).json()["data"] == []
 
 

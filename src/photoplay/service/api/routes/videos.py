@@ -29,6 +29,7 @@ from photoplay.service.api.telling import video_of
 from photoplay.service.engine import Hub
 from photoplay.service.jobs import estimate
 from photoplay.service.jobs import lifecycle as jobs
+from photoplay.service.jobs.filming import check_possible
 
 router = APIRouter(tags=["videos"])
 POLL_MS = 500
@@ -63,6 +64,7 @@ def create_video(
         with hub.database.read() as conn:
             jobs.get(conn, who.tenant_id, ask.remixed_from)
     with taken_in(hub, who, wanted, now) as request:
+        check_possible(request, hub.settings.backends)
         job = jobs.submit(
             hub,
             who,
