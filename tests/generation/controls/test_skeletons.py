@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from photoplay.generation.controls.canvas import working_size
 from photoplay.generation.controls.face_map import draw_face_map
 from photoplay.generation.controls.openpose import draw_openpose
-from photoplay.generation.controls.strokes import COLORS, FINGERS, working_size
+from photoplay.generation.controls.strokes import COLORS, FINGERS
 from photoplay.generation.controls.wan_animate import draw_wan_animate, half_width
 from photoplay.generation.controls.whole_body import draw_whole_body
 from photoplay.types import Array

@@ -9,20 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import cv2
-import numpy as np
-from jaxtyping import Float32
-
+from photoplay.generation.controls.canvas import Hands, painted, working_size
 from photoplay.generation.controls.figure import Figure
-from photoplay.generation.controls.strokes import (
-    WHITE,
-    draw_body,
-    draw_dots,
-    draw_hands,
-    fitted,
-    working_size,
-)
-from photoplay.types import Array, MotionTrack, RenderPlan, RgbStack
+from photoplay.generation.controls.strokes import WHITE, draw_body, draw_dots, draw_hands
+from photoplay.types import MotionTrack, RenderPlan, Rgb, RgbStack
 
 SIDE = 512
 HALF_WIDTH = 4
@@ -34,23 +24,19 @@ def draw_openpose(
     tracks: Sequence[MotionTrack],
     plan: RenderPlan,
     face: bool = True,
-    hands: Sequence[Float32[Array, "_ 42 3"] | None] = (),
+    hands: Hands = (),
 ) -> RgbStack:
     """Skeletons [f, h, w, 3] of all tracks on black; :class:`Figure` says which points are drawn.
 
     ``face`` adds the face's dots. ``hands`` are the tracks' hands in photo space where they are known (see
     :meth:`Figure.of`); without them no hand is drawn, since half a hand is nothing that the models were shown.
     """
-    width, height = working_size(plan, SIDE)
-    known_hands = [*hands, *[None] * (len(tracks) - len(hands))]
-    figures = [Figure.of(track, plan, (width, height), own) for track, own in zip(tracks, known_hands, strict=True)]
-    pictures = np.zeros((plan.num_frames, plan.height, plan.width, 3), np.uint8)
-    for frame in range(plan.num_frames):
-        picture = np.zeros((height, width, 3), np.uint8)
+
+    def paint(picture: Rgb, figures: Sequence[Figure], frame: int) -> None:
         for figure in figures:
             draw_body(picture, [figure.body], frame, HALF_WIDTH)
             draw_hands(picture, figure.hands, frame, HAND_WIDTH, HALF_WIDTH)
             if face:
                 draw_dots(picture, figure.face.at[frame], figure.face.known[frame], FACE_RADIUS, WHITE)
-        pictures[frame] = fitted(picture, plan, cv2.INTER_LINEAR)
-    return pictures
+
+    return painted(tracks, plan, paint, size=working_size(plan, SIDE), hands=hands)

@@ -14,10 +14,10 @@ from typing import TypeAlias
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float32, UInt8
+from jaxtyping import Bool, Float32
 
 from photoplay.generation.controls.figure import Points
-from photoplay.types import Array, RenderPlan, Rgb
+from photoplay.types import Array, Rgb
 
 Color: TypeAlias = tuple[int, int, int]
 
@@ -39,23 +39,6 @@ FINGERS: tuple[tuple[int, int], ...] = tuple(
 DIMMED = 0.6
 WHITE: Color = (255, 255, 255)
 _KNUCKLE: Color = (0, 0, 255)
-_GRID = 64
-
-
-def working_size(plan: RenderPlan, side: int) -> tuple[int, int]:
-    """Width and height at which an annotator works: the shorter side is ``side``, both are multiples of 64."""
-    scale = side / min(plan.width, plan.height)
-    width, height = (max(1, round(length * scale / _GRID)) * _GRID for length in (plan.width, plan.height))
-    return width, height
-
-
-def fitted(picture: Rgb, plan: RenderPlan, enlarge: int) -> UInt8[Array, "fh fw 3"]:
-    """The picture at the film's size: areas averaged where it shrinks, else by ``enlarge``, a cv2 interpolation."""
-    if picture.shape[:2] == (plan.height, plan.width):
-        return picture
-    shrinks = picture.shape[0] * picture.shape[1] > plan.height * plan.width
-    sized = cv2.resize(picture, (plan.width, plan.height), interpolation=cv2.INTER_AREA if shrinks else enlarge)
-    return np.asarray(sized, np.uint8)
 
 
 def draw_limb(picture: Rgb, start: Float32[Array, 2], end: Float32[Array, 2], half_width: int, color: Color) -> None:

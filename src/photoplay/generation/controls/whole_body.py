@@ -12,9 +12,10 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from photoplay.generation.controls.canvas import painted, working_size
 from photoplay.generation.controls.figure import Figure
-from photoplay.generation.controls.strokes import WHITE, draw_body, draw_dots, fitted, working_size
-from photoplay.types import MotionTrack, RenderPlan, RgbStack
+from photoplay.generation.controls.strokes import WHITE, draw_body, draw_dots
+from photoplay.types import MotionTrack, RenderPlan, Rgb, RgbStack
 
 SIDE = 1024
 HALF_WIDTH = 4
@@ -24,14 +25,12 @@ FACE_POINTS = 68
 
 def draw_whole_body(tracks: Sequence[MotionTrack], plan: RenderPlan) -> RgbStack:
     """Skeletons and faces [f, h, w, 3] of all tracks on black; :class:`Figure` says which points are drawn."""
-    width, height = working_size(plan, SIDE)
-    figures = [Figure.of(track, plan, (width, height)) for track in tracks]
-    pictures = np.zeros((plan.num_frames, plan.height, plan.width, 3), np.uint8)
-    for frame in range(plan.num_frames):
-        picture = np.zeros((height, width, 3), np.uint8)
+
+    def paint(picture: Rgb, figures: Sequence[Figure], frame: int) -> None:
         draw_body(picture, [figure.body for figure in figures], frame, HALF_WIDTH)
         for figure in figures:
             seen = figure.face.known[frame, :FACE_POINTS]
             draw_dots(picture, figure.face.at[frame, :FACE_POINTS], seen, FACE_RADIUS, WHITE)
-        pictures[frame] = fitted(picture, plan, cv2.INTER_LANCZOS4)[..., ::-1]
-    return pictures
+
+    drawn = painted(tracks, plan, paint, size=working_size(plan, SIDE), enlarge=cv2.INTER_LANCZOS4)
+    return np.ascontiguousarray(drawn[..., ::-1])
