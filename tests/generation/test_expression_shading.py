@@ -193,9 +193,13 @@ def test_the_same_face_is_shaded_the_same():
 
 
 def test_a_photo_that_smiles_gets_less_of_a_smile():
-    neutral, smiling = shading(ABOVE), shading(ABOVE, weights(mouthSmileLeft=0.6, mouthSmileRight=0.6))
+    smiling_photo = weights(mouthSmileLeft=0.6, mouthSmileRight=0.6)
+    neutral, smiling = shading(ABOVE), shading(ABOVE, smiling_photo)
     grin = weights(mouthSmileLeft=0.9, mouthSmileRight=0.9, cheekSquintLeft=0.6, cheekSquintRight=0.6)
     assert np.abs(smiling.gain(grin)).max() < 0.6 * np.abs(neutral.gain(grin)).max()
+    raised = weights(cheekSquintLeft=0.8, cheekSquintRight=0.8)
+    onto_smile = np.maximum(raised, smiling_photo)
+    assert np.abs(smiling.gain(onto_smile)).max() < 0.6 * np.abs(neutral.gain(raised)).max()
     relaxed = smiling.gain(weights())
     assert at(smiling, relaxed, LEFT_FOLD) > 0.005
 
