@@ -10,6 +10,7 @@ from photoplay.topology import ARKIT_INDEX
 from photoplay.training.follow import (
     RIGID,
     Seen,
+    Shapes,
     blendshapes,
     face_of,
     follow,
@@ -49,6 +50,18 @@ def test_lids_and_jaw_say_how_far_they_are_from_the_photo():
     left, right, jaw = (ARKIT_INDEX[name] for name in ("eyeBlinkLeft", "eyeBlinkRight", "jawOpen"))
     np.testing.assert_allclose(shapes[:, [left, right, jaw]], [[0, 0, 0], [0.15 / 0.17, 1, 0.4], [0, 0, 0]], atol=1e-6)
     assert not np.delete(shapes, [left, right, jaw], axis=1).any()
+
+
+def test_a_face_that_is_seen_as_in_the_photo_has_the_photo_s_expression():
+    scene = photo()
+    at_rest = Seen.of(np.stack([scene.subjects[0].face.landmarks] * 2))
+    track = track_of(scene, 0, at_rest, 25.0)
+    np.testing.assert_array_equal(track.blendshapes, np.repeat(track.rest_blendshapes[None], 2, axis=0))
+    smiling = np.zeros(52, np.float32)
+    smiling[ARKIT_INDEX["mouthSmileLeft"]] = 0.8
+    known = track_of(scene, 0, at_rest, 25.0, Shapes(np.stack([smiling] * 2), smiling))
+    np.testing.assert_array_equal(known.blendshapes, np.repeat(known.rest_blendshapes[None], 2, axis=0))
+    assert known.rest_blendshapes.any()
 
 
 def test_a_face_made_from_landmarks_says_what_they_say():

@@ -119,12 +119,18 @@ def rest_performance(frames: int, fps: float) -> Performance:
     )  # fmt: skip
 
 
-def track_of(
-    scene: Scene, subject: int, seen: Seen, fps: float, shapes: Float32[Array, "f 52"] | None = None
-) -> MotionTrack:
+@dataclass(frozen=True)
+class Shapes:
+    """Exact ARKit weights: of every frame [f, 52], and of the photo [52]."""
+
+    frames: Float32[Array, "f 52"]
+    photo: Float32[Array, 52]
+
+
+def track_of(scene: Scene, subject: int, seen: Seen, fps: float, exact: Shapes | None = None) -> MotionTrack:
     """The track that puts ``scene.subjects[subject]`` through what was seen; arms, torso and gaze stay as in the photo.
 
-    ``shapes`` are the frames' exact ARKit weights where they are known; else lids and jaw are read from the landmarks.
+    Without ``exact`` weights lids and jaw are read from the landmarks, as changes to the photo's.
     """
     face = scene.subjects[subject].face
     still = make_track(scene, subject, rest_performance(len(seen.landmarks), fps))
@@ -136,7 +142,8 @@ def track_of(
         landmarks=seen.landmarks,
         head_transform=np.stack([similarity(rest, now[rigid].astype(np.float64)) for now in seen.landmarks]),
         head_pose=seen.poses - _angles(face.head_pose),
-        blendshapes=blendshapes(seen.openings, at_rest) if shapes is None else shapes,
+        blendshapes=blendshapes(seen.openings, at_rest) if exact is None else exact.frames,
+        rest_blendshapes=np.zeros(52, np.float32) if exact is None else exact.photo,
     )
 
 

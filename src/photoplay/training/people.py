@@ -12,7 +12,7 @@ from jaxtyping import UInt8
 from photoplay.evaluation.tracking import landmark_error
 from photoplay.perception.faces import FaceReader
 from photoplay.training.clips import made_example
-from photoplay.training.follow import RIGID, Seen, face_of, next_face, similarity, track_of
+from photoplay.training.follow import RIGID, Seen, Shapes, face_of, next_face, similarity, track_of
 from photoplay.training.shards import Example
 from photoplay.training.synthetic.clip import SyntheticClip, render_clip
 from photoplay.training.synthetic.head import HeadModel
@@ -84,7 +84,8 @@ def _example(clip: SyntheticClip, size: int, how: Landmarking, reader: FaceReade
         rest, seen = (found[0], found[1:]) if how == "found" else (found[0], carried(found[0], rest, seen))
     matte = matte_of(clip.photo_labels)
     scene = Scene(Photo(clip.photo, "0" * 64), (Subject(face_of(rest, picture, picture), None, matte),), matte)
-    track = track_of(scene, 0, Seen.of(seen), FPS, None if how == "found" else clip.blendshapes)
+    exact = None if how == "found" else Shapes(clip.blendshapes, clip.photo_blendshapes)
+    track = track_of(scene, 0, Seen.of(seen), FPS, exact)
     if how != "found":
         track = replace(track, gaze=clip.gaze - clip.photo_gaze)
     plan = RenderPlan(picture, picture, (0.0, 0.0, float(picture), float(picture)), FPS, len(seen), window=len(seen))
