@@ -19,7 +19,7 @@ demo: .venv/run.stamp
 	@$(BIN)/photoplay demo --template "$(TEMPLATE)" $(if $(PHOTO),"$(PHOTO)") $(if $(CONSENT),--consent $(CONSENT)) --out out/demo.mp4
 
 test: .venv/dev.stamp .venv/web.stamp
-	OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff format --check src tests benchmarks examples
