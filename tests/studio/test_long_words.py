@@ -11,15 +11,12 @@ from playwright.sync_api import Page, expect
 from tests.studio.fake_world import World
 from tests.studio.pictures import film, still
 from tests.studio.stage import Watched
-from tests.studio.walks import Visit, add_photos, agree, choose, sign_in, until
+from tests.studio.walks import Visit, add_photos, agree, choose, sign_in, too_wide
 
 SMALL = {"width": 320, "height": 640}
 NAME = "Donaudampfschifffahrtsgesellschaftskapitänswitwenrentenauszahlungsstelle"
 SENTENCE = f"What was seen is {NAME}, and {'x' * 90} too."
 ADVICE = [{"code": "not_known", "severity": "warning", "subject": 0, "message": SENTENCE, "hint": SENTENCE}]
-WIDEST = """() => [...document.querySelectorAll('body *:not(svg *)')]
-  .filter((one) => !one.closest('.unseen, .scroll, .scrolling, pre') && one.getBoundingClientRect().right > innerWidth + 0.5)
-  .map((one) => `${one.tagName} ${one.className} “${one.textContent.trim().slice(0, 40)}”`)"""
 
 
 def a_world(**more: object) -> World:
@@ -90,15 +87,6 @@ def long_pages(at: Watched, world: World) -> Iterator[tuple[str, Page]]:
     page.goto(f"{at.base}/operator")
     expect(page.get_by_role("heading", name="What failed")).to_be_visible()
     yield "operator", page
-
-
-def too_wide(page: Page) -> str:
-    """What is wider than the phone once the page has settled; empty where nothing is."""
-    try:
-        until(page, "document.documentElement.scrollWidth <= innerWidth", 3)
-    except AssertionError:
-        return "the page scrolls sideways"
-    return "; ".join(page.evaluate(WIDEST)[:3])
 
 
 @pytest.mark.timeout(170)

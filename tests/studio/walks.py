@@ -23,6 +23,21 @@ def until(page: Page, expression: str, seconds: float = 20.0, what: str = "") ->
         page.wait_for_timeout(50)
 
 
+_FITS = "document.fonts.status === 'loaded' && document.documentElement.scrollWidth <= innerWidth"
+_WIDEST = """[...document.querySelectorAll('body *:not(svg *)')]
+  .filter((one) => !one.closest('.unseen, .scroll, .scrolling, pre') && one.getBoundingClientRect().right > innerWidth + 0.5)
+  .map((one) => `${one.tagName} ${one.className} “${one.textContent.trim().slice(0, 40)}”`)"""
+
+
+def too_wide(page: Page) -> str:
+    """What is wider than the window once the fonts are there and the page has settled; empty where nothing is."""
+    try:
+        until(page, f"{_FITS} && {_WIDEST}.length === 0")
+    except AssertionError:
+        return "; ".join(page.evaluate(_WIDEST)[:3]) or "the page scrolls sideways"
+    return ""
+
+
 def sign_in(page: Page, base: str) -> None:
     """Opens the link that was printed."""
     page.goto(f"{base}/sign-in#{TOKEN}")
