@@ -86,6 +86,14 @@ def test_a_record_from_a_photo_to_its_end(tmp_path: Path, home: RecordStore) -> 
     assert home.records() == ()
 
 
+def test_the_list_names_the_people_whom_an_erasure_asks_for(tmp_path: Path) -> None:
+    made = told("create", photo(tmp_path, 1), *YES)
+    assert told("list")[0]["subject"] == made["subject"]
+    assert made["subject"] in run("list").stdout
+    run("revoke", made["id"], "--yes")
+    assert made["subject"] in run("list").stdout
+
+
 def test_what_is_printed_holds_no_face(tmp_path: Path, home: RecordStore) -> None:
     from photoplay.safety.consent.tokens import encode
 

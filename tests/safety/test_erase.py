@@ -16,11 +16,11 @@ from skimage import data
 from typer.testing import CliRunner
 
 from photoplay.cli.app import app
+from photoplay.cli.trust import tell_erased
 from photoplay.errors import ConsentError, RefusedError
-from photoplay.safety import erase as erase_module
 from photoplay.safety.admission import admit
 from photoplay.safety.consent.record import Terms
-from photoplay.safety.erase import erase
+from photoplay.safety.erase import Erasure, erase
 from photoplay.safety.guard import Guard
 from photoplay.safety.ledger import Ledger
 from photoplay.safety.recipe import make_recipe
@@ -165,11 +165,39 @@ def test_whoever_looks_like_them_in_what_is_left_is_told(couple: Couple) -> None
     assert couple.names() == {"hers", "his"}
 
 
-def test_what_cannot_be_looked_at_in_time_is_told(couple: Couple, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(erase_module, "LOOKING", 0.0)
-    done = erase(couple.guard, couple.subject, [couple.folder], lambda _: True)
-    assert done.undecided == ()
-    assert {path.name for path in done.unseen} == {"hers", "his"}
+def test_whoever_stops_the_looking_has_erased_nothing_and_can_ask_again(couple: Couple) -> None:
+    couple.film("hers alone", "hers")
+    (couple.folder / "another").write_text("another")
+    looked: list[str] = []
+
+    def stopped(path: Path) -> bool:
+        looked.append(path.name)
+        if len(looked) == 2:
+            raise KeyboardInterrupt
+        return False
+
+    with pytest.raises(KeyboardInterrupt):
+        erase(couple.guard, couple.subject, [couple.folder], stopped)
+    assert couple.names() == {"hers", "his", "hers alone", "another"}
+    assert len(couple.guard.records.records()) == 2
+    told: list[tuple[int, int]] = []
+    again = erase(
+        couple.guard,
+        couple.subject,
+        [couple.folder],
+        lambda _: False,
+        progress=lambda event: told.append((event.done, event.total)),
+    )
+    assert (again.works, again.left, again.unseen, again.looked) == (1, (), (), True)
+    assert couple.names() == {"his", "another"}
+    assert told == [(0, 2), (1, 2), (2, 2)]  # what is theirs for sure needs no look
+
+
+def test_where_nobody_looked_nobody_says_that_nothing_is_left(capsys: pytest.CaptureFixture[str]) -> None:
+    tell_erased(Erasure(1, 1, 1, ()))
+    assert "Nobody looked for their face" in capsys.readouterr().out
+    tell_erased(Erasure(1, 1, 1, (), looked=True))
+    assert capsys.readouterr().out.endswith("The scan found nothing more.\n")
 
 
 def test_a_ledger_out_of_reach_erases_nothing(couple: Couple, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -132,7 +132,7 @@ def challenge_(as_json: AsJson = False) -> None:
 
 @consent.command("list")
 def list_(as_json: AsJson = False) -> None:
-    """List the records on this machine."""
+    """List the records on this machine, each with the id of its person below."""
     from photoplay.safety.consent.store import local_store
 
     entries = local_store().entries(datetime.now(UTC))
@@ -147,7 +147,7 @@ def list_(as_json: AsJson = False) -> None:
         record = each.record
         rows.append(
             (
-                each.id,
+                f"{each.id}\n  {each.subject}".rstrip(),
                 each.state,
                 f"{record.expires:%Y-%m-%d}" if record else each.since[:10],
                 record.method if record else "",
@@ -155,7 +155,7 @@ def list_(as_json: AsJson = False) -> None:
                 " ".join(record.scope) if record else each.reason,
             )
         )
-    print_table(("id", "state", "until / since", "how", "adult", "scope"), rows, wrapped="scope")
+    print_table(("record / person", "state", "until / since", "how", "adult", "scope"), rows, wrapped="scope")
 
 
 @consent.command("show")

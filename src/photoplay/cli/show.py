@@ -23,6 +23,7 @@ TITLES = {
     "seal": "Signing the film",
     "preview": "Drawing previews",
     "capture": "Reading the clip",
+    "look": "Looking for their face",
 }
 MARKS = {"info": "·", "warning": "!", "blocking": "✗"}
 

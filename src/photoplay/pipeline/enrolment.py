@@ -63,7 +63,7 @@ def face_in_photo(photo: Source, wanted: int = 0) -> Float32[Array, 128] | None:
 
 def seer(records: RecordStore, subject: str) -> Callable[[Path], bool | None]:
     """What looks for the person with this id in files, for :func:`photoplay.safety.erase.erase`. It holds their face
-    bindings: an erasure destroys those on the disk before it looks."""
+    bindings, which that destroys."""
     theirs = [record for record in records.records() if record.subject == subject]
     reader = FaceReader()
 

@@ -7,19 +7,17 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from time import monotonic
 from typing import TypeAlias
 
 from photoplay.errors import RefusedError
 from photoplay.safety.guard import Guard
 from photoplay.safety.ledger import DamagedWorksError, Work
+from photoplay.types import Progress, StageEvent, silent
 from photoplay.weights.hashing import hash_file
 
 KEPT = frozenset({"audit", "blocklist"})
 """Folders that hold nothing of a person but digests, which the law asks to keep."""
 PIECE = 1 << 20
-LOOKING = 40.0
-"""Seconds that looking for a face in what is left may take: an erasure is over within a minute."""
 Sees: TypeAlias = Callable[[Path], bool | None]
 """Whether a file shows a certain person: no for what holds no pictures, None where that cannot be told."""
 
@@ -40,7 +38,8 @@ class Erasure:
     """What was removed, and what the scan found afterwards (nothing, if all went well): files that still hold an id of the
     person's records, or are one of their films or photos. ``undecided`` are photos and films of several people of which
     nothing tells whether they show this person or only somebody else, and files in which somebody was seen who looks like
-    them: that is for somebody to see, so they were left. ``unseen`` are pictures in which nobody could look for them."""
+    them: that is for somebody to see, so they were left. ``unseen`` are pictures in which nobody could look for them. Where
+    not even that was tried, ``looked`` is False."""
 
     records: int
     works: int
@@ -48,23 +47,31 @@ class Erasure:
     left: tuple[Path, ...]
     undecided: tuple[Path, ...] = ()
     unseen: tuple[Path, ...] = ()
+    looked: bool = False
 
 
 def erase(
-    guard: Guard, subject: str, folders: Iterable[Path] = (), sees: Sees | None = None, found: Theirs | None = None
+    guard: Guard,
+    subject: str,
+    folders: Iterable[Path] = (),
+    sees: Sees | None = None,
+    found: Theirs | None = None,
+    progress: Progress = silent,
 ) -> Erasure:
     """Removes everything of the person with this id (``photoplay consent list`` shows it).
 
     Records are revoked and their face bindings destroyed; films are deleted where they were put, if they are unchanged; the
-    ledger forgets them. The audit log keeps digests.
+    ledger forgets them. The audit log keeps digests. Their face is looked for before anything of that: it takes as long as
+    there are pictures, and whoever stops it meanwhile has changed nothing and can ask again.
 
     Args:
         guard: the installation.
         subject: the person's random id.
         folders: further folders to scan, and to delete the person's films and photos from: a photo is theirs for sure where
             admission found them in it, or the ledger knows a film of theirs that was made of nothing else.
-        sees: looks for their face in what is left in these folders, and in all other films that were made here.
+        sees: looks for their face in what will be left in these folders, and in all other films that were made here.
         found: what :func:`theirs` told of this person, where that was asked before.
+        progress: told about every file that was looked at; raise ``CancelledError`` in it to stop before anything is erased.
 
     Raises:
         RefusedError: as :func:`theirs`; ``erase_failed``: it could not be done whole. Try again then.
@@ -72,6 +79,7 @@ def erase(
     now, folders = datetime.now(UTC), tuple(folders)
     found = found or theirs(guard, subject)
     try:
+        seen, unseen = ((), ()) if sees is None else _seen(guard, folders, found, sees, progress)
         places = [Path(release.path) for work in found.works for release in work.releases]
         deleted = _delete(dict.fromkeys([*places, *_files(folders)]), found.digests)
         for work in found.works:
@@ -79,16 +87,15 @@ def erase(
         guard.records.erase(subject, now)
         guard.audit.append("erase", "done", about={"records": str(len(found.ids)), "works": str(len(found.works))})
         left = tuple(_scan(guard, found, subject, folders))
-        doubtful = _files(folders) if found.unsure else ()
-        undecided = [path for path in doubtful if _is_one(path, found.unsure)]
-        seen, unseen = _seen(guard, folders, sees) if sees is not None else ((), ())
+        undecided = [path for path in (_files(folders) if found.unsure else ()) if _is_one(path, found.unsure)]
     except (OSError, ValueError) as error:
         raise RefusedError(
             "erase_failed",
             "Not everything could be erased.",
             "See whether photoplay's folder can be written and its ledger is whole, then try again.",
         ) from error
-    return Erasure(len(found.ids), len(found.works), deleted, left, tuple(dict.fromkeys((*undecided, *seen))), unseen)
+    doubtful = tuple(dict.fromkeys((*undecided, *seen)))
+    return Erasure(len(found.ids), len(found.works), deleted, left, doubtful, unseen, sees is not None)
 
 
 def theirs(guard: Guard, subject: str) -> Theirs:
@@ -146,15 +153,19 @@ def _told(work: Work, ids: frozenset[str]) -> tuple[set[str], set[str]]:
     return (work.pictured, set()) if len(work.pictured) == 1 else (set(), set())
 
 
-def _seen(guard: Guard, folders: Iterable[Path], sees: Sees) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
-    """Files in which the person's face may be: in ``folders`` and among the films that the ledger still knows; and those of
-    which that could not be told, or not in time."""
+def _seen(
+    guard: Guard, folders: Iterable[Path], found: Theirs, sees: Sees, progress: Progress
+) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+    """Files in which the person's face may be, of those that are not theirs for sure: in ``folders`` and among the films
+    that the ledger knows; and those of which that could not be told."""
     made = (Path(release.path) for work in guard.ledger.works() for release in work.releases)
     files = [path for path in (*_files(folders), *made) if path.is_file() and not path.is_symlink()]
-    until = monotonic() + LOOKING
-    told = {
-        path: sees(path) if monotonic() < until else None for path in {one.resolve(): one for one in files}.values()
-    }
+    others = [path for path in {one.resolve(): one for one in files}.values() if hash_file(path) not in found.digests]
+    told: dict[Path, bool | None] = {}
+    for done, path in enumerate(others):
+        progress(StageEvent("look", done, len(others)))
+        told[path] = sees(path)
+    progress(StageEvent("look", len(others), len(others)))
     return tuple(path for path, yes in told.items() if yes), tuple(path for path, yes in told.items() if yes is None)
 
 
