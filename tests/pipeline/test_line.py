@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import photoplay
 from photoplay.errors import CancelledError, RequestError, ReviewError, SceneError, TemplateError
 from photoplay.media import load_photo, read_video
+from photoplay.safety.guard import Guard
 from photoplay.safety.verify import verify
 from photoplay.types import StageEvent
 
@@ -73,6 +75,7 @@ def test_a_prompt_chooses_the_template(portrait_file: Path, tmp_path: Path) -> N
         ({"seconds": float("nan")}, RequestError, "seconds_out_of_range"),
         ({"fps": 240.0}, RequestError, "fps_out_of_range"),
         ({"seed": -1}, RequestError, "seed_out_of_range"),
+        ({"size": "4k"}, RequestError, "bad_size"),
         ({"out": "film.exe"}, RequestError, "out_kind"),
     ],
 )
@@ -85,6 +88,36 @@ def test_a_bad_request_is_refused_and_leaves_nothing(
         photoplay.animate(portrait_file, **wanted)
     assert caught.value.code == code
     assert str(tmp_path) not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("change", [{"size": "4k"}, {"seconds": 61.0}, {"seconds": float("nan")}, {"fps": 4.0}])
+def test_numbers_are_looked_at_before_anybody_is_asked(
+    portrait_file: Path, tmp_path: Path, change: dict[str, object]
+) -> None:
+    told: list[str] = []
+    guard = Guard.local()
+    before = len(list(guard.audit.entries()))
+    with pytest.raises(RequestError):
+        photoplay.animate(
+            portrait_file, template="smile", out=tmp_path / "film.mp4", progress=lambda e: told.append(e.stage),
+            **{**SHORT, **change},
+        )  # fmt: skip
+    assert len(list(guard.audit.entries())) == before
+    assert set(told) <= {"admit"}
+
+
+def test_a_folder_that_goes_while_a_film_is_made(portrait_file: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "films"
+    folder.mkdir()
+
+    def remove(event: StageEvent) -> None:
+        if event.stage == "generate" and event.done > 3:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    with pytest.raises(RequestError) as caught:
+        photoplay.animate(portrait_file, template="smile", out=folder / "film.mp4", progress=remove, **SHORT)
+    assert caught.value.code == "out_folder_missing"
     assert list(tmp_path.iterdir()) == []
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from photoplay.errors import RequestError
 from photoplay.safety.private import FORGOTTEN, HIDDEN, unsealed_folder
 
 KILLED = """
@@ -49,6 +50,12 @@ def test_only_its_owner_can_open_it_and_it_goes(place: Path, home: Path) -> None
     with pytest.raises(ValueError, match="stop"), unsealed_folder(place, home):
         raise ValueError("stop")
     assert list(place.iterdir()) == names(home) == []
+
+
+def test_a_place_that_takes_no_folder_is_told_as_such(tmp_path: Path, home: Path) -> None:
+    with pytest.raises(RequestError) as caught, unsealed_folder(tmp_path / "gone", home):
+        pass
+    assert caught.value.code == "out_unwritable"
 
 
 def test_what_a_killed_process_left_goes_with_the_next_film_of_any_place(

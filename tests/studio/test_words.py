@@ -35,6 +35,9 @@ BY_HAND = frozenset(
         "template_shadows_built_in", "template_skipped",
         # of the name of a film's file
         "out_kind", "out_folder_missing", "cover_not_png", "sheet_not_png", "sheet_needs_mp4", "stills_not_empty",
+        "out_is_folder",
+        # of the disk: a service tells its operator, and whoever asked that it was not their doing
+        "disk_full", "out_unwritable",
         # of a file that is named on the command line
         "verify_address", "verify_missing", "receipt_invalid", "file_missing", "file_not_regular", "file_unreadable",
     }

@@ -27,13 +27,23 @@ def plan_size(photo_width: int, photo_height: int, size: str, focus: Box | None 
         width, height = _even(photo_width * scale), _even(photo_height * scale)
     else:
         width, height = _parsed(size)
+    _check_sides(width, height)
+    return width, height, _cover(photo_width, photo_height, width, height, focus)
+
+
+def check_size(size: str) -> None:
+    """Refuses what is the size of no film, whatever its photo. Errors: RequestError ``bad_size``, ``size_out_of_range``."""
+    if size not in STANDARD:
+        _check_sides(*_parsed(size))
+
+
+def _check_sides(width: int, height: int) -> None:
     if min(width, height) < MIN_SIDE or max(width, height) > MAX_SIDE:
         raise RequestError(
             "size_out_of_range",
             f"A film of {width}x{height} pixels is not possible.",
             f"Choose sides from {MIN_SIDE} to {MAX_SIDE} pixels; a very long and narrow photo has to be cropped first.",
         )
-    return width, height, _cover(photo_width, photo_height, width, height, focus)
 
 
 def _even(side: float) -> int:

@@ -9,7 +9,7 @@ from time import monotonic
 from photoplay.errors import PhotoplayError, RefusedError
 from photoplay.generation.backends.protocol import Backend
 from photoplay.perception.faces import FaceReader
-from photoplay.pipeline.settle import settle
+from photoplay.pipeline.settle import check_request, settle
 from photoplay.safety.admission import about, admit, check_readable, check_romance
 from photoplay.safety.guard import Guard
 from photoplay.types import Admitted, Progress, Request, StageEvent
@@ -24,6 +24,7 @@ def let_in(request: Request, backend: Backend, guard: Guard) -> Admitted:
     Raises:
         RequestError: the backend cannot make this.   RefusedError: a gate of admission says no.
     """
+    check_request(request)
     gates = (check_romance, check_readable) if backend.capabilities.hears_words else ()
     return admit(settle(request, backend), gates, guard, FaceReader())
 

@@ -27,7 +27,7 @@ from photoplay.pipeline.clock import StageClock
 from photoplay.pipeline.door import accounted, let_in, watched
 from photoplay.pipeline.glimpses import UNREVIEWED, Preview, hand_out, keep_cover, one_at_a_time, sketches
 from photoplay.pipeline.inputs import Source, natural_length, read_clip, read_photo, read_photos, read_voices, stated
-from photoplay.pipeline.outputs import check_out, check_sound, keep_stills, mark, write_film
+from photoplay.pipeline.outputs import check_out, check_sound, disk_told, keep_stills, mark, write_film
 from photoplay.pipeline.plan import Prepared, Take, once, played, prepare
 from photoplay.pipeline.reviewing import is_free, reviewer_of, unanchored
 from photoplay.pipeline.scenes import Rest
@@ -160,7 +160,7 @@ def produce(
 
     Args:
         request: what to make.
-        out: the film: ``.mp4``, or ``.gif`` or ``.webp`` for a small preview.
+        out: the film: ``.mp4``, or ``.gif`` or ``.webp`` for a small preview. It takes the place of a file of that name.
         progress: told about every step; raise ``CancelledError`` in it to stop.
         guard: what the gates of admission and seal ask; :meth:`Guard.local` by default.
         stills: a new folder for every frame as a sealed PNG.
@@ -173,8 +173,9 @@ def produce(
     Raises:
         RefusedError: admission says no.   SceneError: the photo cannot carry this film.
         ReviewError: no attempt passed review.   SealError: the film could not be signed.
+        RequestError, UnavailableError: as :func:`photoplay.pipeline.outputs.check_out` and ``disk_told``.
     """
-    check_out(out, stills, sheet, cover)
+    check_out(out, stills, sheet, cover, resume)
     guard = guard or Guard.local()
     if not leads():  # under torchrun every process makes the film, and the first one hands it out
         with unsealed_folder(Path(tempfile.gettempdir()), data_home()) as folder:
@@ -189,7 +190,7 @@ def _produced(job: _Job) -> Clip:
         admitted = let_in(job.request, backend, job.guard)
         job.progress(StageEvent("admit", 1, 1))
     progress = watched(job.progress, job.guard, admitted)
-    with accounted(job.guard, admitted):
+    with accounted(job.guard, admitted), disk_told(job.out):
         try:
             return _made(replace(job, request=admitted.request, progress=progress), backend, admitted)
         except RefusedError:
@@ -333,7 +334,7 @@ def animate(
             ``historical`` or ``fictional``; it goes into the recipe. One statement stands for all.
         template: a name from ``photoplay templates list`` or a YAML file; ``prompt`` chooses one where it is empty, or is
             read by the model itself where that can.
-        out: where the film goes: ``.mp4``, or ``.gif`` or ``.webp`` for a small preview.
+        out: where the film goes: ``.mp4``, or ``.gif`` or ``.webp`` for a small preview; a file of that name is replaced.
         stills: a new folder for every frame as a sealed PNG.
         sheet: a contact sheet of the film as a sealed PNG.
         last: a photo that the film shall end on.   video: a clip that it is made from.

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from photoplay.errors import RequestError, TemplateError
+from photoplay.finishing.size import check_size
 from photoplay.generation.backends import get_backend, list_backends
 from photoplay.generation.backends.protocol import Backend
 from photoplay.motion.capture import capture
@@ -143,7 +144,7 @@ def _check_use(request: Request, mode: Mode, backend: Backend) -> None:
         if unused:
             raise RequestError(
                 "input_unused",
-                f"The backend “{backend.name}” makes no use of {what} in a {mode} film.",
+                f"The backend “{backend.name}” makes no use of {what} in {_film_of(mode)}.",
                 "Leave it out, or choose another backend or --mode.",
             )
     if (request.staging.backdrop == "photo") != (request.backdrop is not None):
@@ -164,16 +165,21 @@ def _check_duet(request: Request, template: AnyTemplate) -> None:
     Raises:
         RequestError: ``duet_mode``, ``duet_main`` or ``size_ratio_out_of_range``.
     """
-    if request.mode not in ("image-to-video", "multi-image-to-video", "audio-driven", "pose-guided"):
+    mode = request.mode
+    if mode is not None and mode not in ("image-to-video", "multi-image-to-video", "audio-driven", "pose-guided"):
         raise RequestError(
             "duet_mode",
-            f"“{template.title}” moves two people in photos, which a {request.mode} film does not.",
+            f"“{template.title}” moves two people in photos, which {_film_of(mode)} does not.",
             "Give two photos of one person each, or one photo of two people.",
         )
     if request.who == "main":
         raise RequestError(
             "duet_main", f"“{template.title}” needs both people.", "Leave --who main out, or choose another template."
         )
+
+
+def _film_of(mode: Mode) -> str:
+    return f"{'an' if mode[0] in 'ai' else 'a'} {mode} film"
 
 
 def _mode_of(request: Request, capabilities: Capabilities) -> Mode:
@@ -215,11 +221,12 @@ def template_of(request: Request, capabilities: Capabilities) -> AnyTemplate | N
 
 
 def check_request(request: Request) -> None:
-    """Refuses numbers that no film can have.
+    """Refuses numbers and sizes that no film can have.
 
     Raises:
-        RequestError: a length, rate, intensity, speed, seed or ratio of sizes is out of range.
+        RequestError: a length, rate, intensity, speed, seed or ratio of sizes is out of range; ``bad_size``.
     """
+    check_size(request.size)
     for name, value, (low, high) in (
         ("seconds", request.seconds, SECONDS_RANGE),
         ("fps", request.fps, FPS_RANGE),
@@ -231,6 +238,6 @@ def check_request(request: Request) -> None:
         if not low <= value <= high:
             raise RequestError(
                 f"{name}_out_of_range",
-                f"{name} is {value:g}, which is not possible.",
-                f"Choose {name} between {low:g} and {high:g}.",
+                f"{name} is {value:.10g}, which is not possible.",
+                f"Choose {name} between {low:.10g} and {high:.10g}.",
             )

@@ -87,7 +87,8 @@ def voices(tracks: Sequence[Audio], turns: Sequence[Turn], people: Sequence[int]
         if len(tracks) > len(people):
             raise RequestError(
                 "voices_too_many",
-                f"There are {len(tracks)} sound tracks for {len(people)} faces that can speak.",
+                f"There are {len(tracks)} sound tracks for {len(people)} {'face' if len(people) == 1 else 'faces'}"
+                " that can speak.",
                 "Give one track for each person, from left to right.",
             )
         return dict(zip(sorted(people), tracks, strict=False))

@@ -12,6 +12,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from photoplay.errors import RequestError
+
 HIDDEN = ".photoplay-"
 """How the names of folders begin that hold what is not sealed yet."""
 FORGOTTEN = 86_400.0
@@ -45,10 +47,16 @@ def unsealed_folder(place: Path, home: Path) -> Iterator[Path]:
 
     Where its process is killed it stays, but ``home`` remembers it: the next such folder of whatever place begins with the
     removal of all those whose owners are gone. A folder whose owner lives is locked.
+
+    Raises:
+        RequestError: ``out_unwritable``: nothing can be written in ``place``.
     """
     remembered = home / "unsealed"
     remove_abandoned(remembered)
-    folder, handle = _own_folder(place)
+    try:
+        folder, handle = _own_folder(place)
+    except OSError as error:
+        raise unwritable() from error
     link = remembered / folder.name
     with suppress(OSError):
         remembered.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -62,6 +70,15 @@ def unsealed_folder(place: Path, home: Path) -> Iterator[Path]:
                 link.unlink()
         if handle is not None:
             os.close(handle)
+
+
+def unwritable() -> RequestError:
+    """Nothing can be written in a folder: it may not be, the disk is full or read-only, or it has gone."""
+    return RequestError(
+        "out_unwritable",
+        "Nothing can be written into the folder for the film.",
+        "Name another folder, or see who may write there and whether its disk has room.",
+    )
 
 
 def remove_abandoned(remembered: Path) -> None:

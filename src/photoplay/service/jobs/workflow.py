@@ -48,6 +48,8 @@ TRIES = 3
 """Attempts at a round; a job that ends each of them is poisonous."""
 PASSING = frozenset({"storage_down", "database_down", "database_busy", "gpu_process_ended"})
 """Errors that another attempt may not meet."""
+DISK = frozenset({"disk_full", "out_folder_missing", "out_unwritable"})
+"""Errors of this machine's disk: the operator's business, and nothing that whoever asked for the film could mend."""
 PAUSE = 2.0
 RESULT = "result.json"
 LOCK = ".lock"
@@ -157,16 +159,15 @@ class Work:
         return "made"
 
     def _failed(self, job: Job, error: Exception) -> Said:
-        known = isinstance(error, PhotoplayError)
-        log = telemetry.logger(__name__).info if known else telemetry.logger(__name__).error
-        log("attempt_failed", job_id=job.id, attempt=job.attempt, code=getattr(error, "code", ""), exc_info=not known)
-        if (not isinstance(error, PhotoplayError) or error.code in PASSING) and job.attempt < TRIES:
+        told = error if isinstance(error, PhotoplayError) and error.code not in DISK else None
+        log = telemetry.logger(__name__).info if told else telemetry.logger(__name__).error
+        log("attempt_failed", job_id=job.id, attempt=job.attempt, code=getattr(error, "code", ""), exc_info=not told)
+        if (told is None or told.code in PASSING) and job.attempt < TRIES:
             time.sleep(PAUSE)
             return "again"
-        told = error if isinstance(error, PhotoplayError) else _unknown()
         with self.hub.database.begin() as conn:
             state: Literal["cancelled", "failed"] = "cancelled" if isinstance(error, CancelledError) else "failed"
-            end(conn, self.hub, job, state, time.time(), told)
+            end(conn, self.hub, job, state, time.time(), told or _unknown())
         return "over"
 
     def keep(self, job_id: str, round: int) -> Said:
