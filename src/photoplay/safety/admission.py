@@ -276,6 +276,12 @@ def _check_people(
         raise ConsentError("backdrop_people", "The backdrop shows people.", "Give a backdrop that shows nobody.")
     pictures = _people_pictures(request)
     faces = [reader.read(picture, identity=True) for picture in pictures]
+    if _category(request) in TOGETHER and len(request.photos) == 1 and len(faces[0]) == 1:
+        raise ConsentError(
+            "consent_one_of_two",
+            "This film is of two people, and the photo shows one.",
+            "Give a photo in which both faces are seen, or a photo of each person.",
+        )
     matched = tuple(one for scope in scopes(request) for one in match_people(faces, candidates, scope, now))
     guard.records.still_valid([match.record for match in matched])
     _check_pair(request, matched)

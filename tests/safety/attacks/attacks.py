@@ -124,6 +124,12 @@ def an_embrace_of_one_face(door: Door) -> object:
     return door.ask(door.photo(1), template="hug")
 
 
+@attack("consent_one_of_two")
+def an_embrace_of_one_face_that_is_on_no_record(door: Door) -> object:
+    """Whom it lacks is told before whose record: no record would help."""
+    return door.ask(door.photo(1), template="hug")
+
+
 @attack("consent_no_faces")
 def a_face_that_is_not_found(door: Door) -> object:
     return _named(door, door.photo(), 1)

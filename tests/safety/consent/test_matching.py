@@ -71,6 +71,16 @@ def test_attack_a_face_without_a_record(pictures: tuple[tuple[Face, ...], ...], 
     assert refused(pictures, (record(1), record(2))) == ("consent_no_match", message)
 
 
+@pytest.mark.parametrize("category", sorted(ADULTS_ONLY))
+def test_what_needs_records_says_so_and_how_they_are_made(category: str) -> None:
+    with pytest.raises(ConsentError) as caught:
+        match_people((group(1), group(9)), (record(1, (category,)),), category, NOW)
+    assert caught.value.code == "consent_no_match"
+    assert "the consent records of both adults, whatever else is stated" in caught.value.message
+    assert "the face in the second picture" in caught.value.message
+    assert f"`photoplay consent create PHOTO --scope {category} --adult known`" in caught.value.hint
+
+
 def test_far_places_are_named_too() -> None:
     many = tuple(range(1, 13))
     records = tuple(record(seed) for seed in many[:-1])

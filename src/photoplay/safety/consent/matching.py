@@ -132,7 +132,7 @@ def _match(
         seen: set[str] = set()
         for place, face in enumerate(_from_left(faces)):
             name = _name(place, len(faces), picture, len(pictures))
-            record = _agreed_by_whoever(_candidates(face, records, name), records, wanted, now, name)
+            record = _agreed_by_whoever(_candidates(face, records, wanted, name), records, wanted, now, name)
             if record.subject in seen:
                 raise ConsentError(
                     "consent_twice",
@@ -144,7 +144,7 @@ def _match(
     return tuple(matched)
 
 
-def _candidates(face: Face, records: Sequence[ConsentRecord], name: str) -> list[str]:
+def _candidates(face: Face, records: Sequence[ConsentRecord], category: str, name: str) -> list[str]:
     """The subject whose records the face matches best, then those who are not clearly farther away."""
     nearest: dict[str, int] = {}
     for record in records:
@@ -155,6 +155,14 @@ def _candidates(face: Face, records: Sequence[ConsentRecord], name: str) -> list
         nearest[record.subject] = min(distance, nearest.get(record.subject, distance))
     limit = limit_among(len(nearest))
     ranked = sorted((distance, subject) for subject, distance in nearest.items() if distance <= limit)
+    if not ranked and category in ADULTS_ONLY:
+        raise ConsentError(
+            "consent_no_match",
+            f"A {category} film needs the consent records of both adults, whatever else is stated, and nobody on record is "
+            f"{_lower(name)}.",
+            "Put each of them on record, on the command line with "
+            f"`photoplay consent create PHOTO --scope {category} --adult known`.",
+        )
     if not ranked:
         raise ConsentError(
             "consent_no_match",
