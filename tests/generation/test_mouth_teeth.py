@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from itertools import pairwise
 
+import cv2
 import numpy as np
 import pytest
 
@@ -187,6 +188,28 @@ def test_no_step_where_drawn_teeth_begin() -> None:
     assert np.abs(np.diff(edge)).max() <= 1
     ends = [upper_row(labels, round(x0 + side * whole * mm))[1] for side in (-0.5, 0.5, -1.3, 1.3)]
     assert max(ends) - min(ends) < 1.5 * mm
+
+
+def test_the_cavity_is_darkest_away_from_its_rim() -> None:
+    labels = painted(jaw_opened(face()[1], 40)).labels
+    light = luma(painted(jaw_opened(face()[1], 40)).rgb.astype(np.float32))
+    inside = np.isin(labels, (Label.MOUTH, Label.TEETH, Label.TONGUE))
+    depth = cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, 5)
+    cavity = labels == Label.MOUTH
+    rim, middle = light[cavity & (depth > 2) & (depth < 4)], light[cavity & (depth > 8)]
+    assert middle.mean() < 0.85 * rim.mean()
+    assert middle.min() > 8
+
+
+def test_teeth_that_a_dark_open_mouth_hid_come_out_of_its_dark() -> None:
+    """They begin in shadow and grow lighter, in a mouth that the photo shows open and black inside."""
+    source, rest = face()
+    rgb = between_lips(source.rgb, rest, np.full(source.rgb.shape[1], 0.08))
+    mouth = FaceLayers.build(Source(rgb, 2, source.matte, source.plan), rest, NEUTRAL).mouth
+    assert mouth.textures.scale.open
+    assert not mouth.textures.scale.has_upper
+    assert luma(mouth.textures.colours[0]) < 0.75 * luma(mouth.textures.colours[4])
+    assert (mouth.lift > 1.1).all()
 
 
 def test_a_fit_knows_its_own_shape() -> None:

@@ -248,7 +248,8 @@ def _inner_row(
 ) -> None:  # fmt: skip
     """The mouth's inside in one row, from front to back: colour and label into ``inner`` [w, 4]."""
     lower, colours, rest_axes, scale = tex.lower, tex.colours, tex.rest_axes, tex.scale
-    k, soft, ux, uy, lip_shadow = scale.px, scale.soft, upright[0], upright[1], 0.03 * scale.width
+    k, soft, ux, uy = scale.px, scale.soft, upright[0], upright[1]
+    lip_shadow = max(0.03 * scale.width, 0.8 * soft)
     for n in range(inner.shape[0]):
         px, y, top, bottom = left + n, lips[n, 0], lips[n, 1], lips[n, 2]
         if y < top - soft or y > bottom + soft or top > 1e8:
@@ -302,9 +303,15 @@ def _inner_row(
             red, green, blue, rest = red + r * cover, green + g * cover, blue + b * cover, rest - cover
             if share > 0.5 and label == MOUTH:
                 label = TONGUE
-        tint = rest * (0.75 + 0.45 * (y - top) / max(bottom - top, 1.0))
-        inner[n, 0], inner[n, 1] = red + colours[3, 0] * tint, green + colours[3, 1] * tint
-        inner[n, 2], inner[n, 3] = blue + colours[3, 2] * tint, label
+        # The cavity goes dark towards the throat; lips and cheeks light its rim.
+        rim = fade(max(min(y - top, bottom - y, 0.4 * across, 0.4 * (axes[4] - across)), 0.0) / (0.05 * scale.width))
+        tint = rest * (0.62 + 0.26 * (y - top) / max(bottom - top, 1.0) + 0.45 * rim)
+        rosy = rest * 0.10 * rim
+        inner[n, 0], inner[n, 1] = (
+            red + colours[3, 0] * tint + colours[1, 0] * rosy,
+            green + colours[3, 1] * tint + colours[1, 1] * rosy,
+        )
+        inner[n, 2], inner[n, 3] = blue + colours[3, 2] * tint + colours[1, 2] * rosy, label
 
 
 @njit(cache=True, nogil=True, fastmath=True)

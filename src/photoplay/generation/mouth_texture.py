@@ -29,6 +29,8 @@ _BINS = 48
 """Columns over the mouth in which teeth are looked for."""
 _BESIDE = [164, 18, 200, 199, 57, 287, 186, 410, 204, 424]
 """Landmarks on the skin around the lips."""
+_UNSEEN = 0.65
+"""Light on teeth that an open mouth hides in its dark, as a share of the face's."""
 _MOST, _HUE = 1.9, 0.06
 """By what factor teeth out of their lips' shadow become lighter at most, and by what share each channel departs from it."""
 _EYE_DISTANCE = 63.0
@@ -339,15 +341,23 @@ class MouthPicture:
         x, y = int(np.clip(x, 1, width - 2)), int(np.clip(y, 1, height - 2))
         return np.asarray(self.source.rgb[y - 1 : y + 2, x - 1 : x + 2].reshape(-1, 3).mean(0), np.float32)
 
+    def _dark(self) -> float:
+        """Luma of the mouth's inside: of the photo's own where that is open and dark."""
+        usual = 0.20 * float(luma(self.lip))
+        if not (self.open and self.hollow):
+            return usual
+        own = float(np.percentile(luma(self.photo)[self._opening(0.0)], 25))
+        return float(np.clip(own, 0.65 * usual, usual))
+
     def _ivory(self) -> Float32[Array, 3]:
         """Teeth in the face's light."""
-        ivory = 1 + self.look.chroma * (np.array([1.0, 0.965, 0.86]) - 1)
+        ivory = 1 + self.look.chroma * (np.array([1.02, 0.96, 0.84]) - 1)
         return np.asarray(self._white() * ivory * 0.92, np.float32)
 
     def _own_teeth(self) -> Float32[Array, 3]:
         """The colour of the photo's teeth, or of teeth in the face's light where it shows none."""
         if self.row is None:
-            return self._ivory()
+            return self._ivory() * np.float32(_UNSEEN if self.open and self.hollow else 1.0)
         upper = self.rows[0]
         lit = (upper[..., 3] > 0.9) & (upper[..., 4] > 0.9)
         own = upper[lit if lit.any() else upper[..., 3] >= upper[..., 3].max(), :3]
@@ -366,7 +376,7 @@ class MouthPicture:
             teeth = teeth * min(most, 1 / (0.93 * (0.3 + 0.7 * max(float(self.turn[2, 2]), 0.5))))
         skin = self.look.skin
         rosy = 0.5 * lip + 0.5 * skin * (float(luma(lip)) / max(float(luma(skin)), 1.0)) * red
-        cavity = float(luma(lip)) * 0.20 * (1 + chroma * (np.array([1.62, 0.74, 0.72]) - 1))
+        cavity = self._dark() * (1 + chroma * (np.array([1.62, 0.74, 0.72]) - 1))
         return np.asarray(
             np.stack([teeth, rosy * red * 0.85, lip * red**2 * 0.85, cavity, white]).clip(0, 255), np.float32
         )

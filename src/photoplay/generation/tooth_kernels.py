@@ -29,6 +29,12 @@ def which_tooth(row: int, arc: float) -> tuple[int, float]:
 
 
 @njit(cache=True, nogil=True, fastmath=True)
+def _fine(soft: float) -> float:
+    """How much of single teeth is left under ``soft`` millimetres of unsharpness."""
+    return 1 / (1 + (0.4 * soft) ** 4)
+
+
+@njit(cache=True, nogil=True, fastmath=True)
 def edge_line(row: int, arc: float, soft: float, bend: Array) -> float:
     """How many millimetres the incisal edge stands above that of the middle, with ``soft`` mm of unsharpness.
 
@@ -36,7 +42,7 @@ def edge_line(row: int, arc: float, soft: float, bend: Array) -> float:
     """
     k, t = which_tooth(row, arc)
     bow = (2 * t - 1) * (2 * t - 1)
-    fine = 1 / (1 + (0.4 * soft) ** 2)
+    fine = _fine(soft)
     even = 0.0016 * arc * arc
     # Corners are rounder on the far side.
     corner = _ROUND[row, k] * bow * bow * (1.6 if t > 0.5 else 1.0)
@@ -61,7 +67,7 @@ def tooth(row: int, arc: float, depth: float, px: float, soft: float, bend: Arra
     wide = 0.05 + (0.55 * soft / px) ** 2
     line = 0.0
     if near * near < 5 * wide:
-        line = 0.36 * (0.05 / wide) ** 0.35 * exp(-near * near / wide)
+        line = 0.36 * (0.05 / wide) ** 0.35 * _fine(soft / px) ** 0.5 * exp(-near * near / wide)
     rise = min(1.0, max(0.0, inside / height))
     body = (1 - 0.10 * bow) * (0.90 + 0.10 * ramp(0.0, 0.28, rise) - 0.09 * ramp(0.5, 1.0, rise))
     return cover, (1 - line * (1 - gum)) * body, gum, rise
