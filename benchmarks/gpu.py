@@ -12,8 +12,8 @@ held-out table, the curve, the newest samples. Of that checkpoint the weights fi
 ``python -m photoplay.training export --checkpoint OUT/checkpoint --out FILE``. ``--tiny`` tries all of it on a CPU, with
 ``--head HEAD --people 10 --build-minutes 2 --minutes 4`` from the start.
 
-A machine that has torch with Triton, OpenCV, numba, matplotlib, typer and rich, and no network, takes the rest from
-out/wheels and the parametric head from out/head (git ignores both, so they are taken along by name), filled beforehand:
+A machine that has torch with Triton, OpenCV 4 (5 is refused), numba, matplotlib, typer and rich, and no network, takes the
+rest from out/wheels and the parametric head from out/head (git ignores both, so they are taken along by name):
 
     python -m pip download --no-deps --only-binary=:all: --python-version 3.12 --platform manylinux_2_17_x86_64 \\
         --platform manylinux2014_x86_64 -d out/wheels pydantic==2.14.3 pydantic_core==2.50.4 annotated-types==0.8.0
@@ -36,10 +36,11 @@ import time
 from importlib.util import find_spec
 from pathlib import Path
 
+import cv2
 import torch
 
 from photoplay.device import usable_cores
-from photoplay.errors import CancelledError, InputError, PhotoplayError
+from photoplay.errors import CancelledError, InputError, PhotoplayError, UnavailableError
 from photoplay.generation.backends.open_weights.speed import can_compile
 from photoplay.training.build import SPLITS, BuildConfig, build
 from photoplay.training.checkpoints import list_checkpoints, load_checkpoint, save_checkpoint
@@ -158,7 +159,17 @@ def main() -> None:
 
 
 def work(asked: argparse.Namespace) -> None:
-    """Builds, trains and brings home."""
+    """Builds, trains and brings home.
+
+    Raises:
+        UnavailableError: ``opencv_unsuited``.   InputError: ``dataset_empty``.
+    """
+    if not cv2.__version__.startswith("4."):
+        raise UnavailableError(
+            "opencv_unsuited",
+            f"OpenCV {cv2.__version__} is here: with 5 synthetic people are drawn wrong, or not at all.",
+            "Put opencv-python-headless 4.11 before it on PYTHONPATH.",
+        )
     ends = time.monotonic() + 60 * (asked.minutes - (TINY_HOME if asked.tiny else HOME))
     if asked.head is not None:
         make_data(asked.data, asked.head, asked.people, asked.build_minutes, usable_cores())

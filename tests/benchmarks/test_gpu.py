@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from benchmarks import gpu
-from photoplay.errors import InputError
+from photoplay.errors import InputError, UnavailableError
 from photoplay.training.checkpoints import load_checkpoint
 from photoplay.training.export import averaged_network
 from tests.training import toys
@@ -50,4 +50,13 @@ def test_without_examples_held_out_nothing_is_trained(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         gpu.work(asked(tmp_path))
     assert caught.value.code == "dataset_empty"
+    assert not (tmp_path / "run").exists()
+
+
+def test_another_opencv_is_refused_before_any_minute_is_spent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    toys.dataset(tmp_path / "data")
+    monkeypatch.setattr(gpu.cv2, "__version__", "5.0.0")
+    with pytest.raises(UnavailableError) as caught:
+        gpu.work(asked(tmp_path))
+    assert caught.value.code == "opencv_unsuited"
     assert not (tmp_path / "run").exists()
