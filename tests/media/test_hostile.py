@@ -20,6 +20,8 @@ from tests.media import hostile
 from tests.media.clips import sleeper
 from tests.media.hostile import Hostile, hostile_files, write_hostile_files
 
+PATIENCE_S = 20.0
+"""Finds a door that hangs; on a busy machine a process alone takes seconds to start."""
 DOORS = {"photo": load_photo, "video": read_video, "audio": read_audio}
 
 
@@ -45,7 +47,7 @@ def test_every_hostile_file_gets_its_answer(tmp_path: Path) -> None:
     for (_, case), (code, seconds, text) in zip(written, answers, strict=True):
         right = code in case.expect or ("*" in case.expect and code != "ok")
         clean = str(tmp_path) not in text and "0x" not in text and "Traceback" not in text and "Error" not in text
-        if not (right and clean and seconds < 5):
+        if not (right and clean and seconds < PATIENCE_S):
             wrong.append((case.name, code, round(seconds, 1)))
     assert wrong == []
     assert Counter(code for code, _, _ in answers)["ok"] < 80

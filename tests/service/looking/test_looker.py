@@ -145,7 +145,7 @@ def test_only_so_many_clips_are_there_at_a_time_and_each_has_a_process_of_its_ow
     began = time.monotonic()
     with pytest.raises(TooManyError) as caught:
         child.enrol_clip(b"0", "", TERMS)
-    assert time.monotonic() - began < 2  # and not CLIP_TURN_S
+    assert time.monotonic() - began < looking.CLIP_TURN_S / 2
     assert (caught.value.code, caught.value.retry_after) == ("looker_busy", 20)
     for thread in threads:
         thread.join()
@@ -161,7 +161,7 @@ def test_too_many_questions_are_told_to_come_again(child: Looker) -> None:
     began = time.monotonic()
     with pytest.raises(TooManyError) as caught:
         child.ask("echo", 1)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < looking.TURN_S / 2
     assert (caught.value.code, caught.value.retry_after) == ("looker_busy", 5)
     for thread in threads:
         thread.join()
