@@ -1,4 +1,4 @@
-"""Derives ``photoplay/data/expression_normals.npz``: how expressions turn the skin, from a parametric head.
+"""Derives ``photoplay/data/expression_normals.safetensors``: how expressions turn the skin, from a parametric head.
 
     .venv/bin/python -m benchmarks.expression_normals [../shared/data/head] [--write]
 
@@ -7,12 +7,11 @@ Institute for Creative Technologies). Its average face is posed with one express
 the sky that each point of the skin sees are taken on the moved mesh, drawn at the points' places on the face at rest, and
 freed from everything finer than SOFT. Head space: x to the subject's left, y up, z to the front.
 
-    points  [468, 2] float32  the landmarks' places on the grid, column and row
-    rest    [h, w, 3] int8    unit normals at rest, times 127
-    change  [k, h, w, 4] int8 normal at full expression less normal at rest, then log of the seen share of the sky
-                              over that at rest, divided by step
-    step    float32           unit of change
-    names   [k]               ARKit names; what is called ...Left mirrored is ...Right
+    points     [468, 2] float32  the landmarks' places on the grid, column and row
+    rest       [h, w, 3] int8    unit normals at rest, times 127
+    unit       [1] float32       what one step of the following is
+    ARKIT NAME [h, w, 4] int8    normal at full expression less normal at rest, then log of the seen share of the sky over
+                                 that at rest; what is called ...Left mirrored is ...Right
 """
 
 from __future__ import annotations
@@ -24,6 +23,7 @@ import cv2
 import numpy as np
 from benchmarks.expressions import reference_delta
 from jaxtyping import Float32, Float64
+from safetensors.numpy import save_file
 
 from photoplay.generation.raster import empty_maps, rasterise
 from photoplay.topology import (
@@ -40,7 +40,7 @@ from photoplay.training.synthetic.head import MESH_FILE, HeadModel
 from photoplay.types import Array
 
 HEAD = Path(__file__).parents[2] / "shared" / "data" / "head"
-TABLE = Path(__file__).parents[1] / "src" / "photoplay" / "data" / "expression_normals.npz"
+TABLE = Path(__file__).parents[1] / "src" / "photoplay" / "data" / "expression_normals.safetensors"
 STEP = 0.2
 """Centimetres from one node of the grid to the next."""
 FINE = 4
@@ -160,7 +160,7 @@ def derive(folder: Path) -> dict[str, Array]:
     rest = (rest + rest[:, ::-1] * (-1, 1, 1)) / 2
     fade = drawn.mask((drawn.rows * FINE, drawn.columns * FINE), FADE)
     fade = cv2.resize(np.minimum(fade, fade[:, ::-1]), (drawn.columns, drawn.rows), interpolation=cv2.INTER_AREA)
-    changes = []
+    changes = {}
     for name, amount in AMOUNTS.items():
         sides = []
         for side in (name, name.replace("Left", "Right")):
@@ -168,17 +168,14 @@ def derive(folder: Path) -> dict[str, Array]:
             turned = drawn.normals(moved)
             seen = np.log(seen_sky(drawn, moved, turned) / sky)
             sides.append(drawn.grid(np.column_stack([turned - normals, seen])) / amount)
-        changes.append((sides[0] + sides[1][:, ::-1] * (-1, 1, 1, 1)) / 2 * fade[..., None])
-        print(
-            f"{name:<16} normals {np.abs(changes[-1][..., :3]).max():.2f}, sky {np.abs(changes[-1][..., 3]).max():.2f}"
-        )
+        one = changes[name] = (sides[0] + sides[1][:, ::-1] * (-1, 1, 1, 1)) / 2 * fade[..., None]
+        print(f"{name:<16} normals {np.abs(one[..., :3]).max():.2f}, sky {np.abs(one[..., 3]).max():.2f}")
     unit = rest / np.linalg.norm(rest, axis=-1, keepdims=True).clip(1e-3)
     return {
         "points": drawn.points,
         "rest": np.rint(unit * 127).astype(np.int8),
-        "change": np.rint(np.stack(changes) / UNIT).clip(-127, 127).astype(np.int8),
-        "step": np.float32(UNIT),
-        "names": np.array(list(AMOUNTS)),
+        "unit": np.full(1, UNIT, np.float32),
+        **{name: np.rint(one / UNIT).clip(-127, 127).astype(np.int8) for name, one in changes.items()},
     }
 
 
@@ -190,7 +187,7 @@ def main() -> None:
     table = derive(asked.head)
     print({name: values.shape for name, values in table.items()})
     if asked.write:
-        np.savez_compressed(TABLE, **table)
+        save_file(table, TABLE, {"source": "ICT-FaceKit, MIT, (c) 2020 USC Institute for Creative Technologies"})
         print(f"{TABLE.name}: {TABLE.stat().st_size} bytes")
 
 

@@ -20,6 +20,7 @@ from importlib.resources import files
 import cv2
 import numpy as np
 from jaxtyping import Float32
+from safetensors.numpy import load
 
 from photoplay.generation import raster_kernels
 from photoplay.generation.buffers import FrameBuffers, Source
@@ -66,10 +67,10 @@ class NormalTable:
 @cache
 def normal_table() -> NormalTable:
     """The table that comes with the package, both sides of the face."""
-    with files("photoplay").joinpath("data", "expression_normals.npz").open("rb") as stream, np.load(stream) as table:
-        points, names = table["points"], [str(name) for name in table["names"]]
-        rest = table["rest"].astype(np.float32) / np.float32(127)
-        change = table["change"].astype(np.float32) * table["step"]
+    table = load(files("photoplay").joinpath("data", "expression_normals.safetensors").read_bytes())
+    points, rest = table.pop("points"), table.pop("rest").astype(np.float32) / np.float32(127)
+    unit, names = table.pop("unit"), sorted(table)
+    change = np.stack([table[name] for name in names]).astype(np.float32) * unit
     mirrored = {
         name.replace("Left", "Right"): one[:, ::-1] * np.array([-1, 1, 1, 1], np.float32)
         for name, one in zip(names, change, strict=True)
