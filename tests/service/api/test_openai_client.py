@@ -49,6 +49,15 @@ def test_create_retrieve_poll_download_delete(stage: Stage, client: openai.OpenA
     assert caught.value.code == "not_found"
 
 
+def test_models_are_the_backends_of_the_plan(stage: Stage, client: openai.OpenAI) -> None:
+    listed = [model.id for model in client.models.list()]
+    assert listed == [name for name in stage.hub.settings.backends if name in listed]
+    video = client.videos.create(
+        model=listed[0], prompt="she smiles", input_reference=("me.jpg", jpeg()), extra_body={"consent": "self"}
+    )
+    assert video.model == listed[0]
+
+
 def test_photos_as_data_urls_by_id_and_two_of_them(stage: Stage, client: openai.OpenAI, who: Someone) -> None:
     url = "data:image/jpeg;base64," + base64.b64encode(jpeg(30)).decode()
     inline = {

@@ -10,6 +10,7 @@ from photoplay.service.api.routes import (
     consents,
     files,
     jobs,
+    models,
     photos,
     session,
     system,
@@ -20,6 +21,7 @@ from photoplay.service.api.routes import (
 
 ROUTERS: tuple[APIRouter, ...] = (
     videos.router,
+    models.router,
     jobs.router,
     files.router,
     photos.router,
