@@ -123,6 +123,16 @@ def test_only_teeth_that_are_mostly_seen_are_taken_from_the_photo() -> None:
     assert nothing.whole[0] == nothing.whole[1]
 
 
+@pytest.mark.parametrize(("px", "soft", "yaw"), [(0.02, 17.0, 0), (0.3, 1.0, 30), (3.0, 1.0, 89), (3.0, 1.0, 120)])
+def test_any_mouth_gets_a_row(px: float, soft: float, yaw: float) -> None:
+    """Tiny, soft and turned away ones too."""
+    c, s = np.cos(np.deg2rad(yaw)), np.sin(np.deg2rad(yaw))
+    turn = np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]], np.float32)
+    along = np.linspace(-20 * px, 20 * px, 90).astype(np.float32)
+    found = fit_row(along, lines(along, 0.0, px), np.zeros_like(along), turn, px, soft)
+    assert np.isfinite([found.middle, found.edge, found.px, *found.bend, *found.whole]).all()
+
+
 def test_the_arch_turns_with_the_head() -> None:
     yaw = np.deg2rad(25)
     turn = np.array([[np.cos(yaw), 0, np.sin(yaw)], [0, 1, 0], [-np.sin(yaw), 0, np.cos(yaw)]], np.float32)

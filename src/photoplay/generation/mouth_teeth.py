@@ -18,6 +18,8 @@ _SIZES = np.arange(0.86, 1.17, 0.03)
 """Sizes of the photo's teeth that are tried, as shares of the usual one."""
 _ALIKE = 0.4
 """Correlation from which on the photo's lines between teeth are taken for found."""
+_MELTED = 3.0
+"""Millimetres of unsharpness under which no line between teeth is left."""
 _MOSTLY = 0.55
 """Share of a tooth that the photo must show for it to be taken from there."""
 _STRAIGHT = 4.0
@@ -130,6 +132,8 @@ def _along_arch(turn: Array, px: float, along: Array) -> tuple[Array, Array]:
     """Millimetres along the upper arch, and pixels that it rises, at columns ``along`` pixels from its middle."""
     arches, start, step = dental_arches(turn, px)
     seen = arches[0, :, 2] >= 0
+    if not seen.any():
+        return along / px, np.zeros_like(along)
     columns = (start + step * np.arange(arches.shape[1]))[seen]
     return np.interp(along, columns, arches[0, seen, 0]), np.interp(along, columns, arches[0, seen, 1])
 
@@ -139,9 +143,9 @@ def _lines(along: Array, light: Array, turn: Array, px: float, soft: float) -> t
     ends = np.concatenate([-np.cumsum(WIDTHS[0])[::-1], [0.0], np.cumsum(WIDTHS[0])])
     seen = _without_trend(light, along / px)
     best = (_ALIKE, 0.0, 1.0)
-    if np.ptp(along) < 1.5 * WIDTHS[0, 0] * px or seen.std() < 1e-3:
-        return best[1:]
     wide = 0.3 + soft / px / 2
+    if np.ptp(along) < 1.5 * WIDTHS[0, 0] * px or seen.std() < 1e-3 or wide > _MELTED:
+        return best[1:]
     for ratio in _SIZES:
         arcs, _ = _along_arch(turn, px * float(ratio), along - px * _SHIFTS[:, None])
         for shift, arc in zip(_SHIFTS, arcs, strict=True):
