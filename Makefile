@@ -16,7 +16,7 @@ NPM = PATH="$(NODE_HOME)/bin:$$PATH" node "$(NODE_HOME)/lib/node_modules/npm/bin
 .PHONY: demo test lint check docs gallery web wheel clean
 
 demo: .venv/run.stamp
-	@$(BIN)/photoplay demo --template "$(TEMPLATE)" $(if $(PHOTO),"$(PHOTO)") $(if $(CONSENT),--consent $(CONSENT)) --out out/demo.mp4
+	@$(BIN)/photoplay demo --template "$(TEMPLATE)" $(if $(PHOTO),"$(PHOTO)") $(if $(CONSENT),--consent $(CONSENT)) --out out/demo.mp4 --overwrite
 
 test: .venv/dev.stamp .venv/web.stamp
 	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal

@@ -185,7 +185,7 @@ def command_table(photos: dict[str, Photo], template: str, runs: int) -> list[st
             Image.fromarray(photo.pixels).save(source)
             arguments = (
                 "animate", str(source), "--backend", "anchor", "--template", template, "--seconds", "3",
-                "--size", "1280x720", "--consent", "historical", "--json", "--out", str(out),
+                "--size", "1280x720", "--consent", "historical", "--json", "--out", str(out), "--overwrite",
             )  # fmt: skip
             ran = [run_child(*arguments) for _ in range(runs + 1)][1:]
             inside = [sum(json.loads(child.printed)["timings"].values()) for child in ran]

@@ -88,6 +88,10 @@ def test_consent_is_required_where_nobody_can_be_asked(folder: Path) -> None:
         (("animate", "portrait.png", "-t", "smlie", "--consent", "self"), 3, "smile"),
         (("animate", "portrait.png", "--consent", "self", "--backend", "nope"), 8, "anchor"),
         (("animate", "portrait.png", "--consent", "self", "--size", "huge"), 3, "720p"),
+        (("animate", "portrait.png", "--consent", "self", "--out", "mine/portrait.png/film.mp4"), 3, "folder"),
+        (("replay", "film.mp4", "--out", "portrait.png"), 3, "--overwrite"),
+        (("inspect", "portrait.png", "--out", "seen.txt"), 3, ".png"),
+        (("inspect", "portrait.png", "--out", "missing/seen.png"), 3, "folder"),
         (("verify", "portrait.png"), 1, ""),
     ],
 )
@@ -116,11 +120,16 @@ def test_show_prints_a_template_that_animate_takes(folder: Path) -> None:
 
 
 def test_inspect_draws_a_picture(folder: Path) -> None:
-    done = photoplay(folder, "inspect", "portrait.png", "-o", "seen.png", "--json")
+    with Image.open(folder / "portrait.png") as portrait:
+        portrait.resize((160, 160)).save(folder / "small.png")
+    done = photoplay(folder, "inspect", "small.png", "-o", "seen.png", "--json")
     assert done.returncode == 0, done.stderr
-    assert len(json.loads(done.stdout)["faces"]) == 1
+    told = json.loads(done.stdout)
+    assert len(told["faces"]) == 1
+    assert told["advice"]
+    assert all(set(one) == {"code", "severity", "subject", "message", "hint"} for one in told["advice"])
     with Image.open(folder / "seen.png") as seen:
-        assert seen.size[0] >= 400
+        assert seen.size[0] >= 160
 
 
 def test_preview_draws_a_sealed_sheet(folder: Path) -> None:

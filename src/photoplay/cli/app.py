@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import sys
-from typing import Annotated
+from typing import Annotated, Never
 
 import typer
 
@@ -31,6 +31,9 @@ from photoplay.service.ground.errors import (
 )
 from photoplay.version import __version__
 
+STOPPED = 130
+"""Exit status of a command that Ctrl-C ended."""
+
 EXIT_CODES: tuple[tuple[type[PhotoplayError], int], ...] = (
     (InputError, 3),
     (SceneError, 4),
@@ -38,7 +41,7 @@ EXIT_CODES: tuple[tuple[type[PhotoplayError], int], ...] = (
     (ReviewError, 6),
     (SealError, 7),
     (UnavailableError, 8),
-    (CancelledError, 130),
+    (CancelledError, STOPPED),
     (NotFoundError, 3),
     (ConflictError, 3),
     (UnauthorizedError, 5),
@@ -107,5 +110,18 @@ def main() -> None:
             typer.echo(json.dumps({"error": {"code": error.code, "message": error.message, "hint": error.hint}}))
         else:
             typer.secho(error.message, err=True, fg="red", bold=True)
-            typer.echo(f"{error.hint}".strip(), err=True)
+            if error.hint:
+                typer.echo(error.hint, err=True)
         sys.exit(exit_code(error))
+    except KeyboardInterrupt:  # so early that no command had begun
+        _stopped()
+    except SystemExit as end:
+        if end.code == STOPPED:  # what the command line makes of Ctrl-C
+            _stopped()
+        raise
+
+
+def _stopped() -> Never:
+    """Ends what Ctrl-C stopped; commands that know what it left say so by an error of their own."""
+    typer.echo("Stopped.", err=True)
+    sys.exit(STOPPED)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypedDict, cast
 import typer
 
 from photoplay.cli import show
+from photoplay.cli.options import Overwrite
 from photoplay.cli.portrait import portrait
 from photoplay.errors import ConsentError
 
@@ -221,8 +222,14 @@ def animate(
         typer.Option(help="Who says that the people may be animated; once, or once for each file.", show_default=False),
     ] = None,
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="The film to write: .mp4, or .gif or .webp for a small preview.")
+        Path,
+        typer.Option(
+            "--out",
+            "-o",
+            help="The film: .mp4, or .gif or .webp for a small preview (480 pixels, about 12 frames a second).",
+        ),
     ] = Path("film.mp4"),
+    overwrite: Overwrite = False,
     codec: Annotated[CodecChoice, typer.Option(help="How an mp4 is compressed.")] = CodecChoice.H264,
     stills: Annotated[
         Path | None, typer.Option(help="A new folder for every frame as a PNG.", show_default=False)
@@ -287,13 +294,14 @@ def animate(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Animate a photo: photoplay animate me.jpg --template smile --consent self"""
+    show.may_replace(overwrite, out, sheet)
     pictured = [*(path.name for path in photos or ()), *(path.name for path in (last, video) if path)]
     statements = ask_consents(consent or [], pictured)
-    from photoplay.pipeline import animate as run
-    from photoplay.types import Sampling
-
     watch = show.Stopwatch()
-    with show.stages(quiet=as_json) as progress:
+    with show.whole(resume), show.stages(quiet=as_json) as progress:
+        from photoplay.pipeline import animate as run
+        from photoplay.types import Sampling
+
         clip = run(
             photos,
             consent=statements,
@@ -358,16 +366,18 @@ def demo(
         ConsentChoice | None, typer.Option(help="Who says that the people may be animated.", show_default=False)
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="The film to write.")] = Path("out/demo.mp4"),
+    overwrite: Overwrite = False,
 ) -> None:
     """Make a first film and a contact sheet of it."""
-    from photoplay.pipeline import animate as run
-
+    sheet = out.with_suffix(".png")
+    show.may_replace(overwrite, out, sheet)
     statement = ask_consent(consent) if photo else ConsentChoice.HISTORICAL
     source = photo or portrait()
     out.parent.mkdir(parents=True, exist_ok=True)
     watch = show.Stopwatch()
-    with show.stages(quiet=False) as progress:
-        sheet = out.with_suffix(".png")
+    with show.whole(), show.stages(quiet=False) as progress:
+        from photoplay.pipeline import animate as run
+
         clip = run(source, consent=statement.value, template=template, out=out, sheet=sheet, progress=progress)
     show.notices(clip.notices)
     show.timings(clip.timings, 72)

@@ -10,7 +10,7 @@ import typer
 
 from photoplay.cli import show
 from photoplay.cli.film import ConsentChoice, ask_consent
-from photoplay.cli.options import AsJson, group
+from photoplay.cli.options import AsJson, Overwrite, group
 from photoplay.cli.portrait import portrait
 from photoplay.errors import RequestError
 
@@ -20,16 +20,22 @@ templates = group("The motions that photoplay knows.")
 def inspect(
     photo: Annotated[Path, typer.Argument(help="The photo.", show_default=False)],
     out: Annotated[Path, typer.Option("--out", "-o", help="The picture to write.")] = Path("inspect.png"),
+    overwrite: Overwrite = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
 ) -> None:
     """Show what photoplay sees in a photo: landmarks, skeleton, matte, light and advice."""
-    from photoplay.media import load_photo, save_image
-    from photoplay.perception.draw import draw_scene
-    from photoplay.perception.scene import perceive
+    show.may_replace(overwrite, out)
+    with show.whole(), show.stages(quiet=as_json) as progress:
+        from photoplay.media import load_photo, save_image
+        from photoplay.media.photo import check_image_name
+        from photoplay.perception.draw import draw_scene
+        from photoplay.perception.scene import perceive
+        from photoplay.pipeline.outputs import check_place
 
-    with show.stages(quiet=as_json) as progress:
+        check_image_name(out)
+        check_place(out)
         scene = perceive(load_photo(photo), progress)
-    save_image(draw_scene(scene), out)
+        save_image(draw_scene(scene), out)
     advice = (*scene.photo.notices, *scene.notices)
     if as_json:
         faces = [
@@ -44,7 +50,10 @@ def inspect(
             }
             for subject in scene.subjects
         ]
-        found = [{"code": n.code, "severity": n.severity, "subject": n.subject, "message": n.message} for n in advice]
+        found = [
+            {"code": n.code, "severity": n.severity, "subject": n.subject, "message": n.message, "hint": n.hint}
+            for n in advice
+        ]
         typer.echo(json.dumps({"faces": faces, "advice": found, "picture": str(out)}))
         return
     show.notices(advice)
@@ -58,12 +67,16 @@ def capture(
         Path | None, typer.Argument(help="The other dancer's BVH file, for a template for two.", show_default=False)
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="The template to write.")] = Path("captured.yaml"),
+    overwrite: Overwrite = False,
     name: Annotated[str, typer.Option(help="The template's name; without one, the file's.")] = "",
 ) -> None:
     """Read a motion template from a driving video or a motion file."""
-    from photoplay.pipeline.capture import capture_template
+    show.may_replace(overwrite, out)
+    with show.whole(), show.stages(quiet=False) as progress:
+        from photoplay.pipeline.capture import capture_template
+        from photoplay.pipeline.outputs import check_place
 
-    with show.stages(quiet=False) as progress:
+        check_place(out)
         template = capture_template(clip, out, name=name or out.stem, partner=partner, progress=progress)
     typer.echo(f"{template.title}: {template.duration:.1f} s. Your template: {out}")
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a file of that name without asking.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 

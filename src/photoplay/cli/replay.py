@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from photoplay.cli import show
+from photoplay.cli.options import Overwrite
 
 
 def replay(
@@ -19,12 +20,14 @@ def replay(
         typer.Argument(help="What it was made from, in any order: photos, clip, sound.", show_default=False),
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="The new film.")] = Path("again.mp4"),
+    overwrite: Overwrite = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Make a film again from the recipe in its seal, and compare. Exit status: 0 equal to the bit, 1 not."""
-    from photoplay.pipeline.replay import replay as run
+    show.may_replace(overwrite, out)
+    with show.whole(), show.stages(quiet=as_json) as progress:
+        from photoplay.pipeline.replay import replay as run
 
-    with show.stages(quiet=as_json) as progress:
         made = run(film, files or [], out, progress)
     if as_json:
         told = {"path": str(made.clip.path), "same": made.same, "changed": made.changed, "sentence": made.sentence}

@@ -6,11 +6,12 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import typer
 
-from photoplay.errors import RequestError
+from photoplay.errors import CancelledError, RequestError
 from photoplay.types import Notice, Progress, StageEvent, silent
 
 TITLES = {
@@ -30,7 +31,8 @@ MARKS = {"info": "·", "warning": "!", "blocking": "✗"}
 
 @contextmanager
 def stages(quiet: bool) -> Iterator[Progress]:
-    """A progress display on stderr; a :data:`Progress` that draws nothing when ``quiet``."""
+    """A progress display on stderr; a :data:`Progress` that draws nothing when ``quiet``. It goes where something fails, as
+    half a bar says nothing beside an error."""
     if quiet:
         yield silent
         return
@@ -53,7 +55,28 @@ def stages(quiet: bool) -> Iterator[Progress]:
                 tasks[event.stage] = bars.add_task(TITLES.get(event.stage, event.stage), total=event.total)
             bars.update(tasks[event.stage], completed=event.done, total=event.total)
 
-        yield tell
+        try:
+            yield tell
+        except BaseException:
+            bars.live.transient = True
+            bars.live.stop()
+            bars.disable = True  # or it ends the display itself, with an empty line
+            raise
+
+
+@contextmanager
+def whole(resume: Path | None = None) -> Iterator[None]:
+    """Says of a command that writes everything or nothing that Ctrl-C left nothing, and what ``resume`` holds.
+
+    Raises:
+        CancelledError: instead of KeyboardInterrupt.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        kept = resume is not None and any(file.is_file() for file in resume.rglob("*"))
+        hint = "What is done so far is kept: the same command goes on there." if kept else ""
+        raise CancelledError("cancelled", "Cancelled; nothing was written.", hint) from stop
 
 
 def notices(found: tuple[Notice, ...]) -> None:
@@ -91,6 +114,22 @@ def confirm(question: str, yes: bool) -> None:
             "confirmation_missing", "Nobody is at a terminal to answer: " + question, "Add --yes if that is meant."
         )
     typer.confirm(question, abort=True, err=True)
+
+
+def may_replace(overwrite: bool, *paths: Path | None) -> None:
+    """Asks before files take the place of others, unless ``overwrite`` was said already.
+
+    Raises:
+        RequestError: ``out_exists`` where there is nobody to ask.
+    """
+    for path in paths:
+        if overwrite or path is None or not path.is_file():
+            continue
+        if not interactive():
+            raise RequestError(
+                "out_exists", "There is a file of that name already.", "Name another, or add --overwrite to replace it."
+            )
+        typer.confirm(f"{path} is there already. Replace it?", abort=True, err=True)
 
 
 class Stopwatch:

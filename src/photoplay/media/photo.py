@@ -109,15 +109,19 @@ _SAVERS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
+def check_image_name(path: Path) -> None:
+    """Refuses a name that no picture can have. Raises MediaError ``image_format_unknown``."""
+    if path.suffix.lower() not in _SAVERS:
+        raise MediaError("image_format_unknown", "Pictures are saved as PNG, JPEG or WebP.", "End the name in .png.")
+
+
 def save_image(rgb: Rgb, path: Path) -> None:
     """Writes a still without metadata as PNG, JPEG or WebP (by the name's ending); the file appears whole or not at all.
 
     Raises MediaError ``image_format_unknown`` or ``image_not_written``.
     """
-    saver = _SAVERS.get(path.suffix.lower())
-    if saver is None:
-        raise MediaError("image_format_unknown", "Pictures are saved as PNG, JPEG or WebP.", "End the name in .png.")
-    image_format, options = saver
+    check_image_name(path)
+    image_format, options = _SAVERS[path.suffix.lower()]
     try:
         descriptor, name = tempfile.mkstemp(prefix=".photoplay-", suffix=path.suffix, dir=path.parent)
     except OSError:
