@@ -25,6 +25,7 @@ _PACKAGES = (
     "cryptography",
     "pydantic",
     "pillow-heif",
+    "nudenet",
     "openvino",
     "torch",
     "diffusers",

@@ -107,7 +107,9 @@ def test_templates_backends_doctor_speak_json(folder: Path) -> None:
     templates = json.loads(photoplay(folder, "templates", "list", "--json").stdout)
     assert len(templates) >= 60
     assert {"anchor", "echo"} <= set(json.loads(photoplay(folder, "backends", "--json").stdout))
-    assert json.loads(photoplay(folder, "doctor", "--json").stdout)
+    told = json.loads(photoplay(folder, "doctor", "--json").stdout)
+    assert told["memory"] > 1 << 28
+    assert {"content_filter", "voice"} <= set(told)
 
 
 def test_show_prints_a_template_that_animate_takes(folder: Path) -> None:

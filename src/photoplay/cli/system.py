@@ -225,15 +225,41 @@ def _needs(name: str, capabilities: Capabilities, state: dict[str, Any]) -> tupl
 def doctor(as_json: AsJson = False) -> None:
     """Tell what is installed and which features of this machine are used."""
     from photoplay.device import describe
+    from photoplay.media.voice import synthesizer
 
     found = describe()
+    filter_name, trouble = _content_filter()
+    voice = synthesizer()
     if as_json:
+        found |= {"content_filter": filter_name, "voice": voice and Path(voice).name}
         typer.echo(json.dumps(found, default=str))
         return
+    found["memory"] = size(found["memory"])
+    found["content_filter"] = filter_name or trouble
+    found["voice"] = Path(voice).name if voice else "none, so --say cannot speak: install espeak-ng"
+    width = 2 + max(
+        len(name) for key, value in found.items() for name in (key, *(value if isinstance(value, dict) else ()))
+    )
     for key, value in found.items():
         if isinstance(value, dict):
-            typer.echo(f"{key.replace('_', ' ')}")
+            typer.echo(key)
             for name, detail in value.items():
-                typer.echo(f"  {name:<28}{detail if detail is not None else 'not installed'}")
+                typer.echo(f"  {name:<{width}}{'not installed' if detail is None else _plainly(detail)}")
         else:
-            typer.echo(f"{key.replace('_', ' '):<30}{value}")
+            typer.echo(f"{key.replace('_', ' '):<{width + 2}}{_plainly(value)}")
+
+
+def _content_filter() -> tuple[str | None, str]:
+    """The name of the filter that films are looked at by, or None and what is wrong with it."""
+    from photoplay.safety.content import default_classifier
+
+    try:
+        return default_classifier().name, ""
+    except PhotoplayError as error:
+        return None, f"{error.message} {error.hint}"
+
+
+def _plainly(value: object) -> str:
+    return (
+        {None: "unknown", True: "yes", False: "no"}[value] if value is None or isinstance(value, bool) else str(value)
+    )

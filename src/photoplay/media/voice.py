@@ -17,6 +17,11 @@ TIMEOUT = 30.0
 _VOICE = re.compile(r"[A-Za-z][A-Za-z0-9+_-]{0,39}")
 
 
+def synthesizer() -> str | None:
+    """The program that speaks on this machine; None where there is none."""
+    return next((found for name in PROGRAMS if (found := shutil.which(name))), None)
+
+
 def say(text: str, voice: str = "en-us", rate: int = 48_000) -> Audio:
     """Speaks ``text`` with espeak-ng's ``voice`` (``en-us``, ``de``, ``fr+f3`` …): mono samples at ``rate`` Hz.
 
@@ -33,7 +38,7 @@ def say(text: str, voice: str = "en-us", rate: int = 48_000) -> Audio:
         )
     if not _VOICE.fullmatch(voice):
         raise RequestError("voice_invalid", "That is not the name of a voice.", "Try en-us, de or fr+f3.")
-    program = next((found for name in PROGRAMS if (found := shutil.which(name))), None)
+    program = synthesizer()
     if program is None:
         raise UnavailableError(
             "voice_missing",
