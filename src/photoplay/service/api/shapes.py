@@ -261,7 +261,7 @@ class Video(Answer):
     model: str
     prompt: str | None
     seconds: str
-    size: str = Field(description="WxH of the film; of its class, until it is made.")
+    size: str = Field(description="WxH of the film; until it is made its class, such as 480p.")
     error: VideoError | None
     remixed_from_video_id: str | None
     template: str

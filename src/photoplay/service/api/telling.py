@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-from photoplay.finishing.size import STANDARD
 from photoplay.service.api.shapes import Brief, Failure, Film, JobAnswer, Video, VideoError
 from photoplay.service.jobs.lifecycle import Job
 
@@ -38,10 +37,10 @@ def video_of(job: Job) -> Video:
 
 
 def _size(job: Job) -> str:
+    """The film's own; its class until it is made, as its shape is that of a photo which nobody has measured for it yet."""
     if job.film and job.film.get("width"):
         return f"{job.film['width']}x{job.film['height']}"
-    short, long = STANDARD[job.request.size]
-    return f"{long}x{short}"
+    return job.request.size
 
 
 def _error(job: Job) -> VideoError | None:

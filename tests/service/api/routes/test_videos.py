@@ -140,6 +140,7 @@ def test_sizes_and_models(stage: Stage, who: Someone) -> None:
             stage, who, json={"photos": [photo], "template": "gentle_smile", "size": size, "consent": "self"}
         )
         assert status == 200
+        assert video["size"] == kept  # a square photo makes no film of 854x480
         job = stage.client.get(f"/v1/jobs/{video['id']}", headers=who.headers).json()
         assert job["request"]["size"] == kept
     assert (
