@@ -30,13 +30,14 @@ def test_create_retrieve_poll_download_delete(stage: Stage, client: openai.OpenA
         extra_body={"consent": "self"},
     )
     assert (video.object, video.status, video.progress, video.model) == ("video", "queued", 0, "pocket")
-    assert (video.seconds, video.size, video.prompt) == ("4", "1280x720", "she smiles and nods")
+    assert (video.seconds, video.size, video.prompt) == ("4", "720p", "she smiles and nods")  # its shape is the photo's
     assert client.videos.retrieve(video.id).id == video.id
     threading.Timer(0.3, stage.finish, [video.id]).start()
     began = time.monotonic()
     done = client.videos.poll(video.id)
     assert time.monotonic() - began < 5
     assert (done.status, done.progress, done.error) == ("completed", 100, None)
+    assert done.size == "854x480"
     assert done.completed_at is not None
     assert done.expires_at is not None
     assert client.videos.download_content(video.id).read() == FILM
