@@ -48,6 +48,11 @@ def test_without_a_known_statement_nobody_is_animated(consent: tuple[str, ...], 
     assert caught.value.code == code
 
 
+def test_more_statements_than_photos_are_counted() -> None:
+    with pytest.raises(ConsentError, match="statements about consent are 2, and the files that show people are 1"):
+        admit(request(consent=("self", "self")))
+
+
 def test_no_photo() -> None:
     with pytest.raises(RequestError) as caught:
         admit(request(photos=(), consent=()))

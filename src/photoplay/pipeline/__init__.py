@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from photoplay.pipeline.door import let_in
-from photoplay.pipeline.line import FilmOptions, animate, produce
+from photoplay.pipeline.inputs import FilmOptions
+from photoplay.pipeline.line import animate, produce
 from photoplay.pipeline.plan import Prepared, prepare
 from photoplay.pipeline.settle import choose_template
 

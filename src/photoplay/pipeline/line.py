@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, TypedDict, Unpack
+from typing import Any, Unpack
 
 from photoplay.errors import RefusedError, ReviewError
 from photoplay.finishing.sheet import film_sheet
@@ -26,7 +26,17 @@ from photoplay.motion.duet_template import AnyTemplate
 from photoplay.pipeline.clock import StageClock
 from photoplay.pipeline.door import accounted, let_in, watched
 from photoplay.pipeline.glimpses import UNREVIEWED, Preview, hand_out, keep_cover, one_at_a_time, sketches
-from photoplay.pipeline.inputs import Source, natural_length, read_clip, read_photo, read_photos, read_voices, stated
+from photoplay.pipeline.inputs import (
+    FilmOptions,
+    Source,
+    checked,
+    natural_length,
+    read_clip,
+    read_photo,
+    read_photos,
+    read_voices,
+    stated,
+)
 from photoplay.pipeline.outputs import check_out, check_sound, disk_told, keep_stills, mark, write_film
 from photoplay.pipeline.plan import Prepared, Take, once, played, prepare
 from photoplay.pipeline.reviewing import is_free, reviewer_of, unanchored
@@ -42,13 +52,10 @@ from photoplay.types import (
     Admitted,
     Clip,
     Consent,
-    Corner,
     Frames,
-    Mode,
     Progress,
     Report,
     Request,
-    Sampling,
     Screened,
     StageEvent,
     Staging,
@@ -62,28 +69,6 @@ TAKES = (Take(), Take(0.65, 7907))
 ATTEMPTS = ("first", "calmer")
 """Folders of their unfinished work."""
 COVER = "cover.png"
-
-
-class FilmOptions(TypedDict, total=False):
-    """How the film shall be: fields of :class:`photoplay.types.Request` and its defaults."""
-
-    seconds: float
-    fps: float
-    size: str
-    seed: int
-    intensity: float
-    speed: float
-    priors: bool
-    who: Literal["all", "main"]
-    backend: str
-    codec: Literal["h264", "av1"]
-    mode: Mode | None
-    sampling: Sampling
-    staging: Staging
-    label: Corner | None
-    bystanders: Literal["refuse", "blur"]
-    replace: bool
-    records: tuple[str, ...]
 
 
 def _film(
@@ -310,7 +295,7 @@ def animate(
     photo: Source | Sequence[Source] | None = None,
     *,
     consent: Consent | Sequence[Consent] = (),
-    template: str = "",
+    template: str | Path = "",
     prompt: str = "",
     out: str | Path = "film.mp4",
     stills: str | Path | None = None,
@@ -329,7 +314,8 @@ def animate(
     """Turns a photo, two photos of one person each, or words alone into a sealed film.
 
     Args:
-        photo: a file, its bytes, or a :class:`Photo`; two of them for a scene of two people; none for text-to-video.
+        photo: a file, its bytes, a PIL image, pixels (uint8 RGB ``[height, width, 3]``), or a :class:`Photo`; two of them
+            for a scene of two people; none for text-to-video.
         consent: for each photo, then ``last``, then ``video``: ``self`` (it is me), ``granted`` (they agreed),
             ``historical`` or ``fictional``; it goes into the recipe. One statement stands for all.
         template: a name from ``photoplay templates list`` or a YAML file; ``prompt`` chooses one where it is empty, or is
@@ -348,24 +334,31 @@ def animate(
 
     Returns:
         The sealed :class:`Clip` (path, digest, recipe, report, timings, notices).
+
+    Raises:
+        RequestError: ``argument_invalid``, ``photo_unusable``: an argument is of a type that says nothing here; and as
+            :func:`produce`.   TypeError: there is no option of that name.
     """
-    if backdrop is not None and "staging" not in options:
-        options["staging"] = Staging(backdrop="photo")
+    given = checked({"template": template, "prompt": prompt, "say": say, "voice": voice, "turns": turns})
+    checked({"video": video, "audio": audio, "out": out, "stills": stills, "sheet": sheet, "resume": resume})
+    film = checked(options)
+    if backdrop is not None:
+        film.setdefault("staging", Staging(backdrop="photo"))
     request = Request(
         read_photos(photo),
         (),
-        template,
+        str(given["template"]),
         prompt=prompt,
         last=None if last is None else read_photo(last),
         video=None if video is None else read_clip(video),
         audio=read_voices(audio, say, voice),
         said=say,
         voice=voice if say else "",
-        turns=tuple(turns),
+        turns=given["turns"],
         backdrop=None if backdrop is None else read_photo(backdrop),
-        **options,
+        **film,
     )
-    if "seconds" not in options:
+    if "seconds" not in film:
         request = replace(request, seconds=natural_length(request))
     return produce(
         replace(request, consent=stated(consent, request)),

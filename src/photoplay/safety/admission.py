@@ -65,10 +65,13 @@ def check_consent(request: Request) -> None:
     Raises:
         ConsentError: ``consent_missing`` or ``consent_invalid``.
     """
-    if len(request.consent) != len(request.pictured()):
+    stated, pictured = len(request.consent), len(request.pictured())
+    if stated != pictured:
         raise ConsentError(
             "consent_missing",
-            "photoplay needs to know whether the person in each photo agrees to the film.",
+            f"The statements about consent are {stated}, and the files that show people are {pictured}."
+            if stated
+            else "photoplay needs to know whether the person in each photo agrees to the film.",
             "State --consent once for each photo: self (it is me), granted (they agreed), historical or fictional.",
         )
     if any(statement not in CONSENT for statement in request.consent):
