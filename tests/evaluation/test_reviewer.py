@@ -190,3 +190,14 @@ def test_lids_that_do_not_close_are_told():
         assert "fidelity_off" in report.metrics
         assert report.metrics["lid_open"] == pytest.approx(open_share, abs=0.45)
         assert any(notice.code == "review_lid_open" for notice in report.notices) == (not closed)
+
+
+def test_a_face_that_moves_in_few_frames_is_not_said_to_flicker_for_it():
+    """A quarter of the rate reads as twice the flicker of the same motion."""
+    film = sliding_head()
+    often, seldom = (
+        review(film.windows(), film.scene, [film.track], replace(film.plan, fps=fps), reader()).metrics
+        for fps in (24.0, 6.0)
+    )
+    assert seldom["flicker_face"] == pytest.approx(often["flicker_face"] / 2, rel=1e-3)
+    assert seldom["flicker"] == often["flicker"]

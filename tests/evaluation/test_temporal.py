@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from photoplay.evaluation.temporal import BackgroundMeter, FlickerMeter
+from photoplay.evaluation.temporal import BackgroundMeter, FlickerMeter, at_film_rate
 from tests.finishing.clips import moving
 
 
@@ -35,6 +35,11 @@ def test_pulse_is_measured_as_it_was_added():
     jitter = np.random.default_rng(2).normal(0, 2, 40)[:, None, None, None]
     meter = measured((clean + jitter).clip(0, 255).round().astype(np.uint8))
     assert np.sqrt(np.mean(np.square(meter.pulse))) == pytest.approx(2, rel=0.25)
+
+
+@pytest.mark.parametrize(("fps", "reads"), [(6.0, 1.0), (12.0, 2 / 2**0.5), (24.0, 2.0), (60.0, 2.0)])
+def test_the_same_motion_in_fewer_frames_flickers_no_more(fps, reads):
+    assert at_film_rate(2.0, fps) == pytest.approx(reads)
 
 
 def test_a_fade_is_no_flicker():

@@ -28,6 +28,12 @@ def test_every_limit_can_be_broken(limit):
     assert not at.notices
 
 
+def test_hints_ask_for_nothing_that_is_not_there():
+    """There is no switch for smoothing, nor one for the background."""
+    hints = " ".join(limit.hint for limit in LIMITS)
+    assert not {word for word in ("Smooth", "Lock", "--") if word in hints}
+
+
 def test_what_was_not_measured_is_not_praised():
     assert judge({}).sentence == "Nothing wrong was seen."
     assert judge({}).passed

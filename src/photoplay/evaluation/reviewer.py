@@ -15,7 +15,7 @@ from photoplay.evaluation.fidelity import FidelityMeter
 from photoplay.evaluation.identity import IdentityMeter
 from photoplay.evaluation.pair import PairMeter
 from photoplay.evaluation.reference import framed
-from photoplay.evaluation.temporal import BackgroundMeter, FlickerMeter
+from photoplay.evaluation.temporal import BackgroundMeter, FlickerMeter, at_film_rate
 from photoplay.evaluation.tracking import LidMeter, landmark_box, landmark_error, same_face
 from photoplay.evaluation.verdict import judge
 from photoplay.types import (
@@ -141,7 +141,8 @@ class Reviewer:
         """The verdict. Metrics are those of :data:`photoplay.evaluation.verdict.LIMITS` and their means."""
         metrics: dict[str, float] = {"frames": float(self._seen)}
         flicker, background = self._flicker, self._background
-        for name, values in (("flicker", flicker.grain), ("flicker_face", flicker.face), ("pulse", flicker.pulse)):
+        face = [at_film_rate(value, self._plan.fps) for value in flicker.face]
+        for name, values in (("flicker", flicker.grain), ("flicker_face", face), ("pulse", flicker.pulse)):
             if values:
                 metrics[name] = float(np.mean(values))
                 metrics[f"{name}_worst"] = max(values)

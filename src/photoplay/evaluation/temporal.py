@@ -7,6 +7,7 @@ steadily, divided by sqrt(6): the standard deviation of the white flicker that w
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,18 @@ ROBUST = 1.4826
 """Median of absolute deviations to standard deviation, for a normal distribution."""
 LOST = 24.0
 """Grey levels: a point that changes more was covered, uncovered or lost."""
+
+FILM_RATE = 24.0
+"""Frames a second that the limits of flicker on a face are meant for."""
+
+
+def at_film_rate(flicker: float, fps: float) -> float:
+    """What clean motion that reads as so much flicker at ``fps`` would read as at 24 frames a second.
+
+    Between fewer frames a face goes farther, and the farther it goes the less exactly it is followed: the same nod, laugh
+    and turn read 1.3 to 1.5 times as much at 12 and 1.8 to 2.1 times as much at 8, about the root of the time between
+    frames. Rates over 24 are left as they are."""
+    return flicker * math.sqrt(min(1.0, fps / FILM_RATE))
 
 
 @dataclass

@@ -24,6 +24,8 @@ class Limit:
 
 
 CALMER = "Try less intensity or a calmer template."
+STEADIER = "Try less intensity, 24 frames a second or more, or another photo."
+PLAINER = "Try a calmer template, or a photo before a plainer background."
 BETTER = "A larger, sharper photo of the face helps."
 TURNED = "Try a template of other contact, or photos of people who look towards each other."
 NEVER = float("inf")
@@ -33,14 +35,15 @@ LIMITS: tuple[Limit, ...] = (
     Limit("identity_worst", 0.45, SAME_PERSON, "the face drifts away from the photo's", CALMER),
     Limit("identity_unread", 0.0, 0.5, "the face cannot be recognised in some frames", CALMER),
     # White flicker of 1 grey level is at the border of what is seen on a flat area; film grain is 2 to 3.
-    Limit("flicker", 1.0, 3.0, "the picture flickers", "Smooth it more."),
-    # A clean face that moves by 5 pixels a frame measures up to 1.4, since what moves is never followed exactly.
-    Limit("flicker_face", 2.0, 4.0, "the face flickers", "Smooth it more."),
+    Limit("flicker", 1.0, 3.0, "the picture flickers", STEADIER),
+    # A clean face that moves by 5 pixels a frame measures up to 1.4, since what moves is never followed exactly: of fewer
+    # frames a second the reading is brought to 24 first (temporal.at_film_rate).
+    Limit("flicker_face", 2.0, 4.0, "the face flickers", STEADIER),
     # Brightness that jumps by 0.5 % of white from frame to frame is seen, 1.5 levels cannot be overlooked.
-    Limit("pulse", 0.5, 1.5, "the brightness pulses", "Smooth it more."),
+    Limit("pulse", 0.5, 1.5, "the brightness pulses", STEADIER),
     # A still background shows every change; 8-bit coding alone changes it by about 0.5.
-    Limit("background_change", 0.5, 2.0, "the background is unquiet", "Lock the background."),
-    Limit("background_drift", 2.0, 8.0, "the background changes over time", "Lock the background."),
+    Limit("background_change", 0.5, 2.0, "the background is unquiet", PLAINER),
+    Limit("background_drift", 2.0, 8.0, "the background changes over time", PLAINER),
     # 2 % of the eyes' distance is what two detections of one face differ by; at 6 % the expression is another one.
     Limit("landmark_error", 0.035, 0.06, "the face does not follow its motion", CALMER),
     Limit("face_found", 1.0, 0.8, "the face is lost in some frames", CALMER, least=True),
