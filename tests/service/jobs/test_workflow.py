@@ -331,6 +331,21 @@ def test_a_store_that_is_away_for_a_while_costs_an_attempt_only(scene: Scene, mo
     assert told(scene.hub, job.id).attempt == 2
 
 
+def test_a_disk_that_is_full_is_the_operators_business(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    job, work = scene.job(), scene.worker()
+
+    def full(*given: object) -> Film:
+        raise UnavailableError("disk_full", "The disk is full.", "Make room.")
+
+    monkeypatch.setattr(scene.maker, "make", full)
+    with capture_logs() as logged:
+        assert [work.make(job.id, 1) for _ in range(3)] == ["again", "again", "over"]
+    assert [(one["log_level"], one["code"]) for one in logged] == [("error", "disk_full")] * 3
+    after = told(scene.hub, job.id)
+    assert after.error is not None
+    assert after.error["code"] == "internal_error"
+
+
 def test_a_folder_that_another_process_still_holds_is_left_alone(scene: Scene) -> None:
     job, work = scene.job(), scene.worker()
     folder = scene.hub.settings.work / job.id
