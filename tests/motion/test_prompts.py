@@ -57,6 +57,16 @@ def test_what_is_not_understood_is_told(prompt: str) -> None:
     assert caught.value.code == "prompt_not_understood"
 
 
+@pytest.mark.parametrize("prompt", ["er lächelt und winkt", "er laechelt und winkt", "elle sourit", "sonríe y saluda"])
+def test_another_language_is_near_to_nothing_and_told_so(prompt: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        match_prompt(prompt, built_in())
+    assert "Nearest" not in caught.value.hint
+    assert "in English" in caught.value.hint
+    for where in ("`photoplay templates list`", "GET /v1/templates", "list_templates()"):
+        assert where in caught.value.hint
+
+
 def test_near_misses_are_named() -> None:
     with pytest.raises(RequestError, match="yawn"):
         match_prompt(

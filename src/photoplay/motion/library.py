@@ -16,6 +16,8 @@ from photoplay.motion.template import Need, Template, parse_template
 from photoplay.topology import LIPS_INNER_LOWER, LIPS_OUTER_UPPER, POSE_INDEX
 from photoplay.types import Body, Face, Notice, Scene, Subject
 
+LISTED = "`photoplay templates list` names all, as GET /v1/templates and photoplay.motion.library.list_templates() do."
+"""Where somebody finds the templates, at the command line, at a service and in Python."""
 MAX_USER_TEMPLATES = 2000
 FRONTAL_DEGREES = 30.0
 AWAY_DEGREES = 25.0
@@ -105,7 +107,7 @@ def find(name_or_path: str | Path, folder: Path | None = None, people: Literal[1
     raise TemplateError(
         "template_unknown",
         f"There is no template {text[:40]!r}.{suggest(wanted, [template.name for template in known])}",
-        "`photoplay templates list` names all of them.",
+        LISTED,
     )
 
 

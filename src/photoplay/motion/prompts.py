@@ -1,4 +1,4 @@
-"""Choosing a template from a sentence: "she laughs", "grandma smiles shyly".
+"""Choosing a template from an English sentence: "she laughs", "grandma smiles shyly".
 
 Words are stemmed, mapped to the words that templates use, and weighed by how few templates share them. A word after a
 negation ("without a smile") counts against.
@@ -14,8 +14,11 @@ from typing import TypeVar
 
 from photoplay.errors import RequestError
 from photoplay.motion.duet_template import AnyTemplate
+from photoplay.motion.library import LISTED
 
 THRESHOLD = 0.34
+NEAR = 0.2
+"""Under this a template has no more in common with a sentence than a word by chance, as one in another language has."""
 MAX_WORDS = 60
 """Words beyond these are not read."""
 
@@ -69,11 +72,12 @@ def match_prompt(prompt: str, templates: Sequence[Kind]) -> tuple[Kind, float]:
     """
     scores = _score(prompt, templates)
     if not scores or scores[0][1] < THRESHOLD:
-        near = ", ".join(template.name for template, score in scores[:4] if score > 0)
+        near = ", ".join(template.name for template, score in scores[:4] if score >= NEAR)
         raise RequestError(
             "prompt_not_understood",
             "No template fits this prompt.",
-            f"Nearest: {near}." if near else "Describe one motion, such as 'a shy smile'; `templates list` names all.",
+            (f"Nearest: {near}. " if near else "")
+            + f"Describe one motion in English, such as 'a shy smile', or name a template. {LISTED}",
         )
     return scores[0]
 
@@ -126,7 +130,7 @@ def _content(prompt: str) -> tuple[set[str], set[str]]:
 
 
 def _tokens(text: str) -> list[str]:
-    return re.findall(r"[a-z]+", text.lower().replace("'", "").replace("’", ""))
+    return re.findall(r"[^\W\d_]+", text.lower().replace("'", "").replace("’", ""))
 
 
 def _stems(text: str) -> list[str]:

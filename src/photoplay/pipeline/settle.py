@@ -11,7 +11,7 @@ from photoplay.generation.backends import get_backend, list_backends
 from photoplay.generation.backends.protocol import Backend
 from photoplay.motion.capture import capture
 from photoplay.motion.duet_template import FACE_POINTS, AnyTemplate, DuetTemplate
-from photoplay.motion.library import built_in_duets, find, list_templates
+from photoplay.motion.library import LISTED, built_in_duets, find, list_templates
 from photoplay.motion.prompts import match_prompt
 from photoplay.perception.faces import FaceReader
 from photoplay.types import Capabilities, Mode, Request, Sampling, Staging
@@ -52,7 +52,7 @@ def choose_template(template: str, prompt: str, people: int = 1) -> AnyTemplate:
     raise RequestError(
         "template_missing",
         "Nothing says how the photo shall move." if people == 1 else "Nothing says what the two people shall do.",
-        "Give a template (see `photoplay templates list`) or a prompt such as 'she laughs and nods'.",
+        f"Give a template, or a prompt such as 'she laughs and nods'. {LISTED}",
     )
 
 
@@ -71,10 +71,16 @@ def settle(request: Request, backend: Backend, offered: Collection[str] | None =
     if mode not in capabilities.modes:
         there = [name for name in list_backends() if offered is None or name in offered]
         others = [name for name in there if mode in get_backend(name).capabilities.modes]
+        plays = mode == "video-to-video" and "pose-guided" in capabilities.modes and not request.replace
         raise RequestError(
             "mode_unsupported",
             f"The backend “{backend.name}” cannot make {mode} films.",
-            f"It makes {', '.join(capabilities.modes)}. "
+            (
+                "It can make the photo move as the clip does: choose the mode pose-guided (`--mode pose-guided`). "
+                if plays
+                else ""
+            )
+            + f"It makes {', '.join(capabilities.modes)}. "
             + (f"These make {mode}: {', '.join(others)}." if others else "No backend here does."),
         )
     if capabilities.max_seconds is not None and request.seconds > capabilities.max_seconds:
