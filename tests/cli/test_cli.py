@@ -84,10 +84,10 @@ def test_consent_is_required_where_nobody_can_be_asked(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
-        (("animate", "missing.jpg", "--consent", "self"), 3, "no file"),
-        (("animate", "portrait.png", "-t", "smlie", "--consent", "self"), 3, "smile"),
-        (("animate", "portrait.png", "--consent", "self", "--backend", "nope"), 8, "anchor"),
-        (("animate", "portrait.png", "--consent", "self", "--size", "huge"), 3, "720p"),
+        (("animate", "missing.jpg", "--consent", "self", "--overwrite"), 3, "no file"),
+        (("animate", "portrait.png", "-t", "smlie", "--consent", "self", "--overwrite"), 3, "smile"),
+        (("animate", "portrait.png", "--consent", "self", "--backend", "nope", "--overwrite"), 8, "anchor"),
+        (("animate", "portrait.png", "--consent", "self", "--size", "huge", "--overwrite"), 3, "720p"),
         (("animate", "portrait.png", "--consent", "self", "--out", "mine/portrait.png/film.mp4"), 3, "folder"),
         (("replay", "film.mp4", "--out", "portrait.png"), 3, "--overwrite"),
         (("inspect", "portrait.png", "--out", "seen.txt"), 3, ".png"),
