@@ -14,8 +14,10 @@ from skimage import data
 from typer.testing import CliRunner
 
 from photoplay.cli.app import app
+from photoplay.cli.trust import tell_erased
 from photoplay.media import read_video
 from photoplay.safety.consent.tokens import decode
+from photoplay.safety.erase import Erasure
 from photoplay.safety.guard import Guard
 from tests.media.clips import video
 
@@ -68,3 +70,8 @@ def test_what_is_neither_is_refused(guard: Guard, tmp_path: Path) -> None:
     told = CliRunner().invoke(app, ["takedown", str(tmp_path / "film.mp4")])
     assert getattr(told.exception, "code", "") == "photo_format_unknown"
     assert not (tmp_path / "takedown.jws").exists()
+
+
+def test_what_was_erased_is_counted_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    tell_erased(Erasure(1, 0, 2, ()))
+    assert capsys.readouterr().out.startswith("Erased: 1 record, 0 works, 2 files.\n")

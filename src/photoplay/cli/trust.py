@@ -131,7 +131,9 @@ def erase(
 
 def tell_erased(done: Erasure) -> None:
     """Says what was erased. Exit status 5 where something is left or has to be looked at."""
-    typer.echo(f"Erased: {done.records} records, {done.works} works, {done.files} files.")
+    counts = {"record": done.records, "work": done.works, "file": done.files}
+    told = (f"{count} {name}" if count == 1 else f"{count} {name}s" for name, count in counts.items())
+    typer.echo(f"Erased: {', '.join(told)}.")
     for path in done.left:
         typer.echo(f"  still holds something: {path}")
     for path in done.undecided:
