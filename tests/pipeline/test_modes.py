@@ -204,6 +204,7 @@ def test_what_would_not_be_used_is_refused(portrait_file: Path, tmp_path: Path) 
                 portrait_file, consent="self", template="smile", out=tmp_path / "film.mp4", backend="pocket", **change
             )
         assert caught.value.code == "input_unused"
+        assert "in an image-to-video film" in caught.value.message
     assert list(tmp_path.iterdir()) == []
 
 

@@ -51,3 +51,12 @@ def test_turns_that_nobody_can_take(turns: list[Turn]) -> None:
     with pytest.raises(RequestError):
         check_turns(turns, people=2)
     check_turns([Turn(0, 1, 0), Turn(0.5, 2, 1)], people=2)
+
+
+@pytest.mark.parametrize(("people", "said"), [([0], "2 sound tracks for 1 face that"), ([], "for 0 faces that")])
+def test_more_tracks_than_people_are_counted_in_words(people: list[int], said: str) -> None:
+    track = Audio(np.zeros(10, np.float32), RATE, "")
+    with pytest.raises(RequestError) as caught:
+        voices([track, track], [], people, 0)
+    assert caught.value.code == "voices_too_many"
+    assert said in caught.value.message
