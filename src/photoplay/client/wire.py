@@ -73,6 +73,7 @@ BY_CODE: dict[str, type[PhotoplayError]] = {
     "photo_blocked": RefusedError,
     "photo_missing": RequestError,
     "photo_unidentified": RefusedError,
+    "photo_unusable": RequestError,
     "photos_too_many": RequestError,
     "photos_unlike": SceneError,
     "size_ratio_out_of_range": SceneError,
