@@ -1,4 +1,4 @@
-"""Wan's parts at their published sizes with random weights, and tiny ones, for :mod:`benchmarks.gpu_open_weights`."""
+"""Wan's parts at their published sizes with random weights, and tiny ones, for :mod:`benchmarks.gpu`."""
 
 from __future__ import annotations
 

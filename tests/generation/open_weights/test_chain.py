@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import skimage.data
 
+from photoplay.errors import ReviewError
 from photoplay.generation.backends.open_weights.chain import drift, go_on, measure
 from photoplay.generation.backends.open_weights.colour import cells, lab
 
@@ -107,6 +108,14 @@ def test_uneven_light_is_taken_back_and_the_finer_half_of_it_fades():
     error = [np.abs(cv2.blur(frame - truth[5], (15, 15))).mean() for frame in (made[5].astype(float), at_join, later)]
     assert error[1] < 0.4 * error[0]
     assert error[1] < error[2] < 0.8 * error[0]
+
+
+def test_colours_that_cannot_be_brought_back_stop_the_film():
+    truth = world(0, 9)
+    posterised = (truth // 128 * 127 + 40).astype(np.uint8)  # no affine map undoes it
+    with pytest.raises(ReviewError) as stopped:
+        go_on(truth[:5], posterised)
+    assert stopped.value.code == "review_colours"
 
 
 def test_another_film_altogether_is_left_alone():

@@ -17,11 +17,14 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
 
+from photoplay.errors import ReviewError
 from photoplay.generation.backends.open_weights.colour import cells, colour_map, lab, trust
 from photoplay.types import Array, RgbStack
 
 FLOOR = 0.05
 """Drift in units of Lab under which nothing is done."""
+JUMP = 5.0
+"""Drift left after the correction that nobody takes for the same light: 2.3 are just noticeable (Mahy et al. 1994)."""
 MAP_LIMIT = 8.0
 """Grey levels by which the light map changes a pixel at most."""
 SMOOTH, FINER = 0.25, 0.10
@@ -62,12 +65,24 @@ def go_on(known: UInt8[Array, "k h w 3"], frames: RgbStack) -> RgbStack:
 
     The first k come back as ``known`` itself, the others freed from the drift between the two. Without known frames, and
     where there is no drift, the frames stay as they are.
+
+    Raises:
+        ReviewError: ``review_colours``: what is alike in both still differs by more than :data:`JUMP`.
     """
     if not len(known):
         return frames
     remade, after = frames[: len(known)], frames[len(known) :]
     correction = measure(known, remade)
-    return np.concatenate([known, after if correction is None else correction.apply(after)])
+    if correction is None:
+        return np.concatenate([known, after])
+    left = drift(known, correction.apply(remade))
+    if left > JUMP:
+        raise ReviewError(
+            "review_colours",
+            f"The colours of this film jump where one of its clips goes on from another (by {left:.0f} units of Lab).",
+            "Make it with another seed, a lower guidance scale or without lossy shortcuts, or make it shorter.",
+        )
+    return np.concatenate([known, correction.apply(after)])
 
 
 def drift(known: RgbStack, remade: RgbStack) -> float:

@@ -158,7 +158,7 @@ def _too_large(parts: Sequence[Part], budget: Budget, least: int, allowed: Allow
 def denoising_bytes(configs: Mapping[str, Mapping[str, Any]], clip: ClipSize, width: int) -> int:
     """An estimate of the bytes at the height of a denoiser's forward, beside its weights.
 
-    ``configs`` are the components' own, ``width`` the bytes of a number. benchmarks/gpu_open_weights.py prints the measured
+    ``configs`` are the components' own, ``width`` the bytes of a number. benchmarks/gpu.py prints the measured
     peak beside it.
     """
     config = configs.get("transformer") or {}
