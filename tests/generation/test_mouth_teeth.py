@@ -229,3 +229,18 @@ def test_a_fit_knows_its_own_shape() -> None:
     shape = fit.shape(along, np.array([[0.0, 14.0, -40.0]], np.float32), FRONTAL, 1.0)
     assert shape[0, :, 1] == pytest.approx([1, 0, 1])
     assert shape[0, ::2, 2] == pytest.approx([1, 0], abs=0.01)
+
+
+def test_teeth_as_red_as_skin_are_teeth():
+    source, rest = face()
+    rgb = source.rgb.copy()
+    for x in range(rgb.shape[1]):  # a camera that smears colours
+        u = (x + 0.5) / 2 - 0.5
+        edges = [np.interp(u, rest[list(edge), 0], rest[list(edge), 1]) for edge in
+                 (topology.LIPS_INNER_UPPER, topology.LIPS_INNER_LOWER)]  # fmt: skip
+        top, bottom = (int(2 * edge + 0.5) for edge in edges)
+        top, bottom = top - 3, bottom + 3
+        light = np.clip(luma(rgb[top:bottom, x].astype(np.float32)), 150, 200)[:, None]
+        rgb[top:bottom, x] = np.clip(light * np.float32([1.23, 0.92, 0.84]), 0, 255).astype(np.uint8)
+    smeared = FaceLayers.build(Source(rgb, 2, source.matte, source.plan), rest, NEUTRAL).mouth.textures
+    assert smeared.scale.has_upper

@@ -25,6 +25,8 @@ _SKIN = np.array([1.18, 0.95, 0.80], np.float32)
 """The usual hue of skin in white light, as a share of its luma."""
 _PARTED = 0.10
 """Lip gap, in mouth widths, from which on the mouth is open whatever colours it shows: shut lips are found within 0.045."""
+_SHOWN = 0.12
+"""Share of what is between the lips that looks like teeth, from which on the photo shows some."""
 _BINS = 48
 """Columns over the mouth in which teeth are looked for."""
 _BESIDE = [164, 18, 200, 199, 57, 287, 186, 410, 204, 424]
@@ -65,7 +67,7 @@ class MouthPicture:
         self.teeth = self._teeth_mask()
         middle = (self.x > 0.2 * axes.length) & (self.x < 0.8 * axes.length) & self._opening(0.0)
         self.share = float(self.teeth[middle].mean()) if middle.any() else 0.0
-        self.shows_teeth = self.gap > max(1.5, 0.04 * axes.length) and self.share > 0.12
+        self.shows_teeth = self.gap > max(1.5, 0.04 * axes.length) and self.share > _SHOWN
         dark = luma(self.photo)[middle]
         self.hollow = bool(dark.size) and float(np.median(dark)) < 0.5 * float(luma(self.lip))
         parted = self.gap > max(2.0, _PARTED * axes.length)
@@ -107,14 +109,23 @@ class MouthPicture:
         return np.asarray(np.median(self._at((outer + inner) / 2), axis=0), np.float32)
 
     def _teeth_mask(self) -> Float32[Array, "h w"]:
-        """How much each pixel inside the lips looks like a tooth: bright and paler than the lips."""
-        light = luma(self.photo)
+        """How much each pixel inside the lips looks like a tooth: bright, and paler than the lips.
+
+        Cameras that smear colours leave teeth as red as skin. Where the lips stand wide apart, and what is between them is
+        as bright as they are and no redder, it is teeth all the same.
+        """
+        light, opening = luma(self.photo), self._opening(0.0)
         reference = max(float(luma(self.look.skin)), float(luma(self.lip)))
         bright = np.clip((light / max(reference, 1.0) - 0.5) / 0.25, 0, 1)
         spread = (self.photo.max(-1) - self.photo.min(-1)) / np.maximum(self.photo.max(-1), 8.0)
         lip = float(self.lip.max() - self.lip.min()) / max(float(self.lip.max()), 8.0)
         pale = np.clip((0.85 * lip - spread) / max(0.25 * lip, 0.02), 0, 1) if lip > 0.08 else np.ones_like(light)
-        return (bright * pale * self._opening(0.0)).astype(np.float32)
+        found = bright * pale * opening
+        if self.gap > _PARTED * self.axes.length and opening.any() and float(found[opening].mean()) < _SHOWN:
+            as_bright = float(np.median(light[opening])) > 0.85 * float(luma(self.lip))
+            if as_bright and float(np.median(spread[opening])) <= lip:
+                found = bright * opening
+        return found.astype(np.float32)
 
     def _contact(self) -> Float32[Array, "2 11"]:
         """From the mesh's inner lip edges to the line where the photo's closed lips meet, [upper, lower] in pixels."""
