@@ -198,7 +198,7 @@ def test_a_person_is_erased() -> None:
     assert len(local_store().records()) == 1
     shown = done("service", "erase", record.subject, "--yes")
     assert "0 films and uploads" in shown
-    assert "1 records" in shown
+    assert "1 record," in shown
     assert local_store().records() == ()
 
 

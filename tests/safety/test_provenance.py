@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from photoplay.errors import SealError
+from photoplay.errors import PhotoplayError, SealError
 from photoplay.safety.certificates import Signer, default_signer
 from photoplay.safety.manifest import IPTC, make_manifest
 from photoplay.safety.provenance import with_timings
@@ -162,10 +162,13 @@ def test_a_name_that_lies_about_its_kind(seal_it: SealIt, tmp_path: Path) -> Non
 
 
 def test_no_film_no_folder(seal_it: SealIt, tmp_path: Path) -> None:
-    for changes in ({"source": tmp_path / "none.mp4"}, {"out": tmp_path / "nowhere" / "film.mp4"}):
-        with pytest.raises(SealError) as caught:
+    for changes, code in (
+        ({"source": tmp_path / "none.mp4"}, "seal_failed"),
+        ({"out": tmp_path / "nowhere" / "film.mp4"}, "out_unwritable"),
+    ):
+        with pytest.raises(PhotoplayError) as caught:
             seal_it(**changes)
-        assert caught.value.code == "seal_failed"
+        assert caught.value.code == code
         assert str(tmp_path) not in str(caught.value)
 
 

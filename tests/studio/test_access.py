@@ -168,6 +168,7 @@ def test_the_keyboard_is_enough_and_its_place_is_seen(stage: Callable[..., Watch
     page.keyboard.press("Enter")
 
     def tab_to(name: str) -> None:
+        expect(page.locator("a, button", has_text=name).first).to_be_enabled()  # a page may be on its way
         for _ in range(60):
             page.keyboard.press("Tab")
             if name in page.evaluate("document.activeElement.closest('a, button')?.textContent ?? ''"):

@@ -7,20 +7,18 @@ import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from functools import cache
-from io import BytesIO
 from math import ceil
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypedDict, cast, get_type_hints
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 from pydantic import InstanceOf, TypeAdapter, ValidationError
 
 from photoplay.errors import ConsentError, MediaError, RequestError
 from photoplay.media import load_photo, read_video
 from photoplay.media import say as say_aloud
-from photoplay.media.photo import MAX_PIXELS
-from photoplay.media.refusals import refusal
+from photoplay.media.picture import load_picture, unusable
 from photoplay.motion.library import find
 from photoplay.pipeline.settle import SECONDS_RANGE, check_request
 from photoplay.pipeline.sound import Sound, read_sound
@@ -29,8 +27,6 @@ from photoplay.types import Audio, Consent, Corner, Mode, Photo, Request, Rgb, S
 
 Source: TypeAlias = str | Path | bytes | Photo | Image.Image | Rgb
 """A photo: a file, its bytes, a PIL image, pixels (uint8 RGB ``[height, width, 3]``), or decoded already."""
-_AS_THEY_ARE = frozenset({"1", "L", "LA", "P", "RGB", "RGBA", "I;16"})
-"""Modes of PIL images that a PNG keeps."""
 
 
 class FilmOptions(TypedDict, total=False):
@@ -124,39 +120,16 @@ def read_photo(source: object) -> Photo:
     if isinstance(source, bytes):
         return load_photo(source)
     if isinstance(source, Image.Image):
-        return load_photo(_png(source))
+        return load_picture(source)
     if isinstance(source, np.ndarray) and source.dtype == np.uint8 and source.ndim == 3 and source.shape[2] == 3:
-        return load_photo(_png(Image.fromarray(source)))
+        return load_picture(Image.fromarray(source))
     if not isinstance(source, (str, os.PathLike)):
-        raise _unusable()
+        raise unusable()
     path = Path(source)
     try:
         return load_photo(path)
     except MediaError as error:
         raise MediaError(error.code, f"{path.name}: {error.message}", error.hint) from error
-
-
-def _png(image: Image.Image) -> bytes:
-    """A file of a picture that somebody has in memory, upright, in its own colours."""
-    if image.width * image.height > MAX_PIXELS:
-        raise refusal("photo_too_many_pixels")
-    file = BytesIO()
-    try:
-        upright = ImageOps.exif_transpose(image)
-        kept = upright.mode in _AS_THEY_ARE
-        profile = image.info.get("icc_profile") if kept else None  # another mode's describes other colours
-        (upright if kept else upright.convert("RGB")).save(file, "PNG", compress_level=1, icc_profile=profile)
-    except (OSError, SyntaxError, ValueError) as error:  # it may be read from its file only now
-        raise _unusable() from error
-    return file.getvalue()
-
-
-def _unusable() -> RequestError:
-    return RequestError(
-        "photo_unusable",
-        "A photo cannot be given like that.",
-        "Give a file, its bytes, a PIL image, or an array of uint8 [height, width, 3] in RGB.",
-    )
 
 
 def read_photos(photo: object) -> tuple[Photo, ...]:
