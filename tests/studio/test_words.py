@@ -22,7 +22,7 @@ TELLING = re.compile(r"(\w+Error|Notice|notice|problem)")
 ELSEWHERE = (
     "cli/", "client/", "training/", "weights/", "service/operations/", "service/upkeep/erasing", "safety/erase",
     "pipeline/replay", "pipeline/capture", "pipeline/inputs", "motion/capture", "motion/importers", "motion/keying",
-    "media/voice", "media/decode_stream", "media/photo.py", "safety/certificates", "finishing/preview",
+    "media/voice", "media/decode_stream", "media/photo.py", "media/picture", "safety/certificates", "finishing/preview",
     "generation/backends/open_weights/", "service/ground/safe_settings", "service/ground/settings",
     "service/ground/metrics", "service/ground/traces",
 )  # fmt: skip
