@@ -16,6 +16,7 @@ from photoplay.generation.expression_shading import (
     normal_table,
     strength,
 )
+from photoplay.generation.photo_look import read_look
 from photoplay.generation.source import frame_photo
 from photoplay.topology import ARKIT_INDEX, ARKIT_NAMES
 from photoplay.types import Array, Face, HeadPose, Landmarks, Light, RenderPlan
@@ -71,7 +72,12 @@ SMILE = weights(mouthSmileLeft=0.8, mouthSmileRight=0.8, cheekSquintLeft=0.6, ch
 
 def shading(light: Light | None, rest: Array | None = None, source: Source | None = None) -> ExpressionShading:
     held = np.zeros(52, np.float32) if rest is None else rest
-    return ExpressionShading.of(source or picture(), face(light), landmarks(), held, 0)
+    seen = source or picture()
+    return ExpressionShading.of(seen, face(light), landmarks(), read_look(seen, landmarks()), held, 0)
+
+
+def strengthened(source: Source, rest: Landmarks) -> float:
+    return strength(source, rest, read_look(source, rest))
 
 
 def at(made: ExpressionShading, field: Array, landmark: int) -> float:
@@ -205,11 +211,11 @@ def test_a_photo_that_smiles_gets_less_of_a_smile():
 
 
 def test_small_faces_and_soft_photos_get_less_and_creased_skin_more():
-    usual = strength(picture(), landmarks())
-    assert strength(picture(), landmarks(40.0)) < 0.7 * usual
-    assert strength(picture(), landmarks(18.0)) == 0
-    assert strength(picture(blur=6.0), landmarks()) < 0.8 * usual
-    assert strength(picture(noise=25.0), landmarks()) > 1.2 * usual
+    usual = strengthened(picture(), landmarks())
+    assert strengthened(picture(), landmarks(40.0)) < 0.7 * usual
+    assert strengthened(picture(), landmarks(18.0)) == 0
+    assert strengthened(picture(blur=6.0), landmarks()) < 0.8 * usual
+    assert strengthened(picture(noise=25.0), landmarks()) > 1.2 * usual
 
 
 def test_the_shade_moves_with_the_skin_and_stays_on_its_own_person():

@@ -25,7 +25,7 @@ from safetensors.numpy import load
 from photoplay.generation import raster_kernels
 from photoplay.generation.buffers import FrameBuffers, Source
 from photoplay.generation.mesh import face_height, visible_triangles
-from photoplay.generation.photo_look import luma, read_look
+from photoplay.generation.photo_look import Look, face_in, luma
 from photoplay.generation.raster import empty_maps, rasterise
 from photoplay.topology import ARKIT_INDEX, skin_triangles
 from photoplay.types import Array, Face, HeadPose, Landmarks, Light
@@ -112,9 +112,10 @@ class ExpressionShading:
 
     @classmethod
     def of(
-        cls, source: Source, face: Face, rest: Landmarks, rest_blendshapes: Float32[Array, 52], subject: int
+        cls, source: Source, face: Face, rest: Landmarks, look: Look, rest_blendshapes: Float32[Array, 52], subject: int
     ) -> ExpressionShading:
-        """Reads light and skin of ``face``, whose landmarks in frame space are ``rest``, from the framed photo."""
+        """Reads light and skin of ``face``, whose landmarks in frame space are ``rest``, from the framed photo, whose
+        ``look`` is known."""
         table, points = normal_table(), rest[:468]
         corner, end = points[:, :2].min(0), points[:, :2].max(0)
         step = max(face_height(rest) / ACROSS, 0.5)
@@ -124,7 +125,7 @@ class ExpressionShading:
         rasterise(placed, table.points, visible_triangles(), maps)
         inside = np.isfinite(maps[..., 2])
         ratios = light_ratios(face.light or Light((0.0, 0.0, -1.0), 1.0), face.head_pose)
-        amount = strength(source, rest) / GAMMA
+        amount = strength(source, rest, look) / GAMMA
         fields = []
         for name, ratio in zip(table.names, ratios, strict=True):
             drawn = cv2.remap(ratio * amount, maps[..., 0], maps[..., 1], cv2.INTER_CUBIC) * inside
@@ -160,19 +161,17 @@ def _held(name: str, rest_blendshapes: Float32[Array, 52]) -> float:
     return float(np.clip(rest_blendshapes[ARKIT_INDEX[smile]], 0, 1))
 
 
-def strength(source: Source, rest: Landmarks) -> float:
+def strength(source: Source, rest: Landmarks, look: Look) -> float:
     """How much of the average head's ratio this face gets: less on a smooth skin, a soft photo or a small face."""
     height = face_height(rest)
     skin = np.interp(_contrast(source, rest, height), CREASES, (SMOOTH_SKIN, CREASED_SKIN))
-    sharp = np.interp(read_look(source, rest).blur / height, SOFT, (1.0, 0.5))
+    sharp = np.interp(look.blur / height, SOFT, (1.0, 0.5))
     return float(skin * sharp * np.interp(height, SMALL, (0.0, 1.0)))
 
 
 def _contrast(source: Source, rest: Landmarks, height: float) -> float:
     """Median contrast on the skin of details of about 1 % of the face's height."""
-    points = (rest[:468, :2] + (source.margin + 0.5)) * source.factor - 0.5
-    low = np.maximum(np.floor(points.min(0)).astype(int), 0)
-    high = np.minimum(np.ceil(points.max(0)).astype(int) + 1, np.array(source.rgb.shape[1::-1]))
+    points, low, high = face_in(source, rest)
     if min(high - low) < 8:
         return 0.0
     grey = np.log(np.maximum(luma(source.rgb[low[1] : high[1], low[0] : high[0]].astype(np.float32)), 8))

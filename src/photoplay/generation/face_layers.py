@@ -11,7 +11,7 @@ from photoplay.generation.buffers import FrameBuffers, Source
 from photoplay.generation.contours import skull_motion
 from photoplay.generation.eyes import EyeLayer
 from photoplay.generation.mouth import MouthLayer
-from photoplay.generation.photo_look import read_look
+from photoplay.generation.photo_look import Look, read_look
 from photoplay.types import Array, Landmarks
 
 _STILL, _MOVING = 0.3, 1.2
@@ -20,9 +20,10 @@ _STILL, _MOVING = 0.3, 1.2
 
 @dataclass(frozen=True)
 class FaceLayers:
-    """Eyeballs, lids, lashes, lips' inside, teeth and tongue of one face."""
+    """Eyeballs, lids, lashes, lips' inside, teeth and tongue of one face, and the photo's ``look`` around it."""
 
     rest: Landmarks
+    look: Look
     eyes: tuple[EyeLayer, ...]
     mouth: MouthLayer
 
@@ -35,7 +36,7 @@ class FaceLayers:
         del rest_blendshapes
         look = read_look(source, rest)
         eyes = (EyeLayer.build(source, rest, "right", look), EyeLayer.build(source, rest, "left", look))
-        return cls(rest, eyes, MouthLayer.build(source, rest, look))
+        return cls(rest, look, eyes, MouthLayer.build(source, rest, look))
 
     def paint(
         self,

@@ -12,6 +12,8 @@ from photoplay.types import Array
 
 _ARCH = 25.5
 """Radius of the dental arch in millimetres."""
+_ENDS = np.concatenate([-np.cumsum(WIDTHS[0])[::-1], [0.0], np.cumsum(WIDTHS[0])])
+"""Millimetres along the upper arch at which the usual teeth end, from its middle."""
 _SHIFTS = np.arange(-4.0, 4.01, 0.25)
 """Millimetres by which the photo's middle line is looked for beside the mouth's middle."""
 _SIZES = np.arange(0.86, 1.17, 0.03)
@@ -140,7 +142,6 @@ def _along_arch(turn: Array, px: float, along: Array) -> tuple[Array, Array]:
 
 def _lines(along: Array, light: Array, turn: Array, px: float, soft: float) -> tuple[float, float]:
     """Where the lines between the photo's teeth fit those of the usual row best: its middle and its size."""
-    ends = np.concatenate([-np.cumsum(WIDTHS[0])[::-1], [0.0], np.cumsum(WIDTHS[0])])
     seen = _without_trend(light, along / px)
     best = (_ALIKE, 0.0, 1.0)
     wide = 0.3 + soft / px / 2
@@ -149,7 +150,7 @@ def _lines(along: Array, light: Array, turn: Array, px: float, soft: float) -> t
     for ratio in _SIZES:
         arcs, _ = _along_arch(turn, px * float(ratio), along - px * _SHIFTS[:, None])
         for shift, arc in zip(_SHIFTS, arcs, strict=True):
-            near = np.abs(arc[:, None] - ends).min(1)
+            near = np.abs(arc[:, None] - _ENDS).min(1)
             dark = _without_trend(1 - 0.4 * np.exp(-((near / wide) ** 2)), along / px)
             alike = float(np.corrcoef(seen, dark)[0, 1]) - 0.02 * float(shift) ** 2 - 4.0 * (float(ratio) - 1) ** 2
             best = max(best, (alike, float(shift) * px, float(ratio)))
@@ -165,7 +166,6 @@ def _without_trend(values: Array, at: Array) -> Array:
 
 def _whole(reach: tuple[float, float]) -> Float32[Array, 2]:
     """The lines between which the photo shows most of each tooth; the same one twice where it shows no tooth so."""
-    ends = np.concatenate([-np.cumsum(WIDTHS[0])[::-1], [0.0], np.cumsum(WIDTHS[0])])
-    shown = np.minimum(ends[1:], reach[1]) - np.maximum(ends[:-1], reach[0])
-    teeth = np.flatnonzero(shown > _MOSTLY * np.diff(ends))
-    return np.array([ends[teeth[0]], ends[teeth[-1] + 1]] if teeth.size else [0.0, 0.0], np.float32)
+    shown = np.minimum(_ENDS[1:], reach[1]) - np.maximum(_ENDS[:-1], reach[0])
+    teeth = np.flatnonzero(shown > _MOSTLY * np.diff(_ENDS))
+    return np.array([_ENDS[teeth[0]], _ENDS[teeth[-1] + 1]] if teeth.size else [0.0, 0.0], np.float32)

@@ -13,16 +13,10 @@ from photoplay.generation.buffers import Source
 from photoplay.generation.contours import Axes, edge_columns
 from photoplay.generation.mouth_kernels import MouthScale, MouthTextures
 from photoplay.generation.mouth_teeth import TeethFit, fit_row
-from photoplay.generation.photo_look import Look, grain_field, luma
+from photoplay.generation.photo_look import Look, grain_field, luma, white_in
 from photoplay.types import Array, Landmarks
 
 _UPPER, _LOWER = list(topology.LIPS_INNER_UPPER), list(topology.LIPS_INNER_LOWER)
-_EYES = [
-    (list(topology.RIGHT_EYE_UPPER), list(topology.RIGHT_EYE_LOWER), topology.RIGHT_IRIS[0]),
-    (list(topology.LEFT_EYE_UPPER), list(topology.LEFT_EYE_LOWER), topology.LEFT_IRIS[0]),
-]
-_SKIN = np.array([1.18, 0.95, 0.80], np.float32)
-"""The usual hue of skin in white light, as a share of its luma."""
 _PARTED = 0.10
 """Lip gap, in mouth widths, from which on the mouth is open whatever colours it shows: shut lips are found within 0.045."""
 _SHOWN = 0.12
@@ -62,7 +56,7 @@ class MouthPicture:
         self.x, self.y = local[..., 0], local[..., 1]
         self.grid = np.linspace(-0.5 * axes.length, 1.5 * axes.length, 512, dtype=np.float32)
         self.upper, self.lower = self._edge(_UPPER), self._edge(_LOWER)
-        self.lip = self._lip_colour()
+        self.lip, self.white = self._lip_colour(), white_in(source, rest, look)
         self.gap = float(np.max(self._line(_LOWER) - self._line(_UPPER)))
         self.teeth = self._teeth_mask()
         middle = (self.x > 0.2 * axes.length) & (self.x < 0.8 * axes.length) & self._opening(0.0)
@@ -324,34 +318,6 @@ class MouthPicture:
             level[lit[0] : lit[-1] + 1] = np.maximum(level[lit[0] : lit[-1] + 1], 0.999)
         return np.asarray(level, np.float64)
 
-    def _white(self) -> Float32[Array, 3]:
-        """A white thing in the face's light: told from the skin's hue and, where they are seen, the whites of the eyes."""
-        skin, level, chroma = self.look.skin, max(float(luma(self.look.skin)), 1.0), self.look.chroma
-        usual = 1 + chroma * (_SKIN / float(luma(_SKIN)) - 1)
-        tint = 1 + 0.6 * (skin / level / usual - 1) + 0.25 * (skin / level - 1)
-        whites = []
-        for upper, lower, iris in _EYES:
-            width = float(np.hypot(*(self.rest[upper[0], :2] - self.rest[upper[-1], :2])))
-            middle = 0.45 * self.rest[upper, :2] + 0.55 * self.rest[lower, :2]
-            for spot in (middle[3], middle[5]):
-                colour = self._photo_at(spot)
-                light = float(luma(colour))
-                pale = float(np.ptp(colour)) / max(light, 1.0) <= 0.8 * float(np.ptp(skin)) / level + 0.02
-                beside = float(np.hypot(*(spot - self.rest[iris, :2]))) > 0.1 * width
-                if beside and pale and light > 0.7 * level:
-                    whites.append(colour / light)
-        if whites:
-            tint = 0.5 * tint + 0.5 * np.mean(whites, axis=0)
-        tint[1] = min(tint[1], tint[0] * (1 - 0.06 * chroma))
-        white = tint * 1.24 * level / max(float(luma(tint.astype(np.float32))), 0.1)
-        return (white * min(1.0, 248.0 / float(white.max()))).astype(np.float32)
-
-    def _photo_at(self, spot: Float32[Array, 2]) -> Float32[Array, 3]:
-        x, y = ((spot + 0.5) * self.factor - 0.5).astype(int) + self.source.corner
-        height, width = self.source.rgb.shape[:2]
-        x, y = int(np.clip(x, 1, width - 2)), int(np.clip(y, 1, height - 2))
-        return np.asarray(self.source.rgb[y - 1 : y + 2, x - 1 : x + 2].reshape(-1, 3).mean(0), np.float32)
-
     def _dark(self) -> float:
         """Luma of the mouth's inside: of the photo's own where that is open and dark."""
         usual = 0.20 * float(luma(self.lip))
@@ -363,7 +329,7 @@ class MouthPicture:
     def _ivory(self) -> Float32[Array, 3]:
         """Teeth in the face's light."""
         ivory = 1 + self.look.chroma * (np.array([1.02, 0.96, 0.84]) - 1)
-        return np.asarray(self._white() * ivory * 0.92, np.float32)
+        return np.asarray(self.white * ivory * 0.92, np.float32)
 
     def _own_teeth(self) -> Float32[Array, 3]:
         """The colour of the photo's teeth, or of teeth in the face's light where it shows none."""
@@ -380,7 +346,7 @@ class MouthPicture:
         chroma = self.look.chroma
         red = 1 + chroma * (np.array([1.10, 0.86, 0.86]) - 1)
         lip = self.lip
-        white, teeth = self._white(), self.own
+        white, teeth = self.white, self.own
         if self.row is not None:
             # Drawn front teeth turn a little of the light away: so shaded they are as light as the photo's beside them.
             most = float((np.maximum(teeth, white) / np.maximum(teeth, 1.0)).min())

@@ -95,7 +95,7 @@ def cut_person(
             touched.append((cut.layer, cut.touched))
     body = person_layer(framing, texture, framed)
     face = FaceLayers.build(source, framed.rest, track.rest_blendshapes)
-    shading = ExpressionShading.of(source, own, framed.rest, track.rest_blendshapes, track.subject)
+    shading = ExpressionShading.of(source, own, framed.rest, face.look, track.rest_blendshapes, track.subject)
     behind_torso, before_torso = tuple(arms[False]), tuple(arms[True])
     return Person(track, framed, framing.framed, behind_torso, body, face, shading, before_torso, tuple(touched))
 

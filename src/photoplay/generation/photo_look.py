@@ -8,9 +8,16 @@ import cv2
 import numpy as np
 from jaxtyping import Float32
 
+from photoplay import topology
 from photoplay.generation.buffers import Source
 from photoplay.types import Array, Landmarks
 
+_EYES = [
+    (list(topology.RIGHT_EYE_UPPER), list(topology.RIGHT_EYE_LOWER), topology.RIGHT_IRIS[0]),
+    (list(topology.LEFT_EYE_UPPER), list(topology.LEFT_EYE_LOWER), topology.LEFT_IRIS[0]),
+]
+_SKIN = np.array([1.18, 0.95, 0.80], np.float32)
+"""The usual hue of skin in white light, as a share of its luma."""
 _SKIN_SPOTS: tuple[int, ...] = (50, 101, 118, 205, 280, 330, 347, 425, 151, 9, 108, 337, 200, 199)
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
@@ -31,12 +38,18 @@ class Look:
     chroma: float
 
 
+def face_in(source: Source, landmarks: Landmarks) -> tuple[Float32[Array, "468 2"], Array, Array]:
+    """A face's points in pixels of ``source``, and the corner and end (x, y) of the box around them inside the picture."""
+    points = (landmarks[:468, :2] + (source.margin + 0.5)) * source.factor - 0.5
+    low = np.maximum(np.floor(points.min(0)).astype(int), 0)
+    high = np.minimum(np.ceil(points.max(0)).astype(int) + 1, np.array(source.rgb.shape[1::-1]))
+    return points, low, high
+
+
 def read_look(source: Source, landmarks: Landmarks) -> Look:
     """Measures skin colour, grain and sharpness of the face at ``landmarks`` (frame space)."""
     rgb, factor = source.rgb, source.factor
-    points = (landmarks[:468, :2] + (source.margin + 0.5)) * factor - 0.5
-    low = np.maximum(np.floor(points.min(0)).astype(int), 0)
-    high = np.minimum(np.ceil(points.max(0)).astype(int) + 1, np.array(rgb.shape[1::-1]))
+    points, low, high = face_in(source, landmarks)
     face = rgb[low[1] : high[1], low[0] : high[0]].astype(np.float32)
     if min(face.shape[:2]) < 8:
         return Look(np.full(3, 150, np.float32), 0.0, 0.7, 0.0)
@@ -52,6 +65,36 @@ def read_look(source: Source, landmarks: Landmarks) -> Look:
     own = cv2.resize(grey, None, fx=1 / step, fy=1 / step, interpolation=cv2.INTER_AREA) if step > 1 else grey
     blur = min(max(_blur(own) * step / factor, 0.5 * source.plan.scale), 8.0)
     return Look(skin.astype(np.float32), _grain(grey, factor), blur, min(1.0, spread / 0.25))
+
+
+def white_in(source: Source, rest: Landmarks, look: Look) -> Float32[Array, 3]:
+    """A white thing in the face's light: told from the skin's hue and, where they are seen, the whites of the eyes."""
+    skin, level, chroma = look.skin, max(float(luma(look.skin)), 1.0), look.chroma
+    usual = 1 + chroma * (_SKIN / float(luma(_SKIN)) - 1)
+    tint = 1 + 0.6 * (skin / level / usual - 1) + 0.25 * (skin / level - 1)
+    whites = []
+    for upper, lower, iris in _EYES:
+        width = float(np.hypot(*(rest[upper[0], :2] - rest[upper[-1], :2])))
+        middle = 0.45 * rest[upper, :2] + 0.55 * rest[lower, :2]
+        for spot in (middle[3], middle[5]):
+            colour = _colour_at(source, spot)
+            light = float(luma(colour))
+            pale = float(np.ptp(colour)) / max(light, 1.0) <= 0.8 * float(np.ptp(skin)) / level + 0.02
+            beside = float(np.hypot(*(spot - rest[iris, :2]))) > 0.1 * width
+            if beside and pale and light > 0.7 * level:
+                whites.append(colour / light)
+    if whites:
+        tint = 0.5 * tint + 0.5 * np.mean(whites, axis=0)
+    tint[1] = min(tint[1], tint[0] * (1 - 0.06 * chroma))
+    white = tint * 1.24 * level / max(float(luma(tint.astype(np.float32))), 0.1)
+    return (white * min(1.0, 248.0 / float(white.max()))).astype(np.float32)
+
+
+def _colour_at(source: Source, spot: Float32[Array, 2]) -> Float32[Array, 3]:
+    x, y = ((spot + 0.5) * source.factor - 0.5).astype(int) + source.corner
+    height, width = source.rgb.shape[:2]
+    x, y = int(np.clip(x, 1, width - 2)), int(np.clip(y, 1, height - 2))
+    return np.asarray(source.rgb[y - 1 : y + 2, x - 1 : x + 2].reshape(-1, 3).mean(0), np.float32)
 
 
 def _grain(grey: Float32[Array, "h w"], factor: int) -> float:
