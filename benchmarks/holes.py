@@ -23,13 +23,14 @@ from benchmarks.stages import plan_for, track_for
 
 from photoplay.cli.portrait import portrait
 from photoplay.generation.anchors import render
+from photoplay.generation.backends.open_weights.native import joined
 from photoplay.generation.backends.pocket.backend import COARSE, Generator, PocketBackend
 from photoplay.generation.backends.pocket.conditioning import CropWindow
 from photoplay.generation.backends.pocket.model import packaged_model
 from photoplay.generation.source import frame_photo
 from photoplay.perception.faces import FaceReader
 from photoplay.perception.scene import perceive
-from photoplay.types import Anchor, Array, Label, MotionTrack, Photo, RenderPlan, Rgb, RgbStack, Scene
+from photoplay.types import Array, Label, MotionTrack, Photo, RenderPlan, Rgb, RgbStack, Scene
 
 BACKGROUNDS = ("coffee", "chelsea")
 TEMPLATES = ("sway", "turn_left", "wave_left")
@@ -85,8 +86,7 @@ def fitted(picture: Rgb) -> Rgb:
 
 def films(scene: Scene, track: MotionTrack, plan: RenderPlan, truth: Rgb) -> tuple[Array, dict[str, RgbStack]]:
     """[f, h, w] where background was uncovered, and the film by each way of filling it."""
-    windows = list(render(scene, [track], plan))
-    anchor = Anchor(*(np.concatenate([getattr(w, name) for w in windows]) for name in Anchor.__dataclass_fields__))
+    anchor = joined(list(render(scene, [track], plan)))
     holes = (anchor.confidence < UNSURE) & (anchor.labels == Label.BACKGROUND)
     models: dict[str, Generator] = {"coarse pass, packaged": packaged_model(), "coarse pass, told": Told(fitted(truth))}
     found = {"plate": anchor.rgb}

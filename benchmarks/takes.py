@@ -17,6 +17,7 @@ from benchmarks.reenact import CLIPS, follow, tracked
 
 import photoplay.perception
 from photoplay.generation.anchors import render
+from photoplay.generation.backends.open_weights.native import joined
 from photoplay.media.video import read_video
 from photoplay.perception.faces import FaceReader
 from photoplay.perception.scene import perceive
@@ -72,8 +73,7 @@ def takes(only: str = "", sources: int = 2) -> list[Take]:
 
 def anchors(take: Take) -> Anchor:
     """The whole take's anchor frames."""
-    windows = list(render(take.scene, [take.track], take.plan))
-    return Anchor(*(np.concatenate([getattr(w, name) for w in windows]) for name in Anchor.__dataclass_fields__))
+    return joined(list(render(take.scene, [take.track], take.plan)))
 
 
 def _takes_of(path: Path, sources: int) -> list[Take]:

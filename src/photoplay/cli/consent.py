@@ -272,12 +272,13 @@ def _agreed(scope: tuple[str, ...], days: int, own: bool, yes: bool) -> None:
     """
     if yes:
         return
-    if not show.interactive():
-        raise ConsentError(
-            "consent_missing", "Nobody has said yet that the person in the photo agrees.", "Ask them, and add --yes."
-        )
     who = "Is this you, and do you" if own else "Have you asked this person, and do they"
-    typer.confirm(f"{who} agree to films of the kinds {', '.join(scope)} for {days} days?", abort=True, err=True)
+    show.ask(
+        f"{who} agree to films of the kinds {', '.join(scope)} for {days} days?",
+        ConsentError(
+            "consent_missing", "Nobody has said yet that the person in the photo agrees.", "Ask them, and add --yes."
+        ),
+    )
 
 
 def _read(file: Path) -> bytes:

@@ -5,13 +5,21 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict, cast
 
 import typer
 
 from photoplay.cli import show
+from photoplay.cli.choices import (
+    CodecChoice,
+    ConsentChoice,
+    CornerChoice,
+    FramingChoice,
+    ModeChoice,
+    QualityChoice,
+    WhoChoice,
+)
 from photoplay.cli.options import Overwrite
 from photoplay.cli.portrait import portrait
 from photoplay.errors import ConsentError
@@ -25,57 +33,6 @@ class Behind(TypedDict):
 
     staging: Staging
     backdrop: Path | None
-
-
-class ConsentChoice(StrEnum):
-    """Who says that the people in the photo may be animated."""
-
-    SELF = "self"
-    GRANTED = "granted"
-    HISTORICAL = "historical"
-    FICTIONAL = "fictional"
-
-
-class WhoChoice(StrEnum):
-    """Who in the photo moves."""
-
-    ALL = "all"
-    MAIN = "main"
-
-
-class ModeChoice(StrEnum):
-    """What kind of film; chosen by what is given where it is left out."""
-
-    TEXT = "text-to-video"
-    IMAGE = "image-to-video"
-    IMAGES = "multi-image-to-video"
-    POSE = "pose-guided"
-    VIDEO = "video-to-video"
-    AUDIO = "audio-driven"
-
-
-class QualityChoice(StrEnum):
-    """Which shortcuts an open model may take."""
-
-    EXACT = "exact"
-    FAST = "fast"
-    PREVIEW = "preview"
-
-
-class CornerChoice(StrEnum):
-    """Where a film says in words that it was made."""
-
-    BOTTOM_RIGHT = "bottom-right"
-    BOTTOM_LEFT = "bottom-left"
-    TOP_RIGHT = "top-right"
-    TOP_LEFT = "top-left"
-
-
-class CodecChoice(StrEnum):
-    """How an mp4 is compressed."""
-
-    H264 = "h264"
-    AV1 = "av1"
 
 
 FIRST_MOTION = ("smile", "look_and_smile")
@@ -157,14 +114,6 @@ def read_turn(text: str) -> Turn:
     if match is None:
         raise RequestError("turn_invalid", "A turn to speak is not understood.", "Write for example --turn 0-2.5:1.")
     return Turn(float(match[1]), float(match[2]), int(match[3]) - 1)
-
-
-class FramingChoice(StrEnum):
-    """How much of two people is seen."""
-
-    AUTO = "auto"
-    MEDIUM = "medium"
-    CLOSE = "close"
 
 
 def staged(left: int | None, right: int | None, first: int, framing: str, size_ratio: float | None) -> Staging:

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from photoplay.cli import show
-from photoplay.cli.film import ConsentChoice, ask_consent
+from photoplay.cli.choices import ConsentChoice
+from photoplay.cli.film import ask_consent
 from photoplay.cli.options import AsJson, Overwrite, group
 from photoplay.cli.portrait import portrait
 from photoplay.errors import RequestError

@@ -196,14 +196,14 @@ def _accepted(model: Model, yes: bool) -> None:
     """
     if yes:
         return
-    if not show.interactive():
-        raise InputError(
+    show.ask(
+        "May you use it under this licence, and fetch it now?" if model.licence_note else "Fetch it now?",
+        InputError(
             "licence_open",
             f"Nobody has said yet that the licence of “{model.name}” is accepted.",
             "Read it where the model is published and add --yes.",
-        )
-    question = "May you use it under this licence, and fetch it now?" if model.licence_note else "Fetch it now?"
-    typer.confirm(question, abort=True, err=True)
+        ),
+    )
 
 
 @contextmanager

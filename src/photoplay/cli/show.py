@@ -11,7 +11,7 @@ from typing import Any
 
 import typer
 
-from photoplay.errors import CancelledError, RequestError
+from photoplay.errors import CancelledError, PhotoplayError, RequestError
 from photoplay.types import Notice, Progress, StageEvent, silent
 
 TITLES = {
@@ -101,19 +101,22 @@ def interactive() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
+def ask(question: str, unasked: PhotoplayError) -> None:
+    """Asks at a terminal; another answer than yes ends the command. Raises ``unasked`` where there is nobody to ask."""
+    if not interactive():
+        raise unasked
+    typer.confirm(question, abort=True, err=True)
+
+
 def confirm(question: str, yes: bool) -> None:
-    """Asks before what cannot be undone, unless ``yes`` was said already. Another answer than yes ends the command.
+    """Asks before what cannot be undone, unless ``yes`` was said already.
 
     Raises:
         RequestError: ``confirmation_missing`` where there is nobody to ask.
     """
-    if yes:
-        return
-    if not interactive():
-        raise RequestError(
-            "confirmation_missing", "Nobody is at a terminal to answer: " + question, "Add --yes if that is meant."
-        )
-    typer.confirm(question, abort=True, err=True)
+    if not yes:
+        unasked = "Nobody is at a terminal to answer: " + question
+        ask(question, RequestError("confirmation_missing", unasked, "Add --yes if that is meant."))
 
 
 def may_replace(overwrite: bool, *paths: Path | None) -> None:
@@ -123,13 +126,10 @@ def may_replace(overwrite: bool, *paths: Path | None) -> None:
         RequestError: ``out_exists`` where there is nobody to ask.
     """
     for path in paths:
-        if overwrite or path is None or not path.is_file():
-            continue
-        if not interactive():
-            raise RequestError(
-                "out_exists", "There is a file of that name already.", "Name another, or add --overwrite to replace it."
-            )
-        typer.confirm(f"{path} is there already. Replace it?", abort=True, err=True)
+        if path is not None and path.is_file() and not overwrite:
+            hint = "Name another, or add --overwrite to replace it."
+            unasked = RequestError("out_exists", "There is a file of that name already.", hint)
+            ask(f"{path} is there already. Replace it?", unasked)
 
 
 class Stopwatch:

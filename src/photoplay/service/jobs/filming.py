@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,20 +14,18 @@ from photoplay.types import Audio, Corner, Frames, Photo, Request, Staging, Vide
 
 
 @dataclass(frozen=True)
-class Given:
-    """The decoded files of a job's request."""
+class Files:
+    """What decodes a job's uploads, by their ids."""
 
-    photos: tuple[Photo, ...]
-    last: Photo | None
-    video: Video | None
-    backdrop: Photo | None
-    audio: tuple[Audio, ...]
+    photo: Callable[[str], Photo]
+    video: Callable[[str], Video]
+    audio: Callable[[str], Audio]
 
 
-def film_request(asked: JobRequest, given: Given, label: Corner | None) -> Request:
+def film_request(asked: JobRequest, files: Files, label: Corner | None) -> Request:
     """What the pipeline is asked for. ``seconds`` and ``consent`` are its own defaults where the job leaves them open."""
     return Request(
-        given.photos,
+        tuple(files.photo(one) for one in asked.photos),
         (),
         asked.template,
         prompt=asked.prompt,
@@ -39,14 +37,21 @@ def film_request(asked: JobRequest, given: Given, label: Corner | None) -> Reque
         backend=asked.backend,
         codec=asked.codec,
         staging=Staging(asked.left, asked.first or 0, backdrop="photo" if asked.backdrop else "auto"),
-        last=given.last,
-        video=given.video,
+        last=None if asked.last is None else files.photo(asked.last),
+        video=None if asked.video is None else files.video(asked.video),
         replace=asked.replace,
-        backdrop=given.backdrop,
-        audio=given.audio,
+        backdrop=None if asked.backdrop is None else files.photo(asked.backdrop),
+        audio=tuple(files.audio(one) for one in asked.audio),
         label=label,
         records=asked.consents,
     )
+
+
+_PHOTO = Photo(np.zeros((1, 1, 3), np.uint8), "")
+_VIDEO = Video(Frames(_PHOTO.pixels[None], 24.0), "")
+_AUDIO = Audio(np.zeros(1, np.float32), 16000, "")
+BLANK = Files(lambda _: _PHOTO, lambda _: _VIDEO, lambda _: _AUDIO)
+"""Something in the place of every file: for where only what there is is asked."""
 
 
 def check_possible(asked: JobRequest, served: Collection[str]) -> None:
@@ -65,16 +70,4 @@ def check_possible(asked: JobRequest, served: Collection[str]) -> None:
         backend = get_backend(asked.backend)
     except UnavailableError:
         return  # what is on the workers' machines alone is asked there
-    settle(film_request(asked, _blank(asked), None), backend, served)
-
-
-def _blank(asked: JobRequest) -> Given:
-    """Something in the place of every file: only whether it is there is asked."""
-    photo = Photo(np.zeros((1, 1, 3), np.uint8), "")
-    return Given(
-        (photo,) * len(asked.photos),
-        None if asked.last is None else photo,
-        None if asked.video is None else Video(Frames(photo.pixels[None], 24.0), ""),
-        None if asked.backdrop is None else photo,
-        (Audio(np.zeros(1, np.float32), 16000, ""),) * len(asked.audio),
-    )
+    settle(film_request(asked, BLANK, None), backend, served)

@@ -18,7 +18,7 @@ from photoplay.service.engine import Hub
 from photoplay.service.ground.errors import NotFoundError
 from photoplay.service.ground.tables import uploads
 from photoplay.service.ground.telemetry import logger
-from photoplay.service.jobs.filming import Given, film_request
+from photoplay.service.jobs.filming import Files, film_request
 from photoplay.service.jobs.job import Job, film_key, preview_key
 from photoplay.service.jobs.settling import withdrawn
 from photoplay.types import Consent, Progress, StageEvent
@@ -228,14 +228,10 @@ class LineMaker:
 
         asked, plan = job.request, self.hub.plans.get(job.plan)
         files = {id_: self._upload(job, id_) for id_ in dict.fromkeys(asked.uploads())}
-        given = Given(
-            tuple(load_photo(files[one]) for one in asked.photos),
-            None if asked.last is None else load_photo(files[asked.last]),
-            None if asked.video is None else read_clip(files[asked.video]),
-            None if asked.backdrop is None else load_photo(files[asked.backdrop]),
-            tuple(read_sound(files[one]) for one in asked.audio),
+        decoded = Files(
+            lambda one: load_photo(files[one]), lambda one: read_clip(files[one]), lambda one: read_sound(files[one])
         )
-        request = film_request(asked, given, (plan.label if plan else None) or asked.label)
+        request = film_request(asked, decoded, (plan.label if plan else None) or asked.label)
         seconds = natural_length(request) if asked.seconds is None else asked.seconds
         consent: Consent | tuple[Consent, ...] = asked.consent[0] if len(asked.consent) == 1 else asked.consent
         return replace(request, seconds=seconds, consent=stated(consent, request))
