@@ -30,6 +30,10 @@ class Motion(Protocol):
         """The points in ``frame``: x, y, depth in frame space."""
         ...
 
+    def looked_up(self, points: Float32[Array, "n 3"]) -> Float32[Array, "n 2"]:
+        """How far from their rest, in frame pixels, the photo is looked up for the ``points`` of a pose."""
+        ...
+
     def order(self) -> Float32[Array, n]:
         """What is added to the points' depth when it is decided which part of the layer hides which."""
         ...
@@ -83,9 +87,10 @@ class Layer:
         if x1 <= x0 or y1 <= y0:
             return
         maps = empty_maps(y1 - y0, x1 - x0, 3)
+        uv = self.uv + self.motion.looked_up(points) * self.settings[0]
         points[:, :2] -= np.array([x0, y0], np.float32)
         points[:, 2] += self.motion.order()
-        rasterise(points, np.column_stack([self.uv, trust]).astype(np.float32), self.triangles, maps)
+        rasterise(points, np.column_stack([uv, trust]).astype(np.float32), self.triangles, maps)
         raster_kernels.shade(
             maps, self.texture, self.labels, photo, still, x0, y0, self.settings, alone,
             buffers.rgb, buffers.confidence, buffers.labels, buffers.flow, buffers.depth, buffers.identity, self.subject + 1,

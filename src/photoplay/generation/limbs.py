@@ -178,6 +178,10 @@ class ArmMotion:
         points += arm.chains[frame, 0] - arm.chain[0]
         return np.asarray(points, np.float32)
 
+    def looked_up(self, points: Float32[Array, "n 3"]) -> Float32[Array, "n 2"]:
+        """Every pixel of an arm is its own."""
+        return np.zeros((len(points), 2), np.float32)
+
     def order(self) -> Float32[Array, n]:
         """Hand before forearm before upper arm, as when one reaches towards the camera."""
         return np.asarray(self.bend.sum(1) * (-0.1 * self.arm.thickness), np.float32)

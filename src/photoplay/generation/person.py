@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int32, UInt8
 
 from photoplay.generation.body import TorsoField
+from photoplay.generation.border import FaceBorder
 from photoplay.generation.layers import Layer, grid, grid_step
 from photoplay.generation.mesh import HeadField, face_height, signed_areas, visible_triangles
 from photoplay.generation.source import Framing
@@ -74,15 +75,20 @@ class PersonMotion:
     track: FramedTrack
     head: HeadField
     torso: TorsoField
+    border: FaceBorder
     rest: Float32[Array, "n 3"]
 
     @classmethod
-    def of(cls, nodes: Float32[Array, "n 2"], track: FramedTrack) -> PersonMotion:
-        """Weighs how each of the grid's rest ``nodes`` follows head and torso."""
+    def of(
+        cls, nodes: Float32[Array, "n 2"], track: FramedTrack, framing: Framing, texture: UInt8[Array, "th tw 4"]
+    ) -> PersonMotion:
+        """Weighs how each of the grid's rest ``nodes`` follows head and torso of who ``texture`` shows."""
         shoulders = track.rest_joints[[POSE_INDEX["left_shoulder"], POSE_INDEX["right_shoulder"]]].mean(0)
         neck = float(np.linalg.norm(shoulders[:2] - track.rest[CHIN, :2]))
         head = HeadField.of(nodes, track.rest, min(neck, 0.8 * face_height(track.rest)))
-        return cls(track, head, TorsoField.of(nodes, track.rest_joints), np.concatenate([head.rest, track.rest]))
+        torso = TorsoField.of(nodes, track.rest_joints)
+        border = FaceBorder.of(head.outline, track.rest, framing, texture)
+        return cls(track, head, torso, border, np.concatenate([head.rest, track.rest]))
 
     def pose(self, frame: int) -> Float32[Array, "n 3"]:
         """The points in ``frame``: x, y, depth in frame space."""
@@ -91,6 +97,12 @@ class PersonMotion:
         shift = self.torso.shift(track.rest_joints, track.joints[frame], float(track.breath[frame]))
         nodes = head.rest + (as_head - head.rest) * head.head[:, None] + shift * (1 - head.head)[:, None]
         return np.asarray(np.concatenate([nodes, track.landmarks[frame]]), np.float32)
+
+    def looked_up(self, points: Float32[Array, "n 3"]) -> Float32[Array, "n 2"]:
+        """A cheek that turns towards the camera is looked up further inside. See :class:`FaceBorder`."""
+        shift: Array = np.zeros((len(points), 2), np.float32)
+        shift[-MESH_POINTS:] = self.border.shift(points[-MESH_POINTS:])
+        return shift
 
     def order(self) -> Float32[Array, n]:
         """The face comes before the skin around it."""
@@ -102,7 +114,7 @@ class PersonMotion:
 def person_layer(framing: Framing, texture: UInt8[Array, "h w 4"], track: FramedTrack) -> Layer:
     """The layer of the person that ``texture`` (premultiplied, texture space) shows."""
     nodes, cells = grid(framing, np.ascontiguousarray(texture[..., 3]))
-    motion = PersonMotion.of(nodes, track)
+    motion = PersonMotion.of(nodes, track, framing, texture)
     triangles = np.concatenate([cells, _face_triangles() + len(nodes)]).astype(np.int32)
     trust = np.concatenate([np.ones(len(nodes), np.float32), _facing(track.rest)])
     return Layer.of(
