@@ -32,6 +32,10 @@ UNSURE = (0.4, 0.85)
 """Lack of confidence (0..1) at which the model begins to show, and from which it stands alone."""
 SHADE_WIDTH = 0.026
 """What counts as low frequencies of the change, in crop sides: all that a sure face takes."""
+DARK, LIT = 12.0, (0.4, 2.0)
+"""Grey levels below which light is not told from noise; how much less or more than its surroundings a pixel takes of it."""
+LIVELIER = 2.0
+"""How much the model's detail is strengthened at most, where it has less than the anchor."""
 DRAWN = (Label.LASH,)
 INSIDE = (Label.MOUTH, Label.TEETH, Label.TONGUE)
 """What stays the anchor's drawing: the lash line's edge, and the inside of a mouth as it is. The packaged model makes
@@ -84,16 +88,19 @@ def face_change(
     """What is added to one frame's crop of a head (grey levels), and how far the anchor's detail is doubted there (0..1).
 
     ``own`` is 1 where the pixel is this head's to paint; what the model made elsewhere counts for nothing. Unsure pixels
-    take the whole change, the rest of the face its low frequencies alone: the light on it. A few-step prediction is the
-    mean of what may be, which is blurred wherever detail cannot be known; so the lash line keeps the anchor's edge, and the
-    inside of a mouth stays as it was drawn.
+    take the whole change, the rest of the face its low frequencies alone: the light on it, which bright pixels take more
+    of than dark ones. A few-step prediction is the mean of what may be, which is blurred wherever detail cannot be known;
+    so its detail is brought to the anchor's strength, the lash line keeps the anchor's edge, and the inside of a mouth
+    stays as it was drawn.
     """
     size = len(labels)
-    residual = made.astype(np.float32) - anchor
+    shown = anchor.astype(np.float32)
+    residual = _lively(shown + own[..., None] * (made - shown), shown) - shown
     free = 1 - _drawn(labels, DRAWN)
     unsure = _unsure(confidence) * free
     face = np.maximum((labels == Label.SKIN).astype(np.float32), np.maximum(unsure, part_mask(labels, landmarks)))
-    low = _shade(residual, face * free * own)
+    where = face * free * own
+    low = _shade(residual, where) * np.clip(shown / np.maximum(_shade(shown, where), DARK), *LIT)
     weight = own * border_fade(size) * (1 - _drawn(labels, INSIDE))
     change: Array = np.empty((size, size, 4), np.float32)
     change[..., :3] = (face * weight)[..., None] * low + (unsure * weight)[..., None] * (
@@ -204,6 +211,15 @@ def _drawn(labels: UInt8[Array, "s s"], which: Sequence[Label]) -> Float32[Array
     reach = max(1, round(DRAWN_GROW * size))
     mask = cv2.dilate(np.isin(labels, which).astype(np.float32), np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
     return np.asarray(_blur(mask, DRAWN_SOFT * size), np.float32)
+
+
+def _lively(made: Float32[Array, "s s 3"], anchor: Float32[Array, "s s 3"]) -> Float32[Array, "s s 3"]:
+    """``made`` with as much detail as the ``anchor`` has in the same place, where it has less."""
+    width = SHADE_WIDTH * len(made)
+    detail, wanted = (picture - _blur(picture, width) for picture in (made, anchor))
+    energy, most = (_blur(np.square(part).sum(axis=2), width) for part in (detail, wanted))
+    gain = np.sqrt(np.clip(most / np.maximum(energy, 1), 1, LIVELIER**2))
+    return np.asarray(np.clip(made + (gain - 1)[..., None] * detail, 0, 255), np.float32)
 
 
 def _shade(residual: Float32[Array, "s s 3"], face: Float32[Array, "s s"]) -> Float32[Array, "s s 3"]:
