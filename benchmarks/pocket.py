@@ -89,6 +89,7 @@ def models(asked: argparse.Namespace) -> dict[str, Method]:
         for steps in STEPS:
             label = f"pocket, {steps} step" + "s" * (steps > 1)
             found.setdefault(label, films_of(PocketBackend(model, steps, asked.size)))
+        found["pocket, its detail as well"] = films_of(PocketBackend(model, asked.steps, asked.size, detail=1))
         found["perfect model (ceiling)"] = lambda take, _: ceiling(take, asked.size)
         found["pocket, no guide"] = films_of(PocketBackend(model.without(guide=True), asked.steps, asked.size))
         found["pocket, no reference"] = films_of(PocketBackend(model.without(reference=True), asked.steps, asked.size))
@@ -135,8 +136,8 @@ class Oracle:
 
 
 def ceiling(take: Take, size: int) -> RgbStack:
-    """What a perfect model would make."""
-    backend = PocketBackend(Oracle.of(take, size), 1, size)
+    """What a perfect model would make, its detail trusted as well."""
+    backend = PocketBackend(Oracle.of(take, size), 1, size, detail=1)
     return np.concatenate([frames.rgb for frames in backend.generate(take.scene, [take.track], take.plan)])
 
 

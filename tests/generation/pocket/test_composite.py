@@ -81,7 +81,7 @@ def test_a_hole_becomes_what_was_made_and_the_border_does_not_change(rest):
     identity = np.array([[1, 0, 0], [0, 1, 0]], np.float32)
     photo, made = grainy((SIZE, SIZE, 3)), np.full((SIZE, SIZE, 3), 120, np.uint8)
     far = crop_points(rest, np.array([[1, 0, 5000], [0, 1, 5000]], np.float32))
-    change = face_change(made, photo, full(0), full(Label.SKIN), far, EVERY)
+    change = face_change(made, photo, full(0), full(Label.SKIN), far, EVERY, detail=1)
     canvas = photo.copy()
     paste(canvas, anchor_of(photo, 0), 0, photo, change, photo, identity)
     assert np.abs(canvas[20:-20, 20:-20].astype(int) - 120).max() <= 1
@@ -118,10 +118,10 @@ def test_the_lash_line_stays_where_a_lid_is_painted(rest):
     labels, unsure = full(Label.LID), full(0)
     far = crop_points(rest, np.array([[1, 0, 5000], [0, 1, 5000]], np.float32))
     smooth = np.full_like(photo, 170)
-    painted = photo + face_change(smooth, photo, unsure, labels, far, EVERY)[..., :3]
+    painted = photo + face_change(smooth, photo, unsure, labels, far, EVERY, detail=1)[..., :3]
     assert np.abs(painted[30:100, 45:85] - 170).max() < 1
     labels[63:66, 40:90] = Label.LASH
-    kept = photo + face_change(smooth, photo, unsure, labels, far, EVERY)[..., :3]
+    kept = photo + face_change(smooth, photo, unsure, labels, far, EVERY, detail=1)[..., :3]
     assert kept[50, 64].mean() - kept[64, 64].mean() > 70
 
 
@@ -217,13 +217,24 @@ def test_who_is_seen_has_the_pixel_whoever_s_face_is_nearer(crops):
     assert (shown_own(EVERY, (identity == 3).astype(np.uint8) * 3, 2, crops.rest) == 1).all()
 
 
+@pytest.mark.parametrize("detail", [0.0, 0.5, 1.0])
+def test_unsure_pixels_take_as_much_detail_as_they_are_told(detail, rest):
+    anchor = np.full((SIZE, SIZE, 3), 120, np.uint8)
+    spots = np.where((np.arange(SIZE)[:, None] // 3 + np.arange(SIZE) // 3) % 2, 8, -8)[..., None]
+    made = (anchor + 20 + spots).astype(np.uint8)
+    far = crop_points(rest, np.array([[1, 0, 5000], [0, 1, 5000]], np.float32))
+    change = face_change(made, anchor, full(0), full(Label.SKIN), far, EVERY, detail)[30:-30, 30:-30, :3]
+    assert change.mean() == pytest.approx(20, abs=1)
+    assert change.std() == pytest.approx(8 * detail, abs=1)
+
+
 def test_what_the_model_blurs_is_brought_to_the_anchors_strength(rest):
     """A striped anchor and a model that saw the stripes at half their strength: the film has them as strong as before."""
     stripes = np.where(np.arange(SIZE) // 4 % 2, 150, 90)[None, :, None].repeat(SIZE, 0).repeat(3, 2)
     anchor, made = stripes.astype(np.uint8), (120 + (stripes - 120) // 2).astype(np.uint8)
     far = crop_points(rest, np.array([[1, 0, 5000], [0, 1, 5000]], np.float32))
     kept, gone = (
-        face_change(one, anchor, full(0), full(Label.SKIN), far, EVERY)[40:-40, 40:-40, :3]
+        face_change(one, anchor, full(0), full(Label.SKIN), far, EVERY, detail=1)[40:-40, 40:-40, :3]
         for one in (made, np.full_like(made, 120))
     )
     assert np.abs(kept).mean() < 3

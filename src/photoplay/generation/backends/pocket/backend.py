@@ -111,6 +111,8 @@ class PocketBackend:
 
     ``model`` is loaded with the first film where none is given. ``num_inference_steps`` are the denoising steps of a
     window, ``size`` the side of a head's crop, ``coarse`` adds a pass over the whole frame for what bodies uncover.
+    ``detail`` (0..1) is how much of the model's own detail shows where the anchor is unsure, beside its light: none of the
+    packaged weights', which speckle lids that close (docs/pocket.md).
     """
 
     name = "pocket"
@@ -124,12 +126,18 @@ class PocketBackend:
     )
 
     def __init__(
-        self, model: Generator | None = None, num_inference_steps: int = 1, size: int = 192, coarse: bool = False
+        self,
+        model: Generator | None = None,
+        num_inference_steps: int = 1,
+        size: int = 192,
+        coarse: bool = False,
+        detail: float = 0.0,
     ) -> None:
         self._model = model
         self._num_inference_steps = num_inference_steps
         self._size = size
         self._coarse = coarse
+        self._detail = detail
 
     @property
     def version(self) -> str:
@@ -185,7 +193,9 @@ class PocketBackend:
                 for k in range(len(canvas)):
                     n, frame = at + k, start + at + k  # in the window, in the film
                     own = film.own(view, anchor, k, frame)
-                    change = film.change(view, window, made[n], n, own) * film.weight(view, anchor, k, frame)
+                    change = film.change(view, window, made[n], n, own, self._detail) * film.weight(
+                        view, anchor, k, frame
+                    )
                     paste(canvas[k], anchor, k, film.photo, change, window.anchor[n], view.matrices[frame])
         else:
             made = window.anchor
@@ -271,12 +281,21 @@ class _Film:
         return shown_own(own, anchor.identity[k], view.subject, matrix)
 
     def change(
-        self, view: View, window: CropWindow, made: UInt8[Array, "s s 3"], k: int, own: Float32[Array, "s s"]
+        self,
+        view: View,
+        window: CropWindow,
+        made: UInt8[Array, "s s 3"],
+        k: int,
+        own: Float32[Array, "s s"],
+        detail: float,
     ) -> Change:
         """What is added to frame ``k`` of ``window`` for ``view``, where it is its own."""
         if view.coarse:
             return hole_change(made, window.anchor[k], window.confidence[k], own)
-        return face_change(made, window.anchor[k], window.confidence[k], window.labels[k], window.landmarks[k], own)
+        shown, trust, labels, points = (
+            part[k] for part in (window.anchor, window.confidence, window.labels, window.landmarks)
+        )
+        return face_change(made, shown, trust, labels, points, own, detail)
 
 
 def _windows(

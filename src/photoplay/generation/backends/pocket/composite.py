@@ -84,14 +84,15 @@ def face_change(
     labels: UInt8[Array, "s s"],
     landmarks: Landmarks,
     own: Float32[Array, "s s"],
+    detail: float = 0.0,
 ) -> Change:
     """What is added to one frame's crop of a head (grey levels), and how far the anchor's detail is doubted there (0..1).
 
-    ``own`` is 1 where the pixel is this head's to paint; what the model made elsewhere counts for nothing. Unsure pixels
-    take the whole change, the rest of the face its low frequencies alone: the light on it, which bright pixels take more
-    of than dark ones. A few-step prediction is the mean of what may be, which is blurred wherever detail cannot be known;
-    so its detail is brought to the anchor's strength, the lash line keeps the anchor's edge, and the inside of a mouth
-    stays as it was drawn.
+    ``own`` is 1 where the pixel is this head's to paint; what the model made elsewhere counts for nothing. The face and
+    all that the anchor is unsure of take the low frequencies of the change: the light, which bright pixels take more of
+    than dark ones. Unsure pixels take ``detail`` (0..1) of the rest as well. A few-step prediction is the mean of what may
+    be, which is blurred wherever detail cannot be known; so what it sees is brought to the anchor's strength, the lash
+    line keeps the anchor's edge, and the inside of a mouth stays as it was drawn.
     """
     size = len(labels)
     shown = anchor.astype(np.float32)
@@ -100,13 +101,11 @@ def face_change(
     unsure = _unsure(confidence) * free
     face = np.maximum((labels == Label.SKIN).astype(np.float32), np.maximum(unsure, part_mask(labels, landmarks)))
     where = face * free * own
-    low = _shade(residual, where) * np.clip(shown / np.maximum(_shade(shown, where), DARK), *LIT)
+    low = face[..., None] * _shade(residual, where) * np.clip(shown / np.maximum(_shade(shown, where), DARK), *LIT)
     weight = own * border_fade(size) * (1 - _drawn(labels, INSIDE))
     change: Array = np.empty((size, size, 4), np.float32)
-    change[..., :3] = (face * weight)[..., None] * low + (unsure * weight)[..., None] * (
-        residual - face[..., None] * low
-    )
-    change[..., 3] = _doubt(residual, unsure) * weight
+    change[..., :3] = weight[..., None] * (low + detail * unsure[..., None] * (residual - low))
+    change[..., 3] = detail * weight * _doubt(residual, unsure)
     return change
 
 
