@@ -202,7 +202,7 @@ def _checked(said: Any) -> VideoAsk:
 
 
 def _unreadable(error: ValidationError) -> RequestValidationError:
-    return RequestValidationError(error.errors(include_url=False, include_input=False, include_context=False))
+    return RequestValidationError(error.errors(include_url=False, include_input=False))
 
 
 def _invalid(where: str, why: str) -> RequestValidationError:
