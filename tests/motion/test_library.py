@@ -15,6 +15,7 @@ from photoplay.motion.library import (
     built_in,
     check_needs,
     find,
+    first_motion,
     folder_notices,
     list_templates,
     markdown_table,
@@ -193,3 +194,8 @@ def test_the_example_in_the_docs_is_valid() -> None:
     template = parse_template(example)
     assert template.name == "quick_smile"
     assert perform(template, seconds=4, fps=24).notices == ()
+
+
+def test_photos_alone_have_a_first_motion_that_there_is() -> None:
+    assert [find(first_motion(photos)).people for photos in (1, 2)] == [1, 2]
+    assert [first_motion(0), first_motion(1, "", None, ("sound",)), first_motion(2, "they nod")] == ["", "", ""]

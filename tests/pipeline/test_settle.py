@@ -24,6 +24,6 @@ def hint(request: Request) -> str:
 
 
 def test_a_clip_that_cannot_be_painted_over_can_move_the_photo() -> None:
-    assert "`--mode pose-guided`" in hint(MOVED)
-    assert "`--mode pose-guided`" not in hint(replace(MOVED, replace=True))  # which that mode does not
-    assert "`--mode pose-guided`" not in hint(Request((), (), "", prompt="a river"))
+    assert "the mode pose-guided" in hint(MOVED)
+    assert "the mode pose-guided" not in hint(replace(MOVED, replace=True))  # which that mode does not
+    assert "the mode pose-guided" not in hint(Request((), (), "", prompt="a river"))

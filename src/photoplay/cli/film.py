@@ -22,7 +22,7 @@ from photoplay.cli.choices import (
 )
 from photoplay.cli.options import Overwrite
 from photoplay.cli.portrait import portrait
-from photoplay.errors import ConsentError
+from photoplay.errors import ConsentError, RequestError
 
 if TYPE_CHECKING:
     from photoplay.types import Clip, Consent, Lora, Staging, Turn
@@ -35,8 +35,6 @@ class Behind(TypedDict):
     backdrop: Path | None
 
 
-FIRST_MOTION = ("smile", "look_and_smile")
-"""What one person, and what two do where nothing is asked for."""
 QUESTION = """Who is in {what}? Your answer is written into the film.
   self        it is me
   granted     they agreed to be animated
@@ -59,8 +57,14 @@ def ask_consent(given: ConsentChoice | None, what: str = "this photo") -> Consen
             "Add --consent self, granted, historical or fictional.",
         )
     typer.echo(QUESTION.format(what=what), err=True)
-    answer = typer.prompt("Consent", type=ConsentChoice, err=True)
-    return ConsentChoice(answer)
+    return cast("ConsentChoice", typer.prompt("Consent", value_proc=_answered, err=True))
+
+
+def _answered(answer: str) -> ConsentChoice:
+    try:
+        return ConsentChoice(answer.strip().lower())
+    except ValueError as error:
+        raise typer.BadParameter("Answer self, granted, historical or fictional.") from error
 
 
 def ask_consents(given: list[ConsentChoice], pictured: list[str]) -> list[Consent]:
@@ -87,7 +91,6 @@ def read_lora(text: str) -> Lora:
     Raises:
         RequestError: ``lora_weight``: what follows the last colon is no number.
     """
-    from photoplay.errors import RequestError
     from photoplay.types import Lora
 
     file, colon, weight = text.rpartition(":")
@@ -107,7 +110,6 @@ def read_turn(text: str) -> Turn:
     Raises:
         RequestError: ``turn_invalid``.
     """
-    from photoplay.errors import RequestError
     from photoplay.types import Turn
 
     match = re.fullmatch(r"(\d+(?:\.\d+)?)-(\d+(?:\.\d+)?):([1-9]\d?)", text.strip())
@@ -122,7 +124,6 @@ def staged(left: int | None, right: int | None, first: int, framing: str, size_r
     Raises:
         RequestError: ``place_invalid``.
     """
-    from photoplay.errors import RequestError
     from photoplay.types import Staging
 
     stands = left if right is None else 3 - right
@@ -193,7 +194,9 @@ def animate(
         list[Path] | None,
         typer.Option(help="Speech or song; once, or once for each person from left to right.", show_default=False),
     ] = None,
-    say: Annotated[str, typer.Option(help="Words that an installed voice (espeak-ng) speaks.")] = "",
+    say: Annotated[
+        str | None, typer.Option(help="Words that an installed voice (espeak-ng) speaks.", show_default=False)
+    ] = None,
     voice: Annotated[str, typer.Option(help="Its voice, such as de or fr+f3.")] = "en-us",
     turn: Annotated[
         list[str] | None,
@@ -243,19 +246,21 @@ def animate(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Animate a photo: photoplay animate me.jpg --template smile --consent self"""
+    if say is not None and not say.strip():
+        raise RequestError("text_empty", "There is nothing to say.", "Write a sentence after --say, or leave it out.")
     show.may_replace(overwrite, out, sheet)
     pictured = [*(path.name for path in photos or ()), *(path.name for path in (last, video) if path)]
     statements = ask_consents(consent or [], pictured)
     watch = show.Stopwatch()
     with show.whole(resume), show.stages(quiet=as_json) as progress:
+        from photoplay.motion.library import first_motion
         from photoplay.pipeline import animate as run
         from photoplay.types import Sampling
 
         clip = run(
             photos,
             consent=statements,
-            template=template
-            or ("" if prompt or video or audio or say or not photos else FIRST_MOTION[len(photos) > 1]),
+            template=template or first_motion(len(photos or ()), prompt, video, audio, say),
             prompt=prompt,
             out=out,
             stills=stills,
@@ -263,7 +268,7 @@ def animate(
             last=last,
             video=video,
             audio=audio or (),
-            say=say,
+            say=say or "",
             voice=voice,
             turns=tuple(read_turn(text) for text in turn or ()),
             **behind(backdrop, staged(left, right, first, framing, size_ratio)),

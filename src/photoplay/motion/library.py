@@ -18,6 +18,8 @@ from photoplay.types import Body, Face, Notice, Scene, Subject
 
 LISTED = "`photoplay templates list` names all, as GET /v1/templates and photoplay.motion.library.list_templates() do."
 """Where somebody finds the templates, at the command line, at a service and in Python."""
+FIRST_MOTION = ("smile", "look_and_smile")
+"""What one person, and what two do where nothing is asked for."""
 MAX_USER_TEMPLATES = 2000
 FRONTAL_DEGREES = 30.0
 AWAY_DEGREES = 25.0
@@ -109,6 +111,12 @@ def find(name_or_path: str | Path, folder: Path | None = None, people: Literal[1
         f"There is no template {text[:40]!r}.{suggest(wanted, [template.name for template in known])}",
         LISTED,
     )
+
+
+def first_motion(photos: int, *said: object) -> str:
+    """The template of so many photos where nothing else (``said``: a prompt, a clip, a sound) says what shall happen; none
+    where something does."""
+    return FIRST_MOTION[photos > 1] if photos and not any(said) else ""
 
 
 def _read_folder(folder: Path | None) -> tuple[list[AnyTemplate], list[Notice]]:

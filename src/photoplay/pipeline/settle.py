@@ -75,11 +75,7 @@ def settle(request: Request, backend: Backend, offered: Collection[str] | None =
         raise RequestError(
             "mode_unsupported",
             f"The backend “{backend.name}” cannot make {mode} films.",
-            (
-                "It can make the photo move as the clip does: choose the mode pose-guided (`--mode pose-guided`). "
-                if plays
-                else ""
-            )
+            ("It can make the photo move as the clip does: choose the mode pose-guided. " if plays else "")
             + f"It makes {', '.join(capabilities.modes)}. "
             + (f"These make {mode}: {', '.join(others)}." if others else "No backend here does."),
         )
@@ -151,7 +147,7 @@ def _check_use(request: Request, mode: Mode, backend: Backend) -> None:
             raise RequestError(
                 "input_unused",
                 f"The backend “{backend.name}” makes no use of {what} in {_film_of(mode)}.",
-                "Leave it out, or choose another backend or --mode.",
+                "Leave it out, or choose another backend or mode.",
             )
     if (request.staging.backdrop == "photo") != (request.backdrop is not None):
         raise RequestError(

@@ -37,6 +37,12 @@ class Hub:
         self.client.destroy()
         self.database.close()
 
+    def backends(self, plan: str) -> tuple[str, ...]:
+        """The backends here that a plan includes, the default first. All for a plan that is gone: its films are refused."""
+        known = self.plans.get(plan)
+        allowed = "*" if known is None else known.backends
+        return tuple(one for one in self.settings.backends if allowed == "*" or one in allowed)
+
     def enqueue(self, conn: Connection, queue: str, priority: int, job_id: str, round: int) -> None:
         """Puts a round of a job into its queue, within the transaction of ``conn``."""
         self.client.enqueue_in_transaction(

@@ -27,6 +27,7 @@ def asked(**given: Any) -> None:
         {"photos": (ONE,), "template": "handshake"},  # it may show two people
         {"photos": (ONE,), "audio": (SOUND,)},
         REPLACED,
+        {"photos": (ONE,), "video": CLIP, "mode": "pose-guided"},
         {"backend": "from-elsewhere", "prompt": "anything"},
         {"backend": "not-served", "prompt": "anything"},
     ],

@@ -6,7 +6,7 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -19,13 +19,13 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 
 from photoplay.errors import RequestError
+from photoplay.motion.library import first_motion
 from photoplay.service.accounts.principals import Principal
 from photoplay.service.api.security import hub_of
 from photoplay.service.api.shapes import ReferenceById, ReferenceByUrl, VideoAsk
 from photoplay.service.engine import Hub
 from photoplay.service.ground.errors import ForbiddenError
 from photoplay.service.ground.plans import size_class
-from photoplay.service.ground.settings import Settings
 from photoplay.service.jobs.requests import JobRequest
 
 MOST_PHOTOS = 2
@@ -53,33 +53,35 @@ class Asked:
         inline = (_data_url(one.image_url) for one in self.ask.input_reference if isinstance(one, ReferenceByUrl))
         return (*self.files, *inline)
 
-    def request(self, settings: Settings, new: tuple[str, ...]) -> JobRequest:
+    def request(self, served: Sequence[str], mine: Sequence[str], new: tuple[str, ...]) -> JobRequest:
         """The request of the job, its new photos uploaded as ``new``.
 
+        ``served`` are the backends of this installation, ``mine`` those of them that the asker's plan includes.
+
         Raises:
-            RequestError: ``template_missing``, ``model_unknown``, ``size_unsupported``, ``photos_too_many``.
+            RequestError: ``model_unknown``, ``size_unsupported``, ``photos_too_many``.
         """
         ask = self.ask
-        if not ask.template and not ask.prompt.strip() and ask.video is None:
-            raise RequestError(
-                "template_missing",
-                "Nothing says what shall happen.",
-                "Give a template (see /v1/templates) or a prompt.",
-            )
-        named = tuple(one.file_id for one in ask.input_reference if isinstance(one, ReferenceById))
-        photos = (*new, *named, *ask.photos)
-        if len(photos) > MOST_PHOTOS:
+        pictures = len(self.files) + len(ask.input_reference) + len(ask.photos)
+        if pictures > MOST_PHOTOS:
             raise RequestError("photos_too_many", "A film is made of two photos at most.", "Send one or two.")
-        backend = ask.model or settings.backends[0]
-        if backend not in settings.backends:
-            raise RequestError(
-                "model_unknown", "There is no such model here.", f"Choose {' or '.join(settings.backends)}, or none."
+        backend = ask.model or (*mine, *served)[0]
+        if backend not in served:
+            choose = (
+                f"Choose {' or '.join(mine)}, or leave `model` out." if mine else "Your plan includes none of them."
             )
+            raise RequestError("model_unknown", "There is no such model here.", choose)
+        named = tuple(one.file_id for one in ask.input_reference if isinstance(one, ReferenceById))
         size = size_class(ask.size) if ask.size else None
         if ask.size and size is None:
             raise RequestError("size_unsupported", "No film is made so large.", "Use 480p, 720p or 1080p.")
         said = {name: getattr(ask, name) for name in TAKEN_AS_IS}
-        said |= {"photos": photos, "backend": backend, "size": size or JobRequest.model_fields["size"].default}
+        said |= {
+            "photos": (*new, *named, *ask.photos),
+            "template": ask.template or first_motion(pictures, ask.prompt.strip(), ask.video, ask.audio),
+            "backend": backend,
+            "size": size or JobRequest.model_fields["size"].default,
+        }
         try:
             return JobRequest.model_validate(said)
         except ValidationError as error:
@@ -93,17 +95,18 @@ def taken_in(hub: Hub, who: Principal, wanted: Asked, now: float) -> Iterator[Jo
 
     new: list[str] = []
     photos: list[str] = []
+    backends = (hub.settings.backends, hub.backends(who.plan))
     try:
         pictures = wanted.pictures()
-        wanted.request(hub.settings, ())  # before anything is kept
+        wanted.request(*backends, ())  # before anything is kept
         if pictures and "photos:write" not in who.scopes:
             raise _scope()
-        for data in pictures[: MOST_PHOTOS + 1]:
+        for data in pictures:
             id_, fresh = uploads.take_in(hub, who, "photo", data, now)
             photos.append(id_)
             if fresh:
                 new.append(id_)
-        yield wanted.request(hub.settings, tuple(photos))
+        yield wanted.request(*backends, tuple(photos))
     except BaseException:
         for id_ in new:
             uploads.drop(hub, who, id_, now)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 
 from photoplay.service.ground.states import State
 from photoplay.service.jobs.requests import JobRequest, RecordId, UploadId
-from photoplay.types import Consent, Corner
+from photoplay.types import Consent, Corner, Mode
 
 VIDEO = "video_aaaaaaaaaaaaaaaaaaaaaaaaaa"
 UPLOAD = "upload_aaaaaaaaaaaaaaaaaaaaaaaaaa"
@@ -162,7 +162,9 @@ class VideoAsk(Ask):
     input_reference: References = []
     photos: Photos = []
     template: str = Field(
-        "", pattern=r"^[a-z0-9_-]{0,64}$", description="A motion by name; else the prompt chooses it."
+        "",
+        pattern=r"^[a-z0-9_-]{0,64}$",
+        description="A motion by name; else the prompt chooses it. A photo alone smiles.",
     )
     seed: int = Field(0, ge=0, le=2**31 - 1)
     intensity: float = Field(1.0, ge=0, le=2, allow_inf_nan=False)
@@ -174,6 +176,11 @@ class VideoAsk(Ask):
     video: UploadId | None = Field(None, description="A clip that the film is made from.")
     replace: bool = Field(
         False, description="The photo's person takes the place of the one in the clip; the rest of the clip stays."
+    )
+    mode: Mode | None = Field(
+        None,
+        description="What kind of film; what is given says so where it is left out. A `video` moves the photo, rather than"
+        " being painted over, where it is `pose-guided`.",
     )
     backdrop: UploadId | None = Field(None, description="A picture of nobody, for two people to stand before.")
     audio: Sounds = []

@@ -40,6 +40,7 @@ def film_request(asked: JobRequest, files: Files, label: Corner | None) -> Reque
         last=None if asked.last is None else files.photo(asked.last),
         video=None if asked.video is None else files.video(asked.video),
         replace=asked.replace,
+        mode=asked.mode,
         backdrop=None if asked.backdrop is None else files.photo(asked.backdrop),
         audio=tuple(files.audio(one) for one in asked.audio),
         label=label,

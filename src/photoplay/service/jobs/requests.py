@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
-from photoplay.types import Consent, Corner
+from photoplay.types import Consent, Corner, Mode
 
 Size = Literal["480p", "720p", "1080p"]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{0,64}$")]
@@ -23,6 +23,7 @@ class JobRequest(BaseModel):
 
     ``consents`` are the ids of consent records. ``seconds`` None means the natural length: that of the sound, of the clip,
     or of what two people do; else three seconds. With ``replace`` the photo's person takes the place of that of ``video``.
+    ``mode`` None is the one that its inputs ask for.
     ``left`` and ``first`` are of :class:`photoplay.types.Staging`. ``label``
     is where the film says in words that it was made; a plan may choose it.
     """
@@ -44,6 +45,7 @@ class JobRequest(BaseModel):
     last: UploadId | None = None
     video: UploadId | None = None
     replace: bool = False
+    mode: Mode | None = None
     backdrop: UploadId | None = None
     audio: tuple[UploadId, ...] = Field((), max_length=MOST_SOUNDS)
     left: Literal[0, 1] | None = None

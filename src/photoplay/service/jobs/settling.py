@@ -37,7 +37,7 @@ def settle(conn: Connection, hub: Hub, plan: Plan, tenant_id: str, request: JobR
         raise RequestError(
             "backend_not_served",
             "Films are not made with this backend here.",
-            f"Choose {' or '.join(hub.settings.backends)}.",
+            f"Choose {' or '.join(hub.backends(plan.name))}.",
         )
     if request.prompt:
         check_prompt(request.prompt)
@@ -141,7 +141,7 @@ def _statements(hub: Hub, request: JobRequest) -> tuple[Consent, ...]:
         raise ConsentError(
             "consent_unnamed",
             "It is not said whose consent records this film rests on.",
-            "Name the ids of the records of everybody in the pictures.",
+            "Name the ids of the records of everybody in the pictures in `consents`.",
         )
     if pictured and not request.consent and request.consents:
         return ("granted",)
@@ -149,6 +149,7 @@ def _statements(hub: Hub, request: JobRequest) -> tuple[Consent, ...]:
         raise ConsentError(
             "consent_missing",
             "It is not said for every picture whether its people agreed.",
-            "State it once for all of them, or once for each.",
+            "Say `consent`, once for all of them or once for each: self (it is you), granted (they agreed), historical or"
+            " fictional.",
         )
     return request.consent

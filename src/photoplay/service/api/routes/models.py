@@ -33,5 +33,4 @@ class FilmModels(Answer):
 @router.get("/v1/models", summary="List backends", response_model=FilmModels, responses=problems.documented(401, 403))
 def list_models(hub: HubOf, who: Reader) -> FilmModels:
     """What makes films here, and may make yours."""
-    allowed = hub.plans[who.plan].backends
-    return FilmModels(data=[FilmModel(id=name) for name in hub.settings.backends if allowed == "*" or name in allowed])
+    return FilmModels(data=[FilmModel(id=name) for name in hub.backends(who.plan)])

@@ -41,13 +41,13 @@ router = APIRouter(tags=["account"])
 
 
 def _told(hub: Hub, who: Principal | None, token: str | None) -> SessionAnswer:
-    plan = hub.plans.get(who.plan if who else hub.settings.sign_up_plan)
+    plan_name = who.plan if who else hub.settings.sign_up_plan
+    plan = hub.plans.get(plan_name)
     user = None
     if who is not None and who.user_id is not None:
         with hub.database.read() as conn:
             found = accounts.get_user(conn, who.user_id)
         user = UserAnswer(id=found.id, email=found.email, operator=found.operator, has_password=found.has_password)
-    backends = [one for one in hub.settings.backends if plan is None or plan.backends == "*" or one in plan.backends]
     return SessionAnswer(
         user=user,
         plan=who.plan if who else None,
@@ -55,7 +55,7 @@ def _told(hub: Hub, who: Principal | None, token: str | None) -> SessionAnswer:
         sign_up=hub.settings.sign_up,
         mail=hub.settings.smtp_url is not None,
         csrf=csrf_of(hub, token) if token and user else None,
-        backends=backends,
+        backends=list(hub.backends(plan_name)),
         sizes=list(plan.sizes) if plan else [],
         max_seconds=plan.max_seconds if plan else 0,
     )

@@ -64,7 +64,7 @@ def create_video(
         with hub.database.read() as conn:
             jobs.get(conn, who.tenant_id, ask.remixed_from)
     with taken_in(hub, who, wanted, now) as request:
-        check_possible(request, hub.settings.backends)
+        check_possible(request, hub.backends(who.plan))
         job = jobs.submit(
             hub,
             who,
@@ -105,7 +105,7 @@ def list_videos(
 )
 def estimate_video(hub: HubOf, who: Reader, ask: VideoAsk) -> Estimated:
     """Credits of a film, and how long it would wait and take. Nothing is reserved."""
-    request = Asked(ask, ()).request(hub.settings, ())
+    request = Asked(ask, ()).request(hub.settings.backends, hub.backends(who.plan), ())
     plan, now = hub.plans[who.plan], time.time()
     with hub.database.read() as conn:
         found = estimate.estimate(conn, plan, request, now, who.tenant_id)
