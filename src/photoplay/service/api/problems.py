@@ -27,6 +27,7 @@ from photoplay.errors import (
     SealError,
     UnavailableError,
 )
+from photoplay.service.api.wrong import SHAPE, wrong
 from photoplay.service.ground.errors import (
     ConflictError,
     ForbiddenError,
@@ -155,7 +156,7 @@ def nowhere() -> JSONResponse:
 
 
 HTTP_CODES: Final[dict[int, tuple[str, str, str]]] = {
-    400: ("request_invalid", "The request cannot be read.", "See its shape in /openapi.json."),
+    400: ("request_invalid", "The request cannot be read.", SHAPE),
     404: ("not_found", "There is nothing at this address.", "The addresses are listed in /openapi.json."),
     405: ("method_not_allowed", "This address does not do that.", "The header Allow lists what it does."),
     413: ("too_large", "The request is too large.", "Send a smaller file."),
@@ -172,18 +173,16 @@ def _http(_request: Request, error: Exception) -> JSONResponse:
 
 
 def _invalid(_request: Request, error: Exception) -> JSONResponse:
+    """A request that is not one by the OpenAPI: says which field and what is possible, and repeats no value.
+
+    An id in an address that cannot be one is not there, as any other.
+    """
     assert isinstance(error, RequestValidationError)
-    return invalid(error.errors())
-
-
-def invalid(errors: Any) -> JSONResponse:
-    """A request that is not one by the OpenAPI: says which field and why, and repeats no value."""
-    first = next(iter(errors), {"loc": (), "msg": ""})
-    where = ".".join(str(part) for part in first["loc"] if part not in ("body", "query", "path", "header"))
-    where = "".join(letter for letter in where if letter.isprintable())[:80]
-    why = str(first["msg"]).split("\n")[0][:200] if first.get("type") != "json_invalid" else "it is no JSON"
-    said = f"“{where}” is not as it should be: {why}." if where else f"The request is not as it should be: {why}."
-    return problem(400, "request_invalid", said, "See its shape in /openapi.json.", param=where or None)
+    errors = error.errors()
+    if any(len(one["loc"]) > 1 and one["loc"][0] == "path" for one in errors):
+        return answer(NotFoundError())
+    found = wrong(errors[0])
+    return problem(400, "request_invalid", found.said, found.hint, param=found.field)
 
 
 def _known(_request: Request, error: Exception) -> JSONResponse:
