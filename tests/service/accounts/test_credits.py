@@ -123,6 +123,21 @@ def test_a_film_that_costs_nothing_is_kept_count_of_as_well(conn: Connection) ->
     assert credits.audit(conn) == []
 
 
+@pytest.mark.parametrize(
+    ("left", "needed", "said"),
+    [
+        (0, 1, "This needs 1 credit, and none are left."),
+        (1, 2, "This needs 2 credits, and 1 is left."),
+        (2, 30, "This needs 30 credits, and 2 are left."),
+    ],
+)
+def test_one_credit_is_one(conn: Connection, left: int, needed: int, said: str) -> None:
+    credits.reserve(conn, "ann", "job", 1, 100 - left, NOW)
+    with pytest.raises(QuotaError) as refused:
+        credits.reserve(conn, "ann", "other", 1, needed, NOW)
+    assert refused.value.message == said
+
+
 def test_credits_that_are_not_there_cannot_be_reserved(conn: Connection) -> None:
     credits.reserve(conn, "ann", "job", 1, 60, NOW)
     with pytest.raises(QuotaError, match="needs 41 credits, and 40 are left") as refused:

@@ -13,7 +13,7 @@ from photoplay.service.accounts.principals import OPERATE, SCOPES
 from photoplay.service.accounts.tenants import HOME
 from photoplay.service.ground.database import Database
 from photoplay.service.ground.errors import ConflictError, NotFoundError, TooManyError, UnauthorizedError
-from photoplay.service.ground.plans import load_plans
+from photoplay.service.ground.plans import Plan, load_plans
 from photoplay.service.ground.tables import tenants, users
 
 PLANS = load_plans()
@@ -217,7 +217,7 @@ def test_who_is_shut_out_is_out_at_once(database: Database, how: str) -> None:
 def test_home_is_one_operator_without_a_password(either: Database) -> None:
     def ensure(_: int) -> accounts.User:
         with either.begin() as conn:
-            return accounts.ensure_home(conn, NOW)
+            return accounts.ensure_home(conn, PLANS, NOW)
 
     with ThreadPoolExecutor(4) as pool:
         (user,) = set(pool.map(ensure, range(4)))
@@ -235,8 +235,23 @@ def test_home_is_one_operator_without_a_password(either: Database) -> None:
         accounts.sign_in(either, user.email, "", None, NOW)
     with either.begin() as conn:
         conn.execute(update(tenants).values(plan="free"))
-        accounts.ensure_home(conn, NOW)
+        accounts.ensure_home(conn, PLANS, NOW)
         assert accounts.get_tenant(conn, HOME).plan == "free"
+
+
+def test_a_metered_home_has_its_credits_at_once_and_once(either: Database) -> None:
+    def metered(credits: int) -> dict[str, Plan]:
+        return {**PLANS, HOME: PLANS[HOME].model_copy(update={"unmetered": False, "monthly_credits": credits})}
+
+    for plans, left in ((metered(9), 9), (metered(9), 9), (metered(12), 12), (PLANS, 12)):
+        with either.begin() as conn:
+            accounts.ensure_home(conn, plans, NOW)
+            assert credits.balance(conn, HOME).available == left
+    with either.begin() as conn:
+        assert credits.audit(conn) == []
+        accounts.close_tenant(conn, HOME, NOW)
+        accounts.ensure_home(conn, metered(50), NOW)
+        assert credits.balance(conn, HOME).available == 12
 
 
 def test_strangers_make_an_account_of_their_own(either: Database) -> None:

@@ -152,7 +152,8 @@ def _enough(conn: Connection, tenant_id: str, amount: int) -> None:
     if amount > available:
         raise QuotaError(
             "credits_short",
-            f"This needs {amount} credits, and {available} are left.",
+            f"This needs {amount} {'credit' if amount == 1 else 'credits'}, and {available or 'none'} "
+            f"{'is' if available == 1 else 'are'} left.",
             "Choose a shorter or smaller film, wait for next month's credits, or ask for more.",
         )
 

@@ -276,9 +276,15 @@ def _entered(conn: Connection, user_id: str, now: float) -> str:
     return session
 
 
-def ensure_home(conn: Connection, now: float) -> User:
-    """The one user of a service on one's own machine, an operator who signs in by links; made when not there."""
+def ensure_home(conn: Connection, plans: Mapping[str, Plan], now: float) -> User:
+    """The one user of a service on one's own machine, an operator who signs in by links; made when not there.
+
+    Where its plan is metered, it has the month's credits from the first moment on.
+    """
     insert_once(conn, tenants, {"id": HOME, "name": "At home", "plan": HOME, "created_at": now})
+    home = get_tenant(conn, HOME)
+    if home.closed_at is None:
+        renew(conn, HOME, plans[home.plan], now)
     row = {"id": HOME, "tenant_id": HOME, "email": "home@localhost", "operator": True, "created_at": now}
     insert_once(conn, users, row)
     return get_user(conn, HOME)

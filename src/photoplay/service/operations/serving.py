@@ -325,7 +325,7 @@ def _welcome(hub: Hub, door: socket.socket) -> str:
         return f"photoplay serves {base}"
     with hub.database.begin() as conn:
         now = time.time()
-        token = accounts.sign_in_link(conn, accounts.ensure_home(conn, now).id, now)
+        token = accounts.sign_in_link(conn, accounts.ensure_home(conn, hub.plans, now).id, now)
     return f"Open {sign_in_url(base, token)}\n(this link signs you in once; Ctrl-C ends the service)"
 
 
