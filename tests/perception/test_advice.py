@@ -81,6 +81,7 @@ def test_a_clean_portrait_gives_no_warning(reader: FaceReader, hopper: Rgb) -> N
 def test_no_face_blocks(reader: FaceReader) -> None:
     scene = perceive(as_photo(skimage.data.coffee()), reader=reader)
     assert [(one.code, one.severity) for one in scene.notices] == [("no_face", "blocking")]
+    assert "at least 40 pixels" in scene.notices[0].hint  # as large as a face has to be for a film, not for being found
     assert scene.subjects == ()
     assert scene.matte.max() == 0
 
@@ -88,7 +89,9 @@ def test_no_face_blocks(reader: FaceReader) -> None:
 def test_a_very_small_face_blocks(reader: FaceReader, astronaut: Rgb) -> None:
     tiny = cv2.resize(astronaut, (150, 150), interpolation=cv2.INTER_AREA)
     found = perceive(as_photo(tiny), reader=reader).notices
-    assert ("face_too_small", "blocking") in [(one.code, one.severity) for one in found]
+    (one,) = [one for one in found if one.code == "face_too_small"]
+    assert one.severity == "blocking"
+    assert "too small to film: at least 40 are needed." in one.message  # not "will look soft": there is no film
 
 
 def test_a_crowd_is_too_many(reader: FaceReader, astronaut: Rgb) -> None:

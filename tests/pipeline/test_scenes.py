@@ -15,10 +15,10 @@ from photoplay.media import load_photo
 from photoplay.motion.library import built_in_duets
 from photoplay.motion.template import Key
 from photoplay.pipeline.plan import prepare
-from photoplay.pipeline.scenes import facing, rest_scene
+from photoplay.pipeline.scenes import duet_subjects, facing, rest_scene
 from photoplay.pipeline.settle import kind_of, settle
 from photoplay.safety.admission import admit
-from photoplay.types import HeadPose, Photo, Request, Staging, silent
+from photoplay.types import HeadPose, Notice, Photo, Request, Staging, silent
 
 
 @pytest.fixture(scope="module")
@@ -150,3 +150,49 @@ def test_people_who_walk_into_each_other_touch_whatever_their_template_says() ->
     half = kiss.first.model_copy(update={"channels": {"place.x": (Key(0.0, 0.0), Key(1.0, 0.2))}})
     assert kind_of(far.model_copy(update={"first": half, "second": half})) == "contact"
     assert kind_of(far.model_copy(update={"first": half, "second": kiss.first, "mirrored": True})) == "contact"
+
+
+def _row(together: Any, heights: tuple[float, ...], *notices: Notice) -> Any:
+    """A rest whose people stand in a row, with faces of these heights."""
+    one = together.scene.subjects[0]
+    people = tuple(
+        replace(one, face=replace(one.face, box=(100.0 * at, 0.0, 100.0 * at + 50.0, height)))
+        for at, height in enumerate(heights)
+    )
+    return replace(together, scene=replace(together.scene, subjects=people, notices=notices))
+
+
+@pytest.mark.parametrize(
+    ("heights", "pair"),
+    [
+        ((100.0, 90.0), (0, 1)),
+        ((95.0, 70.0, 100.0), (1, 2)),  # not across the one in the middle
+        ((100.0, 40.0, 95.0), (0, 2)),  # who stands far behind them
+        ((50.0, 80.0, 100.0, 90.0), (2, 3)),
+    ],
+)
+def test_a_template_for_two_is_played_by_neighbours(
+    two: tuple[Photo, Photo], together: Any, heights: tuple[float, ...], pair: tuple[int, int]
+) -> None:
+    kiss = next(template for template in built_in_duets() if template.name == "kiss")
+    assert duet_subjects(_row(together, heights), ask(two), kiss) == pair
+
+
+def test_who_cannot_play_is_passed_over(two: tuple[Photo, Photo], together: Any) -> None:
+    kiss = next(template for template in built_in_duets() if template.name == "kiss")
+    hidden = Notice("occluded", "Something covers it.", "Use another.", "warning", 1)
+    assert "occluded" in kiss.cannot_live_with
+    row = _row(together, (100.0, 90.0, 95.0), hidden)
+    assert duet_subjects(row, ask(two), kiss) == (0, 2)
+    assert duet_subjects(replace(row, scene=replace(row.scene, notices=())), ask(two), kiss) == (0, 1)
+
+
+def test_it_is_told_who_of_three_plays(two: tuple[Photo, Photo], together: Any) -> None:
+    scene = together.scene
+    behind = replace(scene.subjects[0], face=replace(scene.subjects[0].face, box=(0.0, 0.0, 9.0, 9.0)))
+    three = replace(together, scene=replace(scene, subjects=(*scene.subjects, behind)))
+    prepared = prepare(admit(ask(two)), rest=three)
+    (told,) = [one for one in prepared.notices if one.code == "too_many_faces"]
+    assert "3 faces" in told.message
+    assert "persons 1 and 2 from the left play, and the others stand still" in told.message
+    assert not [one for one in prepare(admit(ask(two)), rest=together).notices if one.code == "too_many_faces"]

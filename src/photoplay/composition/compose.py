@@ -121,7 +121,7 @@ def _check(scenes: tuple[Scene, Scene], staging: Staging, backdrop: Rgb | None) 
             raise SceneError(
                 "no_face",
                 f"No face was found in the {which} photo.",
-                "Use a photo in which a face is at least 24 pixels high and not turned away.",
+                "Use a photo in which a face is at least 40 pixels high and not turned away.",
             )
     if staging.backdrop == "photo" and backdrop is None:
         raise SceneError(

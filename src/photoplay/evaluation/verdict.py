@@ -27,6 +27,7 @@ CALMER = "Try less intensity or a calmer template."
 STEADIER = "Try less intensity, 24 frames a second or more, or another photo."
 PLAINER = "Try a calmer template, or a photo before a plainer background."
 BETTER = "A larger, sharper photo of the face helps."
+ROOMIER = "Try a calmer template, or a photo with more room around each face."
 TURNED = "Try a template of other contact, or photos of people who look towards each other."
 NEVER = float("inf")
 
@@ -47,7 +48,7 @@ LIMITS: tuple[Limit, ...] = (
     # 2 % of the eyes' distance is what two detections of one face differ by; at 6 % the expression is another one.
     Limit("landmark_error", 0.035, 0.06, "the face does not follow its motion", CALMER),
     Limit("face_found", 1.0, 0.8, "the face is lost in some frames", CALMER, least=True),
-    Limit("faces_missing", 0.0, 0.5, "faces melt together", "Choose a photo with more room between the faces."),
+    Limit("faces_missing", 0.0, 0.5, "a face of the photo is not found again", ROOMIER),
     Limit("faces_extra", 0.0, 0.5, "there are faces that the photo does not have", CALMER),
     Limit("lid_open", 0.12, NEVER, "closed eyes stay open by a slit", BETTER),
     # Between two people, at a contact: see docs/contact_metrics.md for what clean and spoiled films measure.

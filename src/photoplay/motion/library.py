@@ -16,8 +16,8 @@ from photoplay.motion.template import Need, Template, parse_template
 from photoplay.topology import LIPS_INNER_LOWER, LIPS_OUTER_UPPER, POSE_INDEX
 from photoplay.types import Body, Face, Notice, Scene, Subject
 
-LISTED = "`photoplay templates list` names all, as GET /v1/templates and photoplay.motion.library.list_templates() do."
-"""Where somebody finds the templates, at the command line, at a service and in Python."""
+LISTED = "The list of templates names them all (`photoplay templates list`)."
+"""Where somebody finds the templates, whichever way they came in."""
 FIRST_MOTION = ("smile", "look_and_smile")
 """What one person, and what two do where nothing is asked for."""
 MAX_USER_TEMPLATES = 2000

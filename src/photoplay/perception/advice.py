@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import floor
 
 import cv2
 import numpy as np
@@ -29,7 +30,7 @@ _TEXTS: dict[str, tuple[Severity, str, str]] = {
     "no_face": (
         "blocking",
         "No face was found in this photo.",
-        "Use a photo in which a face is at least 24 pixels high and not turned away.",
+        f"Use a photo in which a face is at least {TINY_FACE:.0f} pixels high and not turned away.",
     ),
     "face_too_small": (
         "warning",
@@ -48,7 +49,7 @@ _TEXTS: dict[str, tuple[Severity, str, str]] = {
     ),
     "occluded": (
         "warning",
-        "Something covers part of this face; it will not move along well.",
+        "Something covers part of this face, and that part cannot follow the motion.",
         "Use a photo without a mask, sunglasses, hair or an object across the face.",
     ),
     "blurred": (
@@ -84,10 +85,19 @@ _TEXTS: dict[str, tuple[Severity, str, str]] = {
 }
 
 
+_REFUSALS = {
+    "face_too_small": f"This face is only {{size:.0f}} pixels high, too small to film: at least {TINY_FACE:.0f} are needed.",
+}
+"""What is said instead where advice that usually warns means that there is no film."""
+
+
 def notice(code: str, subject: int | None = None, severity: Severity | None = None, **values: float) -> Notice:
     """The notice with this code; ``values`` fill its sentence."""
     usual, message, hint = _TEXTS[code]
-    return Notice(code, message.format(**values), hint, severity or usual, subject)
+    severity = severity or usual
+    if severity == "blocking":
+        message = _REFUSALS.get(code, message)
+    return Notice(code, message.format(**values), hint, severity, subject)
 
 
 @dataclass(frozen=True)
@@ -125,7 +135,7 @@ def _face_notices(rgb: Rgb, subject: Subject, index: int, models: Models) -> lis
     found: list[Notice] = []
     if figures.height < SMALL_FACE:
         severity: Severity = "blocking" if figures.height < TINY_FACE else "warning"
-        found.append(notice("face_too_small", index, severity, size=figures.height))
+        found.append(notice("face_too_small", index, severity, size=floor(figures.height)))
     hidden = figures.strange_colour > STRANGE_SHARE or figures.strange_light > STRANGE_LIGHT_SHARE
     checks = {
         "profile": not frontal,

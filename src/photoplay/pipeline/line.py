@@ -38,7 +38,7 @@ from photoplay.pipeline.inputs import (
     stated,
 )
 from photoplay.pipeline.outputs import check_out, check_sound, disk_told, keep_stills, mark, write_film
-from photoplay.pipeline.plan import Prepared, Take, once, played, prepare
+from photoplay.pipeline.plan import Prepared, Take, once, played, prepare, warned
 from photoplay.pipeline.reviewing import is_free, reviewer_of, unanchored
 from photoplay.pipeline.scenes import Rest
 from photoplay.pipeline.sound import Sound
@@ -206,7 +206,8 @@ def _made(job: _Job, backend: Backend, admitted: Admitted) -> Clip:
         if not prepared.tracks or is_free(prepared, backend):
             break  # there is no motion to calm: it would be the same film again
     _forget(job.resume)
-    raise ReviewError("review_failed", report.sentence, "Try a calmer template, or a larger and sharper photo.")
+    hint = f"Try a calmer template, or a larger and sharper photo. {warned(prepared)}".rstrip()
+    raise ReviewError("review_failed", report.sentence, hint)
 
 
 def _forget(folder: Path | None) -> None:

@@ -173,7 +173,7 @@ def _act_together(template: DuetTemplate, rest: Rest, request: Request, take: Ta
             "Leave the template out: two people who speak turn to each other by themselves.",
         )
     scene = rest.scene
-    pair = duet_subjects(rest, request)
+    pair = duet_subjects(rest, request, template)
     needs = check_needs(template, scene, pair)
     for notice in (*scene.notices, *needs):
         if notice.severity == "blocking" and notice.subject in (None, *pair):
@@ -191,7 +191,22 @@ def _act_together(template: DuetTemplate, rest: Rest, request: Request, take: Ta
         priors=request.priors,
         frame=rest.frame,
     )
-    return _Acted(tracks, duet, (*needs, *tamed))
+    return _Acted(tracks, duet, (*needs, *tamed, *_left_still(scene, pair)))
+
+
+def _left_still(scene: Scene, pair: tuple[int, int]) -> tuple[Notice, ...]:
+    """Who plays, where the photo shows more than the two."""
+    if len(scene.subjects) == 2:
+        return ()
+    one, other = sorted(pair)
+    return (
+        Notice(
+            "too_many_faces",
+            f"There are {len(scene.subjects)} faces in this photo; persons {one + 1} and {other + 1} from the left play, "
+            "and the others stand still.",
+            "Crop the photo to the two who should play.",
+        ),
+    )
 
 
 def played(template: AnyTemplate | None) -> dict[str, Any]:
@@ -205,6 +220,18 @@ def played(template: AnyTemplate | None) -> dict[str, Any]:
 def once(notices: tuple[Notice, ...]) -> tuple[Notice, ...]:
     """Each notice once for each subject."""
     return tuple({(notice.code, notice.subject): notice for notice in notices}.values())
+
+
+def warned(prepared: Prepared) -> str:
+    """What the photo and those who play in it were known to lack before the first frame, in sentences."""
+    playing = {None, *(track.subject for track in prepared.tracks)}
+    found = [one for one in prepared.scene.notices if one.severity == "warning" and one.subject in playing]
+    people = len({one.subject for one in found} - {None}) > 1
+    told = [
+        f"Person {one.subject + 1}: {one.message}" if people and one.subject is not None else one.message
+        for one in found
+    ]
+    return f"What stood against it from the start: {' '.join(told)}" if told else ""
 
 
 def _plan(request: Request, rest: Rest, subjects: list[int], words: str) -> RenderPlan:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -25,6 +26,8 @@ ROOM = 0.12
 _HEIGHTS = {"480p": (480, 720), "720p": (720, 1080), "1080p": (1080, 1440)}
 """Least and largest height of such a picture in pixels."""
 _TOLD = ("light_before", "size_ratio", "scale_left", "scale_right")
+BEHIND = 0.7
+"""A face of at most this share of the second largest one's height is of somebody in the background."""
 CLEARLY = 12.0
 """Degrees of yaw by which two people must look apart before they change sides."""
 
@@ -133,8 +136,9 @@ def _main(scene: Scene) -> Subject:
     return scene.subjects[max(range(len(scene.subjects)), key=lambda index: face_height(scene, index))]
 
 
-def duet_subjects(rest: Rest, request: Request) -> tuple[int, int]:
+def duet_subjects(rest: Rest, request: Request, template: DuetTemplate) -> tuple[int, int]:
     """Who plays the first role of a template for two people, and who the second: indices of the scene's subjects.
+    Of several it is the largest two who can and have nobody like them between them.
 
     Raises:
         SceneError: ``one_person``.
@@ -146,13 +150,27 @@ def duet_subjects(rest: Rest, request: Request) -> tuple[int, int]:
             "This template is for two people, and the photo shows one.",
             "Give two photos of one person each, or a photo of two people.",
         )
-    largest = sorted(range(len(scene.subjects)), key=lambda index: -face_height(scene, index))[:2]
-    left, right = sorted(largest)
+    left, right = _neighbours(scene, template)
     place: tuple[Literal[0, 1], Literal[0, 1]] = (0, 1)
     if len(request.photos) == 2 and rest.left == 1:
         place = (1, 0)
     people = [(left, right)[where] for where in place]
     return (people[0], people[1]) if request.staging.first == 0 else (people[1], people[0])
+
+
+def _neighbours(scene: Scene, template: DuetTemplate) -> tuple[int, int]:
+    """The left and the right one of the two largest people next to each other; who is much smaller stands behind them."""
+    heights = [face_height(scene, index) for index in range(len(scene.subjects))]
+    unable = {
+        notice.subject
+        for notice in scene.notices
+        if notice.severity == "blocking" or notice.code in template.cannot_live_with
+    }
+    least = BEHIND * sorted(heights)[-2]
+    near = [index for index, height in enumerate(heights) if height > least and index not in unable]
+    if len(near) < 2:  # it is told of the two largest what keeps them from it
+        near = sorted(sorted(range(len(heights)), key=lambda index: -heights[index])[:2])
+    return max(pairwise(near), key=lambda pair: (min(heights[one] for one in pair), sum(heights[one] for one in pair)))
 
 
 def face_height(scene: Scene, subject: int) -> float:

@@ -62,10 +62,10 @@ def settle(request: Request, backend: Backend, offered: Collection[str] | None =
 
     Raises:
         RequestError: ``mode_unsupported``: the backend cannot make this; ``prompt_missing``; ``template_missing``;
-            or the template is unknown.
+            ``photo_missing``; or the template is unknown.
     """
     capabilities = backend.capabilities
-    if not request.photos and not request.prompt.strip() and not request.template:
+    if _photo_forgotten(request, capabilities):
         raise RequestError("photo_missing", "There is no photo to animate.", "Give one photo, or describe a scene.")
     mode = request.mode or _mode_of(request, capabilities)
     if mode not in capabilities.modes:
@@ -95,6 +95,17 @@ def settle(request: Request, backend: Backend, offered: Collection[str] | None =
     if template is None:
         return replace(settled, category="speech" if request.audio else "body")  # words may move anything
     return replace(settled, category=kind_of(template))
+
+
+def _photo_forgotten(request: Request, capabilities: Capabilities) -> bool:
+    """Whether there is no photo and something asks for one: a motion, a sound or a clip, unless the film shall be, or can
+    be, made of words alone, among which a template's count."""
+    if request.photos:
+        return False
+    described = bool(request.prompt.strip())
+    if "text-to-video" in (request.mode, *capabilities.modes):
+        return not described and not request.template
+    return not described or bool(request.template or request.audio) or request.video is not None
 
 
 def kind_of(template: AnyTemplate) -> str:
@@ -135,6 +146,7 @@ def _check_use(request: Request, mode: Mode, backend: Backend) -> None:
         "a last picture": request.last is not None and not able.takes_last,
         "a clip": request.video is not None and mode not in {"video-to-video", "pose-guided"},
         "a sound": bool(request.audio) and mode != "audio-driven",
+        "turns to speak without a sound": bool(request.turns) and not request.audio,
         "settings of open models": request.sampling != Sampling() and not (able.models or able.reads_prompt),
         "a place for each person": replace(request.staging, first=0) != Staging() and not pair,
         "a backdrop": request.backdrop is not None and not pair,
@@ -238,8 +250,9 @@ def check_request(request: Request) -> None:
         ("size_ratio", request.staging.size_ratio or 1.0, SIZE_RATIOS),
     ):
         if not low <= value <= high:
+            named = name.replace("_", " ")
             raise RequestError(
                 f"{name}_out_of_range",
-                f"{name} is {value:.10g}, which is not possible.",
-                f"Choose {name} between {low:.10g} and {high:.10g}.",
+                f"{named} is {value:.10g}, which is not possible.",
+                f"Choose {named} between {low:.10g} and {high:.10g}.",
             )
