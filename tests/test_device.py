@@ -81,3 +81,17 @@ def test_looking_loads_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False []"
+
+
+def test_what_was_forked_after_work_is_told_so() -> None:
+    code = (
+        "import os\nfrom photoplay.device import one_process\nfrom photoplay.errors import UnavailableError\n"
+        "def child():\n"
+        "    if (pid := os.fork()):\n        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])\n"
+        "    try:\n        one_process()\n    except UnavailableError as error:\n"
+        "        os._exit(9 if error.code == 'process_forked' and 'spawn' in error.hint else 1)\n"
+        "    os._exit(0)\n"
+        "before = child()\none_process()\none_process()\nprint(before, child())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["0", "9"]

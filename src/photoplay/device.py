@@ -1,4 +1,5 @@
-"""What this machine offers: read once, told by ``photoplay doctor``, and asked where a choice depends on the processor."""
+"""What this machine offers: read once, told by ``photoplay doctor``, and asked where a choice depends on the processor; and
+whose process this is."""
 
 from __future__ import annotations
 
@@ -10,6 +11,8 @@ from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+from photoplay.errors import UnavailableError
 
 _PACKAGES = (
     "photoplay",
@@ -31,6 +34,8 @@ _PACKAGES = (
     "diffusers",
 )
 _VIDEO_ENCODERS = {"h264": "libx264", "av1": "libsvtav1"}
+_working: int | None = None
+"""The process in which photoplay works; a fork inherits that of its parent."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,23 @@ def usable_cores(quota: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
     if allowed.isdigit() and period.strip().isdigit() and int(period) > 0:
         cores = min(cores, -(-int(allowed) // int(period)))
     return max(1, cores)
+
+
+def one_process() -> None:
+    """Call it before any work with models and threads: neither outlives a fork, and the child would wait for them for ever.
+
+    Raises:
+        UnavailableError: ``process_forked``: photoplay worked in this process's parent before it was forked.
+    """
+    global _working
+    if _working is None:
+        _working = os.getpid()
+    if _working != os.getpid():
+        raise UnavailableError(
+            "process_forked",
+            "This process was forked from one in which photoplay had worked already, and cannot make films.",
+            "Start processes by spawn: multiprocessing.get_context('spawn').",
+        )
 
 
 def _text(path: Path) -> str:

@@ -40,6 +40,8 @@ BY_HAND = frozenset(
         "disk_full", "out_unwritable",
         # of a file that is named on the command line
         "verify_address", "verify_missing", "receipt_invalid", "file_missing", "file_not_regular", "file_unreadable",
+        # of a process that somebody forked: the service starts none so
+        "process_forked",
     }
 )  # fmt: skip
 """Codes of modules that the service uses, for what only a person at the command line does."""

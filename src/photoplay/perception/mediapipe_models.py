@@ -25,6 +25,7 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float32
 
+from photoplay.device import one_process
 from photoplay.errors import UnavailableError
 from photoplay.types import Array, Rgb
 
@@ -310,13 +311,14 @@ def _mask(frame: Any, size: int) -> Float32[Array, "h w"]:
 
 
 class Models:
-    """The models of one reader, each loaded when it is first asked for."""
+    """The models of one reader, each loaded when it is first asked for, and used by the process that loaded them."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._loaded: dict[str, Any] = {}
 
     def _get(self, name: str, make: Any) -> Any:
+        one_process()
         with self._lock:
             if name not in self._loaded:
                 self._loaded[name] = make()

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from time import monotonic
 
+from photoplay.device import one_process
 from photoplay.errors import PhotoplayError, RefusedError
 from photoplay.generation.backends.protocol import Backend
 from photoplay.perception.faces import FaceReader
@@ -23,7 +24,9 @@ def let_in(request: Request, backend: Backend, guard: Guard) -> Admitted:
 
     Raises:
         RequestError: the backend cannot make this.   RefusedError: a gate of admission says no.
+        UnavailableError: as :func:`photoplay.device.one_process`.
     """
+    one_process()
     check_request(request)
     gates = (check_romance, check_readable) if backend.capabilities.hears_words else ()
     return admit(settle(request, backend), gates, guard, FaceReader())
