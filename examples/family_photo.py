@@ -14,7 +14,10 @@ def tell(event: StageEvent) -> None:
 
 
 def main() -> int:
-    photo, template, out = sys.argv[1:4]
+    if len(sys.argv) != 4:
+        print(__doc__, file=sys.stderr)
+        return 2
+    photo, template, out = sys.argv[1:]
     try:
         clip = photoplay.animate(photo, template=template, out=out, consent="self", size="480p", progress=tell)
     except PhotoplayError as error:

@@ -17,7 +17,9 @@ from photoplay.types import Request
 
 
 def main() -> None:
-    photo, template = sys.argv[1:3]
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    photo, template = sys.argv[1:]
     request = Request((load_photo(Path(photo)),), ("self",), template, seconds=1.0, size="256x256")
     backend = get_backend("pocket")
     prepared = prepare(let_in(request, backend, Guard.local()))

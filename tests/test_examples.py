@@ -32,3 +32,11 @@ def test_examples_run(tmp_path: Path, name: str, arguments: tuple[str, ...], wor
     )
     assert done.returncode == 0, done.stderr
     assert words in done.stdout
+
+
+@pytest.mark.parametrize("name", ["family_photo.py", "stages.py"])
+def test_without_words_they_say_how_they_are_called(name: str) -> None:
+    done = subprocess.run([sys.executable, str(EXAMPLES / name)], capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert f"python examples/{name} me.jpg" in done.stderr
+    assert "Traceback" not in done.stderr

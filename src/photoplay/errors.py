@@ -24,7 +24,7 @@ class PhotoplayError(Exception):
     """Base of the tree: ``code`` for machines, ``message`` for a person, ``hint`` for the next step."""
 
     def __init__(self, code: str, message: str, hint: str) -> None:
-        super().__init__(f"{message} {hint}")
+        super().__init__(f"{message} {hint}".rstrip())
         self.code = code
         self.message = message
         self.hint = hint
@@ -75,7 +75,10 @@ class UnavailableError(PhotoplayError):
 
 
 class CancelledError(PhotoplayError):
-    """Somebody asked to stop."""
+    """Somebody asked to stop, and may say why: ``CancelledError("The user pressed stop.")``. Its code is ``cancelled``."""
 
-    def __init__(self, code: str = "cancelled", message: str = "The film was cancelled.", hint: str = "") -> None:
-        super().__init__(code, message, hint)
+    def __init__(self, message: str = "The film was cancelled.", hint: str = "") -> None:
+        super().__init__("cancelled", message, hint)
+
+    def __reduce__(self) -> tuple[type[PhotoplayError], tuple[str, str]]:  # type: ignore[override]
+        return type(self), (self.message, self.hint)

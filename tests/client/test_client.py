@@ -13,7 +13,7 @@ from sqlalchemy import update
 from photoplay.client import Client, ServiceError
 from photoplay.client import client as module
 from photoplay.client.client import _parsed
-from photoplay.errors import CancelledError, ConsentError, MediaError, TemplateError, UnavailableError
+from photoplay.errors import CancelledError, ConsentError, MediaError, RequestError, TemplateError, UnavailableError
 from photoplay.service.ground.tables import jobs as rows
 from tests.service.api.routes.looked import looker_of
 from tests.service.lookers import FOUND, PREVIEW
@@ -97,6 +97,19 @@ def test_errors_are_the_librarys_own(stage: Stage, client: Client, address: str)
     assert (nobody.value.status, nobody.value.code) == (401, "key_invalid")
     with Client("http://127.0.0.1:9", "x") as away, pytest.raises(UnavailableError):
         away.create(template="smile")
+
+
+def test_a_file_or_folder_that_is_not_there_is_said_so(tmp_path: Path) -> None:
+    with Client("http://127.0.0.1:9", "x") as away:
+        for file, code in ((tmp_path / "nope.jpg", "file_missing"), (tmp_path, "file_not_regular")):
+            for ask in (away.upload, away.verify, lambda named: away.enrol(named, ["face"])):
+                with pytest.raises(MediaError) as caught:
+                    ask(file)
+                assert caught.value.code == code
+                assert str(tmp_path) not in str(caught.value)
+        with pytest.raises(RequestError) as nowhere:
+            away.download("video_1", tmp_path / "nope" / "film.mp4")
+    assert nowhere.value.code == "out_folder_missing"
 
 
 def test_consents_account_and_verify(stage: Stage, client: Client, who: Someone) -> None:

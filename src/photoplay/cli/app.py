@@ -6,9 +6,10 @@ import json
 import os
 import signal
 import sys
-from typing import Annotated, Never
+from typing import Annotated, Any, Never
 
 import typer
+from typer.core import TyperGroup
 
 from photoplay.cli import consent, film, look, models, replay, service, system, trust
 from photoplay.errors import (
@@ -51,7 +52,21 @@ EXIT_CODES: tuple[tuple[type[PhotoplayError], int], ...] = (
 )
 """Exit status of each branch of the error tree. 0 is success, 1 a bug, 2 a wrong command line."""
 
+
+class Commands(TyperGroup):
+    """The commands. What is wrong with an option is said without pydantic's word for it."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Runs the command that is asked for."""
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as error:
+            error.message = error.message.removeprefix("Value error, ")
+            raise
+
+
 app = typer.Typer(
+    cls=Commands,
     name="photoplay",
     help="Turns a photograph into a short film, with the consent of the people in it.",
     no_args_is_help=True,

@@ -90,7 +90,11 @@ def list_(
     """List the templates."""
     from photoplay.motion.library import list_templates
 
-    chosen = [template for template in list_templates() if category in ("", template.category)]
+    every = list_templates()
+    chosen = [template for template in every if category in ("", template.category)]
+    if not chosen:
+        there = ", ".join(sorted({template.category for template in every}))
+        raise RequestError("template_category", f"No template is of the category “{category}”.", f"There are {there}.")
     if as_json:
         keys = ("name", "title", "description", "category", "tags", "duration", "loop", "needs", "licence", "people")
         typer.echo(json.dumps([{key: getattr(template, key) for key in keys} for template in chosen]))

@@ -76,7 +76,7 @@ def whole(resume: Path | None = None) -> Iterator[None]:
     except KeyboardInterrupt as stop:
         kept = resume is not None and any(file.is_file() for file in resume.rglob("*"))
         hint = "What is done so far is kept: the same command goes on there." if kept else ""
-        raise CancelledError("cancelled", "Cancelled; nothing was written.", hint) from stop
+        raise CancelledError("Cancelled; nothing was written.", hint) from stop
 
 
 def notices(found: tuple[Notice, ...]) -> None:

@@ -26,7 +26,7 @@ from photoplay.client.answers import (
     read,
 )
 from photoplay.client.wire import ServiceError, Wire, error_of, unreachable
-from photoplay.errors import MediaError, UnavailableError
+from photoplay.errors import MediaError, RequestError, UnavailableError
 
 File: TypeAlias = Path | bytes
 Variant: TypeAlias = Literal["video", "thumbnail", "spritesheet"]
@@ -72,7 +72,11 @@ class Client:
         self._wire.http.close()
 
     def upload(self, file: File, kind: Literal["photo", "video", "audio"] | None = "photo") -> Upload:
-        """Hands in a photo, clip or sound (``kind`` None: the service finds out). The same file is kept once."""
+        """Hands in a photo, clip or sound (``kind`` None: the service finds out). The same file is kept once.
+
+        Raises:
+            MediaError: ``file_missing``, ``file_not_regular``, ``file_unreadable``, or what the service says of the file.
+        """
         answer = self._wire.ask(
             "POST", "/v1/uploads", again=True, files=_file(file), data={} if kind is None else {"kind": kind}
         )
@@ -181,7 +185,12 @@ class Client:
 
         Raises:
             MediaError: ``download_broken``: what arrived is not what was made.   ServiceError: it is not there (yet).
+            RequestError: ``out_folder_missing``.
         """
+        if not path.parent.is_dir():
+            raise RequestError(
+                "out_folder_missing", "The folder for the film is not there.", "Make it, or name another."
+            )
         part = path.with_name(f".{path.name}.{video_id[-8:]}-{variant}.part")
         mark = part.with_suffix(".etag")
         for left in reversed(range(RESUMES)):
@@ -292,8 +301,22 @@ class Client:
 
 
 def _file(file: File) -> dict[str, tuple[str, bytes, str]]:
-    data = file if isinstance(file, bytes) else file.read_bytes()
+    data = file if isinstance(file, bytes) else _content(file)
     return {"file": ("file", data, "application/octet-stream")}  # a file's own name is nobody's business
+
+
+def _content(path: Path) -> bytes:
+    """What a file holds. Raises MediaError ``file_missing``, ``file_not_regular`` or ``file_unreadable``."""
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise MediaError(
+            "file_missing", "There is no file with this name.", "Check the name and the folder."
+        ) from error
+    except IsADirectoryError as error:
+        raise MediaError("file_not_regular", "This is a folder, not a file.", "Name one file.") from error
+    except OSError as error:
+        raise MediaError("file_unreadable", "This file may not be read.", "Check its permissions.") from error
 
 
 def _asked(asked: dict[str, Any]) -> dict[str, Any]:

@@ -131,7 +131,7 @@ def error_of(code: str, message: str, hint: str, status: int = 0, retry_after: f
     if status in ACCOUNT_STATUS or code in {*ACCOUNT, *BUSY} or (status == 403 and code.startswith("plan_")):
         return ServiceError(code, message, hint, status, retry_after)
     if code == "cancelled":
-        return CancelledError(code, message, hint)
+        return CancelledError(message, hint)
     if status >= 500:
         return UnavailableError(code, message, hint) if status == 503 else ServiceError(code, message, hint, status)
     found = BY_CODE.get(code) or next((kind for start, kind in BY_START if code.startswith(start)), None)

@@ -24,7 +24,7 @@ REFUSALS: dict[str, tuple[str, str]] = {
     "photo_too_long": ("One side of this photo is longer than 32,000 pixels.", "Crop it or scale it down."),
     "photo_format_unknown": (
         "This is not a photo in a format that photoplay reads.",
-        "Use JPEG, PNG, WebP, TIFF or BMP (HEIC with photoplay[heic]).",
+        "Use JPEG, PNG, WebP, AVIF, TIFF or BMP (HEIC with photoplay[heic]).",
     ),
     "photo_is_document": (
         "This is a document or a drawing, not a photo.",
