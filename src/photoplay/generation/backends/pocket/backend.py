@@ -107,7 +107,7 @@ class Memory:
 
 
 class PocketBackend:
-    """Paints what no photo holds with a small video diffusion model. Any CPU, offline, the same film for the same seed.
+    """The anchor in the light that a small video diffusion model gives it. Any CPU, offline, the same film for the same seed.
 
     ``model`` is loaded with the first film where none is given. ``num_inference_steps`` are the denoising steps of a
     window, ``size`` the side of a head's crop, ``coarse`` adds a pass over the whole frame for what bodies uncover.
@@ -122,7 +122,7 @@ class PocketBackend:
         max_subjects=40,
         needs_gpu=False,
         source_type="compositeWithTrainedAlgorithmicMedia",
-        description="Moves the photo's own pixels; a small model paints mouths, lids and what was hidden. Any CPU, offline.",
+        description="Moves the photo's own pixels; a small model makes the light on the face right. Any CPU, offline.",
     )
 
     def __init__(
