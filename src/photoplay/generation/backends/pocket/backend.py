@@ -107,7 +107,7 @@ class Memory:
 
 
 class PocketBackend:
-    """The anchor in the light that a small video diffusion model gives it. Any CPU, offline, the same film for the same seed.
+    """The anchor in the light that a small video diffusion model gives it. Any CPU, offline; one seed, one film.
 
     ``model`` is loaded with the first film where none is given. ``num_inference_steps`` are the denoising steps of a
     window, ``size`` the side of a head's crop, ``coarse`` adds a pass over the whole frame for what bodies uncover.
