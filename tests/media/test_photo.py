@@ -65,6 +65,8 @@ def png(width: int, height: int, bits: int, colour: int, rows: bytes, *chunks: t
         ("TIFF", {"compression": "tiff_lzw"}, 0),
         ("TIFF", {"compression": "tiff_adobe_deflate"}, 0),
         ("BMP", {}, 0),
+        ("GIF", {}, 0),
+        ("GIF", {"interlace": False}, 0),
     ],
 )
 def test_each_format_gives_its_colours(kind: str, options: dict[str, object], tolerance: int) -> None:
@@ -269,6 +271,20 @@ def test_an_animation_gives_its_first_picture(kind: str) -> None:
     photo = load_photo(encoded(first, kind, save_all=True, append_images=[second], **options))
     assert np.array_equal(photo.pixels, FOUR)
     assert codes(photo) == ["photo_first_page" if kind == "TIFF" else "photo_first_frame"]
+
+
+def test_a_gif_that_moves_is_no_photo() -> None:
+    first, second = Image.fromarray(FOUR), Image.fromarray(FOUR[::-1].copy())
+    with pytest.raises(MediaError) as refused:
+        load_photo(encoded(first, "GIF", save_all=True, append_images=[second]))
+    assert refused.value.code == "photo_is_video"
+
+
+@pytest.mark.parametrize("share", [0.2, 0.6, 0.9])
+def test_a_still_gif_cut_short_is_refused(share: float) -> None:
+    data = encoded(Image.fromarray(np.random.default_rng(0).integers(0, 255, (96, 96, 3), np.uint8)), "GIF")
+    with pytest.raises(MediaError):
+        load_photo(data[: round(share * len(data))])
 
 
 def test_large_tiff_and_old_bitmap() -> None:

@@ -29,6 +29,7 @@ _PLUGINS = {
     "bmp": ("PIL.BmpImagePlugin", "BmpImageFile"),
     "avif": ("PIL.AvifImagePlugin", "AvifImageFile"),
     "heic": ("pillow_heif", "HeifImageFile"),
+    "gif": ("PIL.GifImagePlugin", "GifImageFile"),
 }
 _MATTE = (255, 255, 255)
 """What shows through a transparent photo: white, as on paper and on a web page."""
@@ -75,6 +76,8 @@ def _reader(kind: str) -> Callable[[io.BytesIO], Any]:
         raise ImportError
     if kind == "heic":
         plugin.register_heif_opener()
+    if kind == "gif":
+        import_module("copy")  # which the plugin itself would ask for when no file can be opened any more
     reader: Callable[[io.BytesIO], Any] = getattr(plugin, name)
     return reader
 
@@ -86,6 +89,8 @@ def decode(data: bytes, kind: str, reader: Callable[[io.BytesIO], Any]) -> tuple
     _check_size(image)
     if kind == "tiff" and (data[8:10] == b"CR" or _DNG_VERSION in image.tag_v2 or image.tag_v2.get(_SUBFILE, 0) & 1):
         raise RefusedError("photo_is_raw")  # its first picture is only a thumbnail
+    if kind == "gif" and image.n_frames > 1:
+        raise RefusedError("photo_is_video")
     if kind != "jpeg" and getattr(image, "n_frames", 1) > 1:
         notices.append("photo_first_page" if kind in ("tiff", "heic") else "photo_first_frame")
     _load(image, kind, data)

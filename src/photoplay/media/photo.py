@@ -15,7 +15,7 @@ from PIL import Image
 from photoplay.errors import MediaError
 from photoplay.media.child import decoder, open_source, spooled
 from photoplay.media.refusals import refusal
-from photoplay.media.sniff import HEAD, photo_format, why_not_a_photo
+from photoplay.media.sniff import HEAD, photo_format, still_format, why_not_a_photo
 from photoplay.types import Notice, Photo, Rgb
 
 MAX_BYTES = 40_000_000
@@ -52,8 +52,8 @@ _NOTICES = {
 def load_photo(source: Path | bytes, *, seconds: float = 5.0) -> Photo:
     """Reads one photo, decoded in a confined child process, as upright sRGB pixels without any metadata.
 
-    JPEG, PNG, WebP, TIFF and BMP, AVIF where Pillow has it, HEIC with the extra ``heic``; magic bytes decide. At most
-    40 MB and 50 megapixels. EXIF orientation and ICC profile are applied, transparency is laid on white, animations give
+    JPEG, PNG, WebP, TIFF and BMP, GIF where it holds one picture, AVIF where Pillow has it, HEIC with the extra ``heic``;
+    magic bytes decide. At most 40 MB and 50 megapixels. EXIF orientation and ICC profile are applied, transparency is laid on white, animations give
     their first picture; what should be said about that stands in ``notices``.
 
     ``seconds`` limits the wall time. Raises MediaError (codes ``file_*`` and ``photo_*`` of
@@ -63,7 +63,7 @@ def load_photo(source: Path | bytes, *, seconds: float = 5.0) -> Photo:
         data = file.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
         raise refusal("photo_too_many_bytes")
-    kind = photo_format(data[:HEAD])
+    kind = photo_format(data[:HEAD]) or still_format(data[:HEAD])
     if kind is None:
         raise refusal(why_not_a_photo(data[:HEAD]))
     digest = hashlib.sha256(data).hexdigest()

@@ -50,6 +50,11 @@ def photo_format(head: bytes) -> str | None:
     return None
 
 
+def still_format(head: bytes) -> str | None:
+    """``gif``, or None: a film that may hold a single picture and is a photo then, which only its decoder can tell."""
+    return "gif" if video_format(head) == "gif" else None
+
+
 def _still_brand(head: bytes) -> str | None:
     size = int.from_bytes(head[:4], "big")
     brands = {head[8:12], *(head[i : i + 4] for i in range(16, min(size, len(head)) - 3, 4))}
