@@ -38,6 +38,8 @@ def test_create_retrieve_poll_download_delete(stage: Stage, client: openai.OpenA
     assert time.monotonic() - began < 5
     assert (done.status, done.progress, done.error) == ("completed", 100, None)
     assert done.size == "854x480"
+    assert done.model_extra is not None
+    assert (done.model_extra["review"], done.model_extra["notices"]) == ("Good.", [])
     assert done.completed_at is not None
     assert done.expires_at is not None
     assert client.videos.download_content(video.id).read() == FILM

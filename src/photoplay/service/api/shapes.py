@@ -252,6 +252,8 @@ class Video(Answer):
                     "error": None,
                     "remixed_from_video_id": None,
                     "template": "gentle_smile",
+                    "review": None,
+                    "notices": None,
                     "job": {"state": "running", "stage": "generate", "attempt": 1, "round": 1, "cost": 12},
                 }
             ]
@@ -272,6 +274,10 @@ class Video(Answer):
     error: VideoError | None
     remixed_from_video_id: str | None
     template: str
+    review: str | None = Field(description="What the review says of the finished film, in a sentence.")
+    notices: list[Any] | None = Field(
+        description="What is worth knowing of the finished film and its photos: `code`, `message`, `hint`."
+    )
     job: Brief
 
 

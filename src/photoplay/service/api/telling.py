@@ -17,7 +17,8 @@ def video_of(job: Job) -> Video:
         status = "in_progress"
     elif job.state == "completed":
         status = "completed"
-    seconds = (job.film or {}).get("seconds") or job.request.seconds or 3.0
+    film = job.film or {}
+    seconds = film.get("seconds") or job.request.seconds or 3.0
     return Video(
         id=job.id,
         created_at=int(job.created_at),
@@ -32,6 +33,8 @@ def video_of(job: Job) -> Video:
         error=_error(job),
         remixed_from_video_id=job.remixed_from,
         template=job.request.template,
+        review=(film.get("report") or {}).get("sentence"),
+        notices=film.get("notices"),
         job=Brief(state=job.state, stage=job.stage, attempt=job.attempt, round=job.round, cost=job.cost),
     )
 

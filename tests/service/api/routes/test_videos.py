@@ -4,8 +4,10 @@ import json
 import time
 
 import pytest
+from sqlalchemy import select, update
 
 from photoplay.service.api.shapes import VideoAsk
+from photoplay.service.ground.tables import jobs as rows
 from photoplay.service.ground.tables import uploads
 from tests.service import rowmaking
 from tests.service.stage import FILM, STILL, Someone, Stage, jpeg
@@ -254,3 +256,19 @@ def test_an_estimate_is_what_submitting_costs_also_where_the_sound_gives_the_len
     status, video = post(stage, who, json=asked)
     assert (status, video["seconds"]) == (200, "9.5")
     assert told["cost"] == video["job"]["cost"] > 9
+
+
+def test_a_finished_film_tells_its_review_and_notices(stage: Stage, who: Someone) -> None:
+    notice = {"code": "photo_soft", "message": "The photo is soft.", "hint": "Use another one.", "severity": "info"}
+    id_ = stage.queued(who)
+    waiting = stage.client.get(f"/v1/videos/{id_}", headers=who.headers).json()
+    assert (waiting["review"], waiting["notices"]) == (None, None)
+    stage.finish(id_)
+    with stage.hub.database.begin() as conn:
+        film = conn.execute(select(rows.c.film).where(rows.c.id == id_)).scalar_one()
+        conn.execute(update(rows).where(rows.c.id == id_).values(film={**film, "notices": [notice]}))
+    video = stage.client.get(f"/v1/videos/{id_}", headers=who.headers).json()
+    assert (video["review"], video["notices"]) == ("Good.", [notice])
+    assert stage.client.get("/v1/videos", headers=who.headers).json()["data"] == [video]
+    told = stage.client.get(f"/v1/jobs/{id_}", headers=who.headers).json()["film"]
+    assert (told["report"]["sentence"], told["notices"]) == (video["review"], video["notices"])
