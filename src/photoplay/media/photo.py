@@ -53,8 +53,8 @@ def load_photo(source: Path | bytes, *, seconds: float = 5.0) -> Photo:
     """Reads one photo, decoded in a confined child process, as upright sRGB pixels without any metadata.
 
     JPEG, PNG, WebP, TIFF and BMP, GIF where it holds one picture, AVIF where Pillow has it, HEIC with the extra ``heic``;
-    magic bytes decide. At most 40 MB and 50 megapixels. EXIF orientation and ICC profile are applied, transparency is laid on white, animations give
-    their first picture; what should be said about that stands in ``notices``.
+    magic bytes decide. At most 40 MB and 50 megapixels. EXIF orientation and ICC profile are applied, transparency is laid
+    on white, animations give their first picture; what should be said about that stands in ``notices``.
 
     ``seconds`` limits the wall time. Raises MediaError (codes ``file_*`` and ``photo_*`` of
     :mod:`photoplay.media.refusals`).
