@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import itertools
 import re
 import shlex
@@ -12,6 +13,7 @@ from typing import Any, get_args
 import pytest
 import typer
 
+from photoplay.pipeline import FilmOptions, animate
 from photoplay.safety.reading import State
 from photoplay.types import Consent
 
@@ -41,6 +43,14 @@ def test_python_examples_import_what_there_is(page: Path) -> None:
         compile(block, page.name, "exec")
         imports = "\n".join(line for line in block.splitlines() if line.startswith(("import ", "from ")))
         exec(imports, {})
+
+
+def test_every_keyword_of_animate_is_explained() -> None:
+    text = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+    keywords = {*inspect.signature(animate).parameters, *FilmOptions.__annotations__} - {"photo", "options"}
+    told = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+    named = {word for quoted in re.findall(r"`([^`]+)`", told) for word in re.findall(r"\w+", quoted)}
+    assert not {one for one in keywords - named if f"{one}=" not in text}
 
 
 def test_every_statement_and_state_is_explained() -> None:
