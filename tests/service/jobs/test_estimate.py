@@ -50,6 +50,25 @@ def test_an_empty_service_starts_at_once_and_goes_by_its_priors(database: Databa
     assert found.make_s == pocket
 
 
+@pytest.mark.parametrize(
+    ("backend", "seconds", "size", "least", "most"),
+    [
+        ("anchor", 1.0, "480p", 5.9, 14.4),
+        ("anchor", 3.0, "480p", 9.1, 23.1),
+        ("anchor", 3.0, "720p", 14.4, 39.5),
+        ("pocket", 1.0, "480p", 8.1, 24.1),
+        ("pocket", 3.0, "480p", 18.9, 52.1),
+    ],
+)
+def test_the_first_film_is_told_neither_too_short_nor_too_long(
+    database: Database, backend: str, seconds: float, size: str, least: float, most: float
+) -> None:
+    """As they were measured: the processor's seconds at work for such a film, and its time on two busy cores."""
+    asked = ASKED.model_copy(update={"backend": backend, "seconds": seconds, "size": size})
+    with database.read() as conn:
+        assert least < estimate.make_s(conn, asked) < most
+
+
 def test_times_come_from_the_last_films_of_the_queue(either: Database) -> None:
     with either.begin() as conn:
         who = rowmaking.tenant(conn, NOW)

@@ -23,11 +23,12 @@ from photoplay.service.jobs.settling import NATURAL, natural
 
 RECENT = 50
 """Films of a queue that are looked at."""
-FIXED = 1.0
+FIXED = 2.0
 """What every film costs beside its pixels, in seconds of a 480p film."""
-PRIORS = {"anchor": 1.0, "echo": 1.0, "pocket": 2.5}
+PRIORS = {"anchor": 3.0, "echo": 3.0, "pocket": 5.0}
+"""Seconds of work for a second of 480p film, where no film was made yet: on two cores that have other work as well."""
 OTHER_PRIOR = 60.0
-"""Seconds of work for a second of 480p film, where no film was made yet: a model on a GPU takes its time."""
+"""The same for every other backend: a model on a GPU takes its time."""
 
 
 @dataclass(frozen=True)
