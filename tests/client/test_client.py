@@ -56,7 +56,7 @@ def test_from_a_photo_to_a_film_and_nothing_left(stage: Stage, client: Client, t
     maker.start()
     done = client.wait(video.id, lambda event: told.append(event.kind))
     maker.join()
-    assert done.status == "completed"
+    assert (done.status, done.review, done.notices) == ("completed", "Good.", ())
     assert told[-1] == "end"
     right_digest(stage, video.id)
     out = client.download(video.id, tmp_path / "film.mp4")

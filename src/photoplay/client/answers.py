@@ -82,7 +82,8 @@ class Failure:
 
 @dataclass(frozen=True)
 class Video:
-    """A film, made or being made; ``status`` is queued, in_progress, completed or failed."""
+    """A film, made or being made; ``status`` is queued, in_progress, completed or failed. Once it is made, ``review`` is the
+    sentence of its report and ``notices`` (code, message, hint) what is worth knowing of it."""
 
     id: str
     status: str
@@ -96,6 +97,8 @@ class Video:
     size: str
     template: str
     error: Failure | None
+    review: str | None = None
+    notices: tuple[dict[str, Any], ...] | None = None
 
 
 @dataclass(frozen=True)
