@@ -106,7 +106,8 @@ def test_a_profile_and_closed_eyes(
 ) -> None:
     aside = replace(astronaut_face, head_pose=replace(astronaut_face.head_pose, yaw=-58.0))
     asleep = replace(astronaut_face, eye_opening=(0.04, 0.06))
-    for face, code in ((aside, "profile"), (asleep, "eyes_closed")):
+    lying = replace(astronaut_face, head_pose=replace(astronaut_face.head_pose, roll=-92.0))
+    for face, code in ((aside, "profile"), (asleep, "eyes_closed"), (lying, "face_lies")):
         found = advise(astronaut, (Subject(face),), astronaut_scene.matte, reader.models)
         assert [one.code for one in found] == [code]
 

@@ -19,6 +19,7 @@ from photoplay.types import Face, Mask, Notice, Rgb, Severity, Subject
 TINY_FACE, SMALL_FACE = 40.0, 90.0
 MANY_FACES = 6
 PROFILE_YAW = 45.0
+LYING_ROLL = 60.0
 SHARP, FINE = 0.30, 0.06
 DARK = 0.03
 STRANGE_COLOUR, STRANGE_SHARE = 14.0, 0.2
@@ -46,6 +47,11 @@ _TEXTS: dict[str, tuple[Severity, str, str]] = {
         "warning",
         "This face is seen from the side, so its far half has to be invented.",
         "Use a photo in which the person looks towards the camera; a three-quarter view is fine.",
+    ),
+    "face_lies": (
+        "warning",
+        "This face lies on its side or upside down, and so it will in the film.",
+        "Turn the photo upright first, unless the person lies.",
     ),
     "occluded": (
         "warning",
@@ -139,6 +145,7 @@ def _face_notices(rgb: Rgb, subject: Subject, index: int, models: Models) -> lis
     hidden = figures.strange_colour > STRANGE_SHARE or figures.strange_light > STRANGE_LIGHT_SHARE
     checks = {
         "profile": not frontal,
+        "face_lies": abs(face.head_pose.roll) > LYING_ROLL,
         "occluded": frontal and hidden,
         "blurred": figures.sharpness < SHARP or figures.detail < FINE,
         "dark": figures.luminance < DARK,
