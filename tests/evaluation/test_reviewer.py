@@ -136,7 +136,7 @@ def test_a_lost_face_is_found():
     assert report.metrics["faces_missing"] == 1
     assert report.metrics["identity_unread"] == 1
     assert not report.passed
-    assert "melt together" in report.sentence
+    assert "not found again" in report.sentence
 
 
 def test_a_second_face_is_found():

@@ -15,14 +15,19 @@ from pydantic import ValidationError
 from tests.studio.fake_world import STAGES, ProblemError, World
 from tests.studio.pictures import film, still
 
+UNWATCHED = 4.0
+"""Seconds that a film waits at half its way for a slow page to watch it."""
+
 
 def job_of(world: World, id: str) -> dict[str, Any]:
-    """A job as it is by now: its film takes ``world.seconds`` of wall time."""
+    """A job as it is by now: its film takes ``world.seconds`` of wall time from when it is first watched."""
     if id not in world.jobs:
         raise ProblemError(404, "not_found", "There is nothing here by that name.", "See whether it was deleted.")
     job = world.jobs[id]
     if job["state"] in ("queued", "running"):
         share = (time.time() - job["started_at"]) / max(1e-3, world.seconds)
+        if not job.get("watched") and time.time() - job["started_at"] < UNWATCHED:
+            share = min(share, 0.5)
         job["percent"] = int(min(99, max(0, share * 100)))
         job["state"] = "running" if share >= 0 else "queued"
         job["stage"] = STAGES[min(len(STAGES) - 1, int(max(0.0, share) * len(STAGES)))] if share >= 0 else ""
@@ -176,6 +181,9 @@ def add_videos(app: FastAPI, world: World) -> None:
 
 async def _events(world: World, id: str) -> AsyncIterator[str]:
     seq, told = 0, ""
+    job = world.jobs.get(id)
+    if job and not job.get("watched"):
+        job.update(watched=True, started_at=max(job["started_at"], time.time()))
 
     def event(kind: str, data: dict[str, Any]) -> str:
         nonlocal seq
