@@ -39,34 +39,39 @@ class FaceBorder:
     """What a turn does to the look-up of one face's landmarks, all in frame pixels.
 
     ``inwards`` is how each landmark is drawn in at most and ``follow`` how much it goes with each of the ``OUTER`` ones,
-    ``towards`` the direction inwards from these.
+    ``towards`` the direction inwards from these, one face height long, and ``shown`` the width of the strip behind each of
+    them in the photo, in face heights.
     """
 
-    rest: Landmarks
     inwards: Float32[Array, "478 2"]
     follow: Float32[Array, "478 16"]
     towards: Float32[Array, "16 2"]
+    shown: Float32[Array, 16]
 
     @classmethod
     def of(cls, outline: Outline, rest: Landmarks, framing: Framing, texture: UInt8[Array, "th tw 4"]) -> FaceBorder:
         """Looks at the ``texture`` (premultiplied) of the face whose ``outline`` at ``rest`` (frame space) this is."""
-        height, outer, inner = face_height(rest), np.ravel(OUTER), np.ravel(INNER)
+        height, outer = face_height(rest), np.ravel(OUTER)
         inwards = outline.centre - rest[:, :2]
         inwards /= np.maximum(np.linalg.norm(inwards, axis=1, keepdims=True), 1e-3)
-        towards = inwards[outer]
-        shown = ((rest[inner] - rest[outer])[:, :2] * towards).sum(axis=1) / height
-        drawn = _strange(rest[outer, :2], towards * height, framing, texture) * SHARE * smoothstep(*SHOWN, shown)
+        towards = inwards[outer] * height
+        shown = _strips(rest, towards)
+        drawn = _strange(rest[outer, :2], towards, framing, texture) * SHARE * smoothstep(*SHOWN, shown)
         depth = np.maximum(-outline.bearing(rest[:, :2])[2], 0) / (REACH * height)
         follow = np.concatenate([_hats(inwards, side) for side in OUTER], axis=1) * (drawn * height)
         fade = np.clip(1 - depth, 0, 1)[:, None]
-        return cls(rest, (inwards * fade).astype(np.float32), follow.astype(np.float32), towards)
+        return cls((inwards * fade).astype(np.float32), follow.astype(np.float32), towards, shown)
 
     def shift(self, landmarks: Landmarks) -> Float32[Array, "478 2"]:
         """How far from its rest each landmark's pixels are looked up in the pose ``landmarks``."""
-        outer, inner = np.ravel(OUTER), np.ravel(INNER)
-        strip = (landmarks[inner] - landmarks[outer] - self.rest[inner] + self.rest[outer])[:, :2]
-        widened = (strip * self.towards).sum(axis=1) / face_height(self.rest)
+        widened = _strips(landmarks, self.towards) - self.shown
         return np.asarray(self.inwards * (self.follow @ smoothstep(*WIDENED, widened))[:, None], np.float32)
+
+
+def _strips(landmarks: Landmarks, towards: Float32[Array, "16 2"]) -> Float32[Array, 16]:
+    """How far each inner landmark lies behind its outer one in the direction ``towards``, in lengths of that."""
+    across = (landmarks[np.ravel(INNER)] - landmarks[np.ravel(OUTER)])[:, :2]
+    return np.asarray((across * towards).sum(axis=1) / np.square(towards).sum(axis=1), np.float32)
 
 
 def _strange(

@@ -154,7 +154,7 @@ class PocketBackend:
         self, scene: Scene, tracks: Sequence[MotionTrack], plan: RenderPlan, progress: Progress = silent
     ) -> Iterator[Frames]:
         """Yields consecutive windows of at most ``plan.window`` frames, ``plan.num_frames`` in all."""
-        film = _Film.of(scene, tracks, plan, self._size, self._coarse)
+        film = _Film.of(scene, tracks, plan, self._size, self._coarse, self._detail)
         memories: list[Memory | None] = [None] * len(film.views)
         done = 0
         for anchors in _windows(scene, tracks, plan, progress):
@@ -193,9 +193,7 @@ class PocketBackend:
                 for k in range(len(canvas)):
                     n, frame = at + k, start + at + k  # in the window, in the film
                     own = film.own(view, anchor, k, frame)
-                    change = film.change(view, window, made[n], n, own, self._detail) * film.weight(
-                        view, anchor, k, frame
-                    )
+                    change = film.change(view, window, made[n], n, own) * film.weight(view, anchor, k, frame)
                     paste(canvas[k], anchor, k, film.photo, change, window.anchor[n], view.matrices[frame])
         else:
             made = window.anchor
@@ -211,16 +209,20 @@ class PocketBackend:
 
 @dataclass(frozen=True)
 class _Film:
-    """What stays the same over a film: the framed photo, every face's landmarks in the frame, and the views to paint."""
+    """What stays the same over a film: the framed photo, every face's landmarks in the frame, the views to paint, and how
+    much of the model's own detail shows."""
 
     plan: RenderPlan
     photo: Rgb
     faces: tuple[LandmarkTrack, ...]
     heights: tuple[float, ...]
     views: tuple[View, ...]
+    detail: float
 
     @classmethod
-    def of(cls, scene: Scene, tracks: Sequence[MotionTrack], plan: RenderPlan, size: int, coarse: bool) -> _Film:
+    def of(
+        cls, scene: Scene, tracks: Sequence[MotionTrack], plan: RenderPlan, size: int, coarse: bool, detail: float
+    ) -> _Film:
         faces = tuple(_held(plan.to_frame(track.landmarks), plan.num_frames) for track in tracks)
         rests = tuple(plan.to_frame(track.rest_landmarks) for track in tracks)
         heights = tuple(face_height(rest) for rest in rests)
@@ -252,7 +254,7 @@ class _Film:
                 still = plan.to_frame(subject.face.landmarks)
                 faces += (np.repeat(still[None], plan.num_frames, axis=0),)
                 heights += (face_height(still),)
-        return cls(plan, frame_photo(scene.photo.pixels, plan), faces, heights, tuple(views))
+        return cls(plan, frame_photo(scene.photo.pixels, plan), faces, heights, tuple(views), detail)
 
     def moves(self, view: View, anchor: Anchor, start: int) -> bool:
         """Whether there is anything to paint for ``view`` in these frames."""
@@ -281,13 +283,7 @@ class _Film:
         return shown_own(own, anchor.identity[k], view.subject, matrix)
 
     def change(
-        self,
-        view: View,
-        window: CropWindow,
-        made: UInt8[Array, "s s 3"],
-        k: int,
-        own: Float32[Array, "s s"],
-        detail: float,
+        self, view: View, window: CropWindow, made: UInt8[Array, "s s 3"], k: int, own: Float32[Array, "s s"]
     ) -> Change:
         """What is added to frame ``k`` of ``window`` for ``view``, where it is its own."""
         if view.coarse:
@@ -295,7 +291,7 @@ class _Film:
         shown, trust, labels, points = (
             part[k] for part in (window.anchor, window.confidence, window.labels, window.landmarks)
         )
-        return face_change(made, shown, trust, labels, points, own, detail)
+        return face_change(made, shown, trust, labels, points, own, self.detail)
 
 
 def _windows(

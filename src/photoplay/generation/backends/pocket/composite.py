@@ -103,9 +103,11 @@ def face_change(
     where = face * free * own
     low = face[..., None] * _shade(residual, where) * np.clip(shown / np.maximum(_shade(shown, where), DARK), *LIT)
     weight = own * border_fade(size) * (1 - _drawn(labels, INSIDE))
-    change: Array = np.empty((size, size, 4), np.float32)
-    change[..., :3] = weight[..., None] * (low + detail * unsure[..., None] * (residual - low))
-    change[..., 3] = detail * weight * _doubt(residual, unsure)
+    change: Array = np.zeros((size, size, 4), np.float32)
+    change[..., :3] = weight[..., None] * low
+    if detail:
+        change[..., :3] += detail * (weight * unsure)[..., None] * (residual - low)
+        change[..., 3] = detail * weight * _doubt(residual, unsure)
     return change
 
 
@@ -216,7 +218,7 @@ def _lively(made: Float32[Array, "s s 3"], anchor: Float32[Array, "s s 3"]) -> F
     """``made`` with as much detail as the ``anchor`` has in the same place, where it has less."""
     width = SHADE_WIDTH * len(made)
     detail, wanted = (picture - _blur(picture, width) for picture in (made, anchor))
-    energy, most = (_blur(np.square(part).sum(axis=2), width) for part in (detail, wanted))
+    energy, most = (_blur(np.einsum("yxc,yxc->yx", part, part), width) for part in (detail, wanted))
     gain = np.sqrt(np.clip(most / np.maximum(energy, 1), 1, LIVELIER**2))
     return np.asarray(np.clip(made + (gain - 1)[..., None] * detail, 0, 255), np.float32)
 
