@@ -48,8 +48,8 @@ class EyePose(NamedTuple):
 
 class EyeScale(NamedTuple):
     """Numbers of one eye at rest: the textures lie ``left``, ``top`` at ``factor`` times the film's size; ``width`` of the
-    eye, ``soft`` width of an edge and ``lashes`` their length in frame pixels, ``line`` how dark the lash line is,
-    ``outer`` 0 or 1: where the outer corner lies."""
+    eye, ``soft`` width of an edge and ``lashes`` their length in frame pixels, ``line`` how dark the lash line is and
+    ``red``, ``green``, ``blue`` how much more of each it takes, ``outer`` 0 or 1: where the outer corner lies."""
 
     left: float
     top: float
@@ -57,6 +57,9 @@ class EyeScale(NamedTuple):
     width: float
     soft: float
     line: float
+    red: float
+    green: float
+    blue: float
     lashes: float
     outer: float
 
@@ -328,7 +331,8 @@ def _lid_row(
                     labels[py, px] = LID
         dark = scale.line * moved * _lash_line(u, ly - upper, w, soft, scale.lashes, scale.outer, shut)
         if dark > 0:
-            mix(rgb, px, py, 0.0, 0.0, 0.0, dark)
+            r, g, b = float(rgb[py, px, 0]), float(rgb[py, px, 1]), float(rgb[py, px, 2])
+            mix(rgb, px, py, r - r * scale.red, g - g * scale.green, b - b * scale.blue, dark)
             mix_one(confidence, px, py, 90.0, dark)
             if dark > 0.25:
                 labels[py, px] = LASH

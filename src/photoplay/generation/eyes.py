@@ -213,10 +213,20 @@ class _EyeTexture:
                 w,
                 float(max(1.0, 2.2 * self.look.blur)),
                 float(np.clip(line, 0.35, 0.62)),
+                *self._lash_tint(lash, near),
                 lashes,
                 0.0 if self.seed == 1 else 1.0,
             ),
         )
+
+    def _lash_tint(self, lash: Float32[Array, "h w 3"], near: Array) -> tuple[float, float, float]:
+        """How much more or less of each colour lashes take than of all light: mostly brown, never bluer than the skin."""
+        dark = near & (luma(lash) <= np.percentile(luma(lash)[near], 25)) if near.any() else near
+        if not dark.any():
+            return 1.0, 1.0, 1.0
+        taken = 1 - lash[dark].mean(0)
+        red, green, blue = taken / max(float(luma(taken)), 0.05)
+        return float(np.clip(red, 0.8, 1.0)), float(np.clip(green, 0.95, 1.05)), float(np.clip(blue, 1.0, 1.25))
 
     def _lash_length(self) -> float:
         """How far above the lid's edge the photo is darkened by lashes or liner, in frame pixels."""
