@@ -15,7 +15,7 @@ from skimage.data import astronaut
 
 from photoplay.errors import ConsentError, MediaError, RequestError
 from photoplay.media.photo import MAX_PIXELS
-from photoplay.pipeline.inputs import checked, read_photo, read_photos, stated
+from photoplay.pipeline.inputs import checked, read_photo, read_photos, read_voices, stated
 from photoplay.types import Photo, Request, Sampling, Staging, Turn
 
 PIXELS = np.ascontiguousarray(astronaut()[:60, :90])
@@ -168,3 +168,9 @@ def test_from_python_every_mistake_is_told(tmp_path: Path) -> None:
     )
     for line, (_, told) in zip(done.stdout.splitlines(), calls, strict=True):
         assert line.startswith(told)
+
+
+def test_a_voice_without_words_is_not_dropped() -> None:
+    with pytest.raises(RequestError) as caught:
+        read_voices((), "", "de")
+    assert caught.value.code == "input_unused"

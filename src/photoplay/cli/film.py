@@ -197,7 +197,9 @@ def animate(
     say: Annotated[
         str | None, typer.Option(help="Words that an installed voice (espeak-ng) speaks.", show_default=False)
     ] = None,
-    voice: Annotated[str, typer.Option(help="Its voice, such as de or fr+f3.")] = "en-us",
+    voice: Annotated[
+        str, typer.Option(help="Its voice, such as de or fr+f3; en-us where none is named.", show_default=False)
+    ] = "",
     turn: Annotated[
         list[str] | None,
         typer.Option(help="START-END:PERSON, counted from 1 from the left; repeatable.", show_default=False),

@@ -28,6 +28,9 @@ from photoplay.types import Audio, Consent, Corner, Mode, Photo, Request, Rgb, S
 Source: TypeAlias = str | Path | bytes | Photo | Image.Image | Rgb
 """A photo: a file, its bytes, a PIL image, pixels (uint8 RGB ``[height, width, 3]``), or decoded already."""
 
+VOICE = "en-us"
+"""Who speaks words where no voice is named: espeak-ng's name for it."""
+
 
 class FilmOptions(TypedDict, total=False):
     """How the film shall be: fields of :class:`photoplay.types.Request` and its defaults."""
@@ -164,8 +167,15 @@ def read_voices(audio: Sound | Sequence[Sound], words: str, voice: str) -> tuple
     """The sound tracks, or the words as a voice speaks them.
 
     Raises:
-        RequestError: ``sound_twice``: there are both.   RefusedError: the words may not be said.
+        RequestError: ``sound_twice``: there are both; ``input_unused``: a voice and no words.   RefusedError: the words
+            may not be said.
     """
+    if voice and not words:
+        raise RequestError(
+            "input_unused",
+            "A voice is named, and there are no words for it.",
+            "Give words to say, or leave the voice out.",
+        )
     if not words:
         return tuple(
             read_sound(one) for one in ((audio,) if isinstance(audio, (str, Path, bytes, Audio)) else tuple(audio))
@@ -173,7 +183,7 @@ def read_voices(audio: Sound | Sequence[Sound], words: str, voice: str) -> tuple
     if audio:
         raise RequestError("sound_twice", "There is a recording and a text to say.", "Give one of them.")
     check_prompt(words)
-    return (say_aloud(words, voice),)
+    return (say_aloud(words, voice or VOICE),)
 
 
 def read_clip(source: str | Path | bytes) -> Video:

@@ -27,6 +27,7 @@ from photoplay.pipeline.clock import StageClock
 from photoplay.pipeline.door import accounted, let_in, watched
 from photoplay.pipeline.glimpses import UNREVIEWED, Preview, hand_out, keep_cover, one_at_a_time, sketches
 from photoplay.pipeline.inputs import (
+    VOICE,
     FilmOptions,
     Source,
     checked,
@@ -305,7 +306,7 @@ def animate(
     video: str | Path | bytes | None = None,
     audio: Sound | Sequence[Sound] = (),
     say: str = "",
-    voice: str = "en-us",
+    voice: str = "",
     turns: Sequence[Turn] = (),
     backdrop: Source | None = None,
     resume: str | Path | None = None,
@@ -326,7 +327,7 @@ def animate(
         sheet: a contact sheet of the film as a sealed PNG.
         last: a photo that the film shall end on.   video: a clip that it is made from.
         audio: what is said (files, their bytes or decoded): one track, or one for each person from left to right.
-        say: words that an installed ``voice`` (espeak-ng's) speaks instead.
+        say: words that an installed ``voice`` of espeak-ng speaks instead (``en-us`` where none is named).
         turns: who speaks when in a single track; the largest face all the time where there are none.
         backdrop: a picture of nobody, before which the people of two photos stand (``staging`` says the rest).
         resume: a folder for unfinished work: the same call goes on where it was killed.
@@ -354,7 +355,7 @@ def animate(
         video=None if video is None else read_clip(video),
         audio=read_voices(audio, say, voice),
         said=say,
-        voice=voice if say else "",
+        voice=(voice or VOICE) if say else "",
         turns=given["turns"],
         backdrop=None if backdrop is None else read_photo(backdrop),
         **film,

@@ -48,6 +48,13 @@ def with_exif() -> bytes:
     return data.getvalue()
 
 
+def gif(pictures: int) -> bytes:
+    frames = [Image.new("L", (96, 96), 40 * k) for k in range(pictures)]
+    data = io.BytesIO()
+    frames[0].save(data, "GIF", save_all=True, append_images=frames[1:], duration=1000 // pictures)
+    return data.getvalue()
+
+
 def sound(seconds: float = 0.5) -> bytes:
     data = io.BytesIO()
     with wave.open(data, "wb") as file:
@@ -125,7 +132,15 @@ def test_deleting_leaves_nothing_but_an_empty_row(stage: Stage, who: Someone) ->
 
 
 @pytest.mark.parametrize(
-    ("data", "kind"), [(sound(), "audio"), (clip(), "video"), (clip(live=True), "video"), (jpeg(3), "photo")]
+    ("data", "kind"),
+    [
+        (sound(), "audio"),
+        (clip(), "video"),
+        (clip(live=True), "video"),
+        (jpeg(3), "photo"),
+        (gif(1), "photo"),
+        (gif(4), "video"),
+    ],
 )
 def test_what_a_file_is_is_found_out(stage: Stage, who: Someone, data: bytes, kind: str) -> None:
     assert uploads.kind_of(data) == kind

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, and_, func, insert, or_, select, update
 
 from photoplay.errors import MediaError
 from photoplay.media import load_photo, probe_video, read_audio, resize_photo, save_image, stream_video
-from photoplay.media.sniff import HEAD, audio_format, photo_format, video_format
+from photoplay.media.sniff import HEAD, audio_format, photo_format, still_format, video_format
 from photoplay.service.accounts.principals import Principal
 from photoplay.service.engine import Hub
 from photoplay.service.ground.errors import ConflictError, NotFoundError
@@ -224,9 +224,9 @@ def _checked_clip(data: bytes) -> _Checked:
 
 
 def kind_of(data: bytes) -> Kind:
-    """What a file is by its bytes: a container that holds no pictures counts as sound. Raises MediaError."""
+    """What a file is by its bytes: a GIF of one picture is a photo, a film without pictures sound. Raises MediaError."""
     head = data[:HEAD]
-    if photo_format(head) is not None:
+    if photo_format(head) is not None or (still_format(head) is not None and _one_picture(data)):
         return "photo"
     if video_format(head) is None:
         return "audio"
@@ -238,6 +238,15 @@ def kind_of(data: bytes) -> Kind:
             raise
         return "audio"
     return "video"
+
+
+def _one_picture(data: bytes) -> bool:
+    try:
+        with CHECKS.turn():
+            load_photo(data)
+    except MediaError:
+        return False
+    return True
 
 
 def _picture(photo: Photo) -> bytes:
