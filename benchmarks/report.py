@@ -25,6 +25,8 @@ def publish(found: str, name: str, title: str, command: str, *, write: bool, con
 
 
 def machine() -> str:
-    """Processor, cores, system and Python in one line."""
+    """Processor, its widest instructions, cores, system and Python in one line."""
     here = read_device()
-    return f"{here.processor or 'unknown processor'}, {here.cores} cores, {here.system}, Python {here.python}"
+    sets = (("AMX", here.amx_bf16), ("AVX-512", here.avx512), ("AVX2", here.avx2))
+    widest = next((f" ({name})" for name, has in sets if has), "")
+    return f"{here.processor or 'unknown processor'}{widest}, {here.cores} cores, {here.system}, Python {here.python}"
