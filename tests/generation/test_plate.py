@@ -4,7 +4,15 @@ import cv2
 import numpy as np
 
 from photoplay.generation.matting import FAINT, edge_softness, firm_matte
-from photoplay.generation.plate import background_plate, fill_smooth, fill_texture, premultiplied, tone_offset
+from photoplay.generation.plate import (
+    background_plate,
+    continued,
+    fill_smooth,
+    fill_texture,
+    premultiplied,
+    tone_offset,
+    without_strands,
+)
 
 
 def striped(size: int = 160) -> np.ndarray:
@@ -126,3 +134,46 @@ def test_edges_are_soft_around_the_head_and_narrow_along_the_clothes():
     softness = edge_softness((400, 400), np.array([200.0, 100.0], np.float32), 100.0)
     assert softness[60, 200] == softness.max() > 3 * softness[300, 200]
     assert softness[100, 0] == softness[399].max() == softness.min() >= 1
+
+
+def lined(size: int = 320) -> np.ndarray:
+    image = np.full((size, size, 3), 230, np.uint8)
+    image[170:173] = 30
+    return image
+
+
+def test_a_line_runs_on_into_the_hole_up_to_the_face():
+    image, matte = lined(), disc(320, 70)
+    image[:, :160] = 230
+    hole = (matte > 5).astype(np.uint8)
+    filled, believed = continued(image.astype(np.float32), hole)
+    assert filled[171, 215:232].max() < 90
+    assert filled[176:182, 215:232].min() > 200
+    assert believed[171, 215:230].min() > 0.7
+    plate = background_plate(image, matte, 3)
+    assert plate[171, 215:232].max() < 90
+
+
+def test_a_line_along_the_hole_says_nothing_of_what_comes_behind():
+    image, hole = np.full((160, 160, 3), 230, np.float32), np.zeros((160, 160), np.uint8)
+    hole[40:120, 60:], image[:, 56:60] = 1, 30
+    assert continued(image, hole)[1][80, 61:66].max() < 0.3
+
+
+def test_strands_beside_the_matte_go_and_lines_of_the_background_stay():
+    photo = lined(320)
+    matte = disc(320)
+    photo[matte > 5] = (40, 20, 10)
+    photo[150:152, 186:202] = (60, 50, 40)
+    photo[140:142, 199:201] = (150, 150, 150)
+    plate = background_plate(photo, matte, 3).astype(int)
+    assert np.abs(plate[145:156, 180:206] - 230).max() < 25
+    assert np.abs(plate[138:144, 190:206] - 230).max() < 12
+    assert plate[171, 195:].max() < 60
+
+
+def test_a_background_full_of_texture_stays_as_it_is_around_people():
+    photo = np.random.default_rng(0).integers(0, 255, (320, 320, 3)).astype(np.uint8)
+    hole = (disc(320) > 5).astype(np.uint8)
+    image = photo.astype(np.float32)
+    assert np.abs(without_strands(image, hole) - image).mean() < 0.5

@@ -18,6 +18,9 @@ from photoplay.types import Array, Mask, RenderPlan, Rgb
 NEAR, FAR = 0.05, 0.5
 """Where motion in pixels is below NEAR the photo stands untouched; from FAR on the moved layer stands alone."""
 
+AROUND = 4
+"""How many cells a grid reaches beyond what it shows: as far as the plate differs from the photo, which stands at rest."""
+
 
 @runtime_checkable
 class Motion(Protocol):
@@ -111,7 +114,7 @@ def grid(framing: Framing, alpha: Mask) -> tuple[Float32[Array, "n 2"], Int32[Ar
     ys = np.linspace(-margin, plan.height - 1 + margin, int(np.ceil((plan.height + 2 * margin) / step)) + 1)
     cells = (len(xs) - 1, len(ys) - 1)
     covered = cv2.resize((alpha > 0).astype(np.float32), cells, interpolation=cv2.INTER_AREA) > 0
-    covered = cv2.dilate(covered.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    covered = cv2.dilate(covered.astype(np.uint8), np.ones((2 * AROUND + 1,) * 2, np.uint8)) > 0
     row, column = np.nonzero(covered)
     corner = row * len(xs) + column
     a, b, c, d = corner, corner + 1, corner + len(xs), corner + len(xs) + 1

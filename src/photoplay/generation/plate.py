@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float32, Int32, UInt8
 
 from photoplay.generation import plate_kernels
+from photoplay.generation.mesh import smoothstep
 from photoplay.types import Array, Mask, Rgb
 
 
@@ -38,6 +39,23 @@ FAITH = (0.35, 0.06)
 """How much a filled pixel should look like the nearest known one, and how far that reaches (share of the longer side)."""
 TONE = 0.03
 """How far the tone of the nearest known pixels reaches into the filled part (share of the longer side)."""
+
+NARROW = 3.0
+"""How sharply a pixel follows its line: weights fall by e at a distance of 1 / sqrt(NARROW) pixels from it."""
+CLEAR, STRONG = (0.3, 0.7), 1.0
+"""How far one direction must prevail, and how strong it must be (grey levels squared a pixel), to be a line."""
+EXACT, GRAIN = 1 / 8, (2.0, 8.0)
+"""How deep lines run on (longer sides), and how fine (pixels) and strong (levels) the texture may be that lies on them."""
+STRAY, THIN = 1 / 30, 1 / 120
+"""How far from the hole strands of hair are looked for, and half as wide as they may be, in longer sides."""
+FAINT, NOISE = 5.0, 4.0
+"""By how much they stand out: grey levels, and times the mean deviation of the background around."""
+INTO = (0.25, 0.6)
+"""Sine of the angle between a line and the gap's border from which on, and above which, the line runs into the gap."""
+COPY = 640
+"""Longer side in pixels of the copy on which directions are measured at most."""
+LOOK = 1 / 160
+"""How far around a pixel that is done, in longer sides."""
 
 
 @dataclass(frozen=True)
@@ -104,17 +122,75 @@ class _Matches:
             )
 
 
+def continued(
+    image: Float32[Array, "h w 3"], hole: UInt8[Array, "h w"], deepest: float = np.inf
+) -> tuple[Float32[Array, "h w 3"], Float32[Array, "h w"]]:
+    """``image`` with the ``hole`` filled from its border inwards, along the directions that the known part has there.
+
+    Also how far to believe it, 0..1: a line that runs along the border says nothing of what comes behind it. Further than
+    ``deepest`` pixels inside nothing is filled.
+    """
+    along, sharp, believed = _directions(image, hole)
+    depth = cv2.distanceTransform(hole, cv2.DIST_L2, cv2.DIST_MASK_5)
+    wanted = (hole > 0) & (depth <= deepest)
+    order = np.argwhere(wanted)[np.argsort(depth[wanted], kind="stable")].astype(np.int32)
+    out = image.copy()
+    plate_kernels.transport(order, along, sharp, (1 - hole).astype(np.uint8), out)
+    return out, believed
+
+
+def _directions(
+    image: Float32[Array, "h w 3"], hole: UInt8[Array, "h w"]
+) -> tuple[Float32[Array, "h w 2"], Float32[Array, "h w"], Float32[Array, "h w"]]:
+    """Which way lines run, how sharply to follow and how far to believe them.
+
+    It is measured on a small copy, where the image is known, and carried into the ``hole``.
+    """
+    full = (hole.shape[1], hole.shape[0])
+    scale = min(1.0, COPY / max(full))
+    size = (max(1, round(full[0] * scale)), max(1, round(full[1] * scale)))
+    blurred = cv2.GaussianBlur(cv2.resize(image, size, interpolation=cv2.INTER_AREA), (0, 0), 1.0)
+    gap = (cv2.resize(hole.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.01).astype(np.uint8)
+    across = cv2.Sobel(blurred, cv2.CV_32F, 1, 0, scale=0.125)
+    down = cv2.Sobel(blurred, cv2.CV_32F, 0, 1, scale=0.125)
+    # The gradient next to the hole is of what lies in it.
+    sure = cv2.erode((1 - gap).astype(np.float32), np.ones((7, 7), np.float32))
+    tensor = np.dstack([(across * across).sum(-1), (across * down).sum(-1), (down * down).sum(-1)]) * sure[..., None]
+    sigma = LOOK * max(size)
+    seen = cv2.GaussianBlur(sure, (0, 0), sigma)
+    tensor = cv2.GaussianBlur(tensor, (0, 0), sigma) / np.maximum(seen, 1e-4)[..., None]
+    tensor = fill_smooth(tensor, (np.clip(seen * 8, 0, 1) * (seen > 1e-3) * (gap == 0)).astype(np.float32))
+    along, sharp = _axes(tensor)
+    depth = cv2.GaussianBlur(cv2.distanceTransform(gap, cv2.DIST_L2, cv2.DIST_MASK_5), (0, 0), sigma)
+    inwards = np.dstack([cv2.Sobel(depth, cv2.CV_32F, 1, 0), cv2.Sobel(depth, cv2.CV_32F, 0, 1)])
+    into = np.abs((along * inwards).sum(-1)) / np.maximum(np.linalg.norm(inwards, axis=2), 1e-3)
+    believed = cv2.GaussianBlur(np.maximum(1 - sharp / NARROW, smoothstep(*INTO, into)), (0, 0), sigma)
+    if scale < 1:
+        along, sharp = _axes(cv2.resize(tensor, full, interpolation=cv2.INTER_LINEAR))
+    return along, sharp, cv2.resize(believed, full, interpolation=cv2.INTER_LINEAR)
+
+
+def _axes(tensor: Float32[Array, "h w 3"]) -> tuple[Float32[Array, "h w 2"], Float32[Array, "h w"]]:
+    """The direction of lines and how clear it is, 0..NARROW, from the structure tensor's xx, xy and yy."""
+    xx, xy, yy = tensor[..., 0], tensor[..., 1], tensor[..., 2]
+    apart = np.sqrt(np.square(xx - yy) + 4 * np.square(xy))
+    angle = 0.5 * np.arctan2(2 * xy, xx - yy) + np.float32(np.pi / 2)
+    prevails = (apart / np.maximum(xx + yy, 1e-3) - CLEAR[0]) / (CLEAR[1] - CLEAR[0])
+    sharp = NARROW * np.clip(prevails, 0, 1) * np.clip(apart / STRONG, 0, 1)
+    return np.dstack([np.cos(angle), np.sin(angle)]).astype(np.float32), sharp.astype(np.float32)
+
+
 def extend(image: Float32[Array, "h w 3"], hole: UInt8[Array, "h w"]) -> Float32[Array, "h w 3"]:
-    """Fills ``hole`` with the colour of the nearest known pixel, the softer the deeper inside."""
-    depth, labels = cv2.distanceTransformWithLabels(hole, cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL)
-    colours = np.zeros((int(labels.max()) + 1, 3), np.float32)
-    colours[labels[hole == 0]] = image[hole == 0]
-    nearest = colours[labels]
+    """Fills ``hole`` with what :func:`continued` makes of it, the softer the deeper inside."""
+    depth = cv2.distanceTransform(hole, cv2.DIST_L2, cv2.DIST_MASK_5)
+    sharp, believed = continued(image, hole)
     sigma = max(hole.shape) / 100
-    soft = cv2.GaussianBlur(nearest, (0, 0), sigma)
+    soft = cv2.GaussianBlur(sharp, (0, 0), sigma)
     softer = cv2.GaussianBlur(soft, (0, 0), 4 * sigma)
+    near = (np.clip(1.6 - depth / (8 * sigma), 0, 1) * believed)[..., None]
     far = np.clip(depth / (12 * sigma) - 0.2, 0, 1)[..., None]
     inside = soft + (softer - soft) * far
+    inside += (sharp - inside) * near
     return np.asarray(np.where(hole[..., None] > 0, inside, image), np.float32)
 
 
@@ -171,7 +247,7 @@ def tone_offset(
 def background_plate(framed: Rgb, matte: Mask, reach: int) -> Rgb:
     """The framed photo without the people: what ``matte`` covers, and ``reach`` pixels around it, is filled in.
 
-    Everything further than ``reach`` pixels from the matte stays bit for bit.
+    So are strands of hair a little further off (:func:`strands`). All else stays bit for bit.
     """
     person = (matte > 5).astype(np.uint8)
     if not person.any():
@@ -180,11 +256,61 @@ def background_plate(framed: Rgb, matte: Mask, reach: int) -> Rgb:
     hole = (off <= reach).astype(np.uint8)
     if hole.all():
         hole[0, 0] = 0
-    image = framed.astype(np.float32)
-    filled = fill_texture(image, hole)
-    blend = np.clip(1.4 - 1.4 / reach * off, 0, 1)[..., None]
-    plate = image + (filled - image) * blend
+    image = without_strands(framed.astype(np.float32), hole)
+    filled = run_on(image, fill_texture(image, hole), hole)
+    plate = image + (filled - image) * np.clip(reach + 1 - off, 0, 1)[..., None]
     return np.asarray(np.clip(np.rint(plate), 0, 255), np.uint8)
+
+
+def run_on(
+    image: Float32[Array, "h w 3"], filled: Float32[Array, "h w 3"], hole: UInt8[Array, "h w"]
+) -> Float32[Array, "h w 3"]:
+    """``filled`` with the lines of ``image`` run on into the ``hole`` near its border, where a head that turns uncovers it.
+
+    There only the fill's grain is kept: its patches break a line off or set it on at another height.
+    """
+    deep = EXACT * max(hole.shape)
+    depth = cv2.distanceTransform(hole, cv2.DIST_L2, cv2.DIST_MASK_5)
+    lines, believed = continued(image, hole, deep)
+    grain = np.clip(filled - cv2.GaussianBlur(filled, (0, 0), GRAIN[0]), -GRAIN[1], GRAIN[1])
+    share = np.clip(2 - 2 * depth / deep, 0, 1) * believed * (hole > 0)
+    return np.asarray(filled + (lines + grain - filled) * share[..., None], np.float32)
+
+
+def without_strands(image: Float32[Array, "h w 3"], hole: UInt8[Array, "h w"]) -> Float32[Array, "h w 3"]:
+    """``image`` without the strands of hair around the ``hole`` that the matte has missed: they would stay behind.
+
+    A strand is thin, so that it differs from its surroundings' median by more than the background's texture does, and ends
+    nearby; a line of the background goes on. In its place comes that median.
+    """
+    side = max(hole.shape)
+    off = cv2.distanceTransform(1 - hole, cv2.DIST_L2, cv2.DIST_MASK_5)
+    near = ((off <= STRAY * side) & (hole == 0)).astype(np.uint8)
+    beyond = (off > STRAY * side).astype(np.float32)
+    if not beyond.any():
+        return image
+    open_air = np.clip(np.rint(fill_smooth(image, (off > 2).astype(np.float32))), 0, 255).astype(np.uint8)
+    around = cv2.medianBlur(open_air, 2 * round(THIN * side) + 1).astype(np.float32)
+    unlike = np.abs(image - around).max(2)
+    noise = _mean_around(unlike, beyond, 2 * STRAY * side)
+    found = ((unlike > FAINT + NOISE * noise) & (hole == 0)).astype(np.uint8)
+    _, groups, stats, _ = cv2.connectedComponentsWithStats(found)
+    strand = (stats[:, cv2.CC_STAT_AREA] <= (STRAY * side) ** 2).astype(np.uint8)
+    strand[np.unique(groups[near == 0])] = 0
+    thick = cv2.dilate(strand[groups] * near, np.ones((5, 5), np.uint8))
+    share = cv2.GaussianBlur(thick.astype(np.float32), (0, 0), 0.8) * np.clip(STRAY * side - off, 0, 1)
+    return np.asarray(image + (around - image) * share[..., None], np.float32)
+
+
+def _mean_around(values: Float32[Array, "h w"], weight: Float32[Array, "h w"], sigma: float) -> Float32[Array, "h w"]:
+    """The weighted mean of ``values`` over some ``sigma`` pixels around each pixel."""
+    step = max(1, int(sigma / 8))
+    small = (max(1, values.shape[1] // step), max(1, values.shape[0] // step))
+    both: Array = values * weight
+    total = cv2.GaussianBlur(cv2.resize(both, small, interpolation=cv2.INTER_AREA), (0, 0), sigma / step)
+    share = cv2.GaussianBlur(cv2.resize(weight, small, interpolation=cv2.INTER_AREA), (0, 0), sigma / step)
+    mean = total / np.maximum(share, 1e-3)
+    return np.asarray(cv2.resize(mean, values.shape[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def premultiplied(texture: Rgb, alpha: Mask, behind: Rgb) -> UInt8[Array, "h w 4"]:
