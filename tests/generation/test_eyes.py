@@ -196,3 +196,60 @@ def test_rims_of_glasses_stay_over_the_closed_lid() -> None:
     rim = shut[round(float(lid[1]) - 0.36 * width) : round(float(lid[1]) - 0.19 * width), x]
     assert len(rim) >= 3
     assert rim.max() < 45
+
+
+@pytest.mark.parametrize(("strength", "coarse"), [(0.0, 1.0), (6.0, 0.7), (8.0, 1.5)])
+def test_a_closed_lid_is_as_rough_as_the_cheek_below_it(strength: float, coarse: float) -> None:
+    """Smooth skin gets a smooth lid; fine grain and coarse grain are carried on over it."""
+    source, rest = face()
+    noise = cv2.GaussianBlur(np.random.default_rng(5).standard_normal(source.rgb.shape[:2]), (0, 0), coarse)
+    smooth = cv2.GaussianBlur(source.rgb.astype(np.float32), (0, 0), 2.0) + (strength / noise.std() * noise)[..., None]
+    shut = painted_on(np.clip(smooth, 0, 255).astype(np.uint8), blinked(rest, 1.0))
+    grey = shut.rgb.astype(np.float32).mean(-1)
+    rough = grey - cv2.GaussianBlur(grey, (0, 0), 1.5)
+    lid = cv2.erode((shut.labels == Label.LID).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    x, y = (round(float(v)) for v in rest[topology.RIGHT_EYE_LOWER[4], :2])
+    width = float(np.hypot(*(rest[33, :2] - rest[133, :2])))
+    cheek = rough[y + round(0.4 * width) : y + round(0.8 * width), x - round(0.4 * width) : x + round(0.4 * width)]
+    assert lid.sum() > 60
+    assert 0.67 < float(rough[lid].std()) / float(cheek.std()) < 1.5
+
+
+@pytest.mark.parametrize("corners", [RIGHT, LEFT])
+def test_lashes_beyond_the_outer_corner_go_as_the_eye_closes(corners: tuple[int, int]) -> None:
+    """Those of the open eye point up and out; under the closed lid's skin none is left, nor a hole in its place."""
+    source, rest = face()
+    outer, inner = rest[corners[0], :2], rest[corners[1], :2]
+    along, width = (outer - inner) / np.hypot(*(outer - inner)), float(np.hypot(*(outer - inner)))
+    rgb = source.rgb.copy()
+    for rise in (-0.05, 0.02):
+        ends = [outer + along * width * out + (0, rise * width * out * 4) for out in (0.04, 0.2)]
+        a, b = (tuple(int(v) for v in np.round(2 * end + 0.5)) for end in ends)
+        cv2.line(rgb, a, b, (30, 20, 20), 2)
+    y, x = np.mgrid[:256, :256]
+    out, side = (x - outer[0]) * along[0] + (y - outer[1]) * along[1], np.abs(y - outer[1])
+    there = (out > 0.09 * width) & (out < 0.2 * width) & (side < 0.1 * width)
+    bare = painted_on(source.rgb, blinked(rest, 1.0)).rgb[there].astype(float).mean(-1)
+    photo = cv2.resize(rgb, (256, 256), interpolation=cv2.INTER_AREA)[there].astype(float).mean(-1)
+    shut = painted_on(rgb, blinked(rest, 1.0)).rgb[there].astype(float).mean(-1)
+    assert np.percentile(photo, 10) < 0.75 * np.percentile(bare, 10)
+    assert np.percentile(shut, 10) > 0.9 * np.percentile(bare, 10)
+
+
+@pytest.mark.parametrize("upper", [topology.RIGHT_EYE_UPPER, topology.LEFT_EYE_UPPER])
+def test_the_lash_line_runs_from_corner_to_corner_and_ends_in_nothing(upper: tuple[int, ...]) -> None:
+    """From the outer corner on it is dark without a gap, most so in the outer half, and is gone at the inner corner."""
+    _, rest = face()
+    shut = painted(blinked(rest, 1.0)).rgb.astype(float).mean(-1)
+    start, end = rest[upper[0], :2], rest[upper[-1], :2]
+
+    def darkness(along: float) -> float:
+        x, y = (start + (end - start) * along).astype(float)
+        column = shut[round(y) - 8 : round(y) + 14, round(x)]
+        return float(1 - column.min() / np.median(column))
+
+    line = [darkness(along) for along in np.linspace(0.1, 0.8, 15)]
+    assert min(line) > 0.3
+    assert line[0] > 0.75 * max(line)
+    assert max(line[:8]) == max(line)
+    assert darkness(1.0) < 0.3 * max(line)

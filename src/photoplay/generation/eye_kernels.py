@@ -158,35 +158,44 @@ def _lift(ly: float, fold: float, fold_shift: float, upper_rest: float) -> float
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _fringe(u: float, fine: float) -> float:
-    """Uneven lash length along the lid, 0..1: a few hints, no comb, and even where ``fine`` is 0."""
-    return 0.5 + fine * (0.28 * sin(61.0 * u + 1.3) * sin(23.0 * u) + 0.22 * sin(97.0 * u + 2.0 * sin(11.0 * u)))
+def _fringe(root: float, fine: float) -> float:
+    """How much of a lash grows at ``root`` on the lid, 0..1: uneven ones, and an even share where ``fine`` is 0."""
+    comb = 0.5 + 0.5 * sin(131.0 * root + 2.2 * sin(17.0 * root) + 1.1 * sin(41.0 * root + 1.0))
+    return 0.45 + fine * (comb * comb * (0.75 + 0.45 * sin(29.0 * root + 0.7)) - 0.4)
 
 
 @njit(cache=True, nogil=True, fastmath=True)
 def _lid_shade(shut: float, height: float, u: float) -> float:
-    """A closed lid is a sphere: light in its middle, darker at the lashes and towards the corners."""
-    s = min(1.0, max(0.0, height))
+    """A closed lid is a sphere: light in its middle, darker at the lashes and towards the corners, with a soft crease."""
+    s = min(1.6, max(0.0, height))
     side = min(1.0, (2 * u - 1) * (2 * u - 1))
-    return 1 + shut * (0.16 * s * (1 - s) - 0.12 * fade(s / 0.2) - 0.03 * side)
+    over = s - 0.98
+    crease = exp(-over * over * (130.0 if over < 0 else 22.0)) * (1 - side)
+    dome = max(s * (1 - s), 0.0)
+    return 1 + shut * (dome * (0.22 - 0.34 * side) - 0.10 * fade(s / 0.2) - 0.07 * crease - 0.04 * side)
 
 
 @njit(cache=True, nogil=True, fastmath=True)
 def _lash_line(u: float, d: float, w: float, soft: float, lashes: float, outer: float, shut: float) -> float:
-    """Darkness 0..1 of the lid's lash line ``d`` pixels below its edge."""
+    """Darkness 0..1 of the lid's lash line ``d`` pixels below its edge.
+
+    It runs from corner to corner, thickest in the outer half, and ends in nothing.
+    """
     out = u + outer * (1 - 2 * u)
-    thick = (0.009 + 0.012 * ramp(0.0, 0.3, out) * ramp(1.0, 0.3, out)) * w + 0.35 * soft
-    if d < -2.5 * thick or d > 3 * thick + 2.2 * lashes:
+    ends = ramp(-0.06, 0.14, out) * ramp(1.04, 0.76, out)
+    thick = (0.006 + 0.015 * ramp(0.0, 0.3, out) * ramp(1.0, 0.3, out)) * w + 0.32 * soft
+    if ends <= 0 or d < -2.5 * thick or d > 3 * thick + 2.2 * lashes:
         return 0.0
-    fine = 1 / (1 + (soft / (0.035 * w)) ** 2)
-    taper = ramp(-0.02, 0.3, out) * (1 - ramp(0.62, 1.02, out))
-    near = exp(-((d / thick) ** 2))
-    profile = near
-    if d > 0 and shut > 0:
-        fan = u + 0.5 * (u - 0.5) * d / w
-        length = lashes * shut * (1.15 - 0.75 * out) * (0.3 + 0.7 * _fringe(fan, fine)) * min(1.0, 3 * taper)
-        profile = 0.7 * near + 0.3 * exp(-((d / (thick + 0.8 * length)) ** 2))
-    return profile * (0.12 * ramp(-0.02, 0.05, min(u, 1 - u)) + 0.88 * taper) * (0.45 + 0.55 * shut)
+    strength = ends * (0.55 + 0.45 * ramp(0.9, 0.4, out))
+    line = exp(-((d / thick) ** 2)) * strength
+    if d <= 0 or shut <= 0:
+        return line * (0.45 + 0.7 * shut)
+    # Short lashes point down, the outer ones outwards as well; a small face shows no single one.
+    fine = 1 / (1 + (soft / (0.03 * w)) ** 2)
+    root = out + (0.9 - 1.1 * out) * d / w
+    length = 0.55 * lashes * shut * (1.2 - 0.7 * out) * (0.55 + 0.45 * sin(53.0 * root)) + 0.5 * thick
+    hair = 0.55 * _fringe(root, fine) * strength * exp(-((d / (thick + length)) ** 2))
+    return max(line, hair * shut + line * (1 - hair)) * (0.45 + 0.7 * shut)
 
 
 @njit(cache=True, nogil=True, fastmath=True)
@@ -299,6 +308,10 @@ def _lid_row(
         # Lids that meet leave no sliver between them.
         upper += 0.7 * soft * ramp(0.6, 0.97, shut)
         cover = ramp(-soft, 0.0, upper - ly + soft * 0.5)
+        # Skin under the line hides what the photo shows there of the open eye: its wet rim, roots of lashes.
+        near_outer = ramp(0.25, 0.0, u + scale.outer * (1 - 2 * u))
+        under = (ly - upper) / (1 + near_outer)
+        cover = max(cover, ramp(0.12 * w, 0.02 * w, under) * ramp(0.6, 0.97, shut))
         cover += (ramp(0.1, 0.7, shut) - cover) * beyond
         cover *= moved * (1 - _opening(u, ly, place[n, 5], lower, soft))
         if cover > 0:
@@ -316,7 +329,7 @@ def _lid_row(
             if up < 1.2 * scale.lashes and below > 0:
                 # The photo's own lashes ride on the edge and fold away as the lid comes down.
                 tail = (1 - ramp(scale.lashes * 0.7, scale.lashes * 1.2, up)) * min(1.0, below)
-                tail *= ramp(-0.06, 0.06 + 0.16 * shut, min(u, 1 - u))
+                tail *= ramp(-0.06, 0.06 + 0.16 * shut, min(u, 1 - u)) * (1 - 0.85 * ramp(0.5, 0.95, shut))
                 y = upper_rest - up
                 tx, ty = ox + upper_x * ex - y * ey + 0.5, oy + upper_x * ey + y * ex + 0.5
                 lash = sample(lid, tx * factor - 0.5 - scale.left, ty * factor - 0.5 - scale.top, 5)
