@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -10,7 +11,7 @@ from photoplay.generation.buffers import FrameBuffers, Source
 from photoplay.generation.contours import skull_motion
 from photoplay.generation.face_layers import FaceLayers
 from photoplay.generation.mouth import MouthLayer, _blunt
-from photoplay.generation.photo_look import read_look
+from photoplay.generation.photo_look import luma, read_look
 from photoplay.types import Array, Label
 from tests.generation.faces_at_rest import (
     NEUTRAL,
@@ -254,6 +255,51 @@ def test_lips_that_are_apart_shut_whatever_shows_between_them() -> None:
     assert built.mouth.textures.scale.open
     assert not built.mouth.textures.scale.has_upper
     assert not built.mouth.contact.any()
+
+
+def test_drawn_teeth_darken_towards_the_corners() -> None:
+    source, rest = without_mouth()
+    built = FaceLayers.build(source, rest, NEUTRAL)
+    landmarks = jaw_opened(rest, 10)
+    bow = 8 * (1 - np.linspace(-1, 1, 11).astype(np.float32) ** 4)
+    for edge in (topology.LIPS_INNER_UPPER, topology.LIPS_OUTER_UPPER):
+        landmarks[list(edge), 1] -= bow
+    buffers = frame()
+    built.paint(buffers, landmarks, NEUTRAL, STILL)
+    light, teeth = luma(buffers.rgb.astype(np.float32)), buffers.labels == Label.TEETH
+    at = (np.arange(light.shape[1]) - rest[78, 0]) / (rest[308, 0] - rest[78, 0])
+
+    def seen(low: float, high: float) -> float:
+        columns = (at > low) & (at < high)
+        return float(np.percentile(light[:, columns][teeth[:, columns]], 70))
+
+    for corner in (seen(0.14, 0.20), seen(0.80, 0.86)):
+        assert 0.4 < corner / seen(0.4, 0.6) < 0.66
+
+
+def test_lips_that_were_apart_meet_on_a_line() -> None:
+    """The open photo has no line to bring along where its lips touch; it is faint, and the lips keep their light."""
+    _, rest = face()
+    shut = lips_closed(rest)
+    x, y = int(shut[13, 0]), int(shut[13, 1] + 0.5)
+    rows = luma(painted(shut).rgb.astype(np.float32))[y - 7 : y + 8, x - 8 : x + 9].mean(1)
+    lips = min(rows[:4].max(), rows[-4:].max())
+    assert 0.5 * lips < rows[4:11].min() < 0.92 * lips
+
+
+def test_the_lower_lip_of_a_turned_mouth_stays_round_at_its_far_corner() -> None:
+    """Only the upper lip gives way to where the far corner is seen from the side."""
+    mouth = layers().mouth
+    _, rest = face()
+    wide = jaw_opened(rest, 14)
+    wide[list(topology.LIPS_INNER_LOWER[1:-1]), 1] = wide[14, 1]
+    wide[list(topology.LIPS_INNER_UPPER[1:-1]), 1] = rest[13, 1] - 6
+    turned = mouth.turn.copy()
+    turned[2, 0] = 0.5
+    grid = np.linspace(0, mouth.axes.length, 101, dtype=np.float32)
+    frontal, aside = (replace(mouth, turn=turn)._columns(wide, mouth.axes, grid, 1.0) for turn in (mouth.turn, turned))
+    assert (aside[:, 0] - frontal[:, 0]).max() > 0.5
+    assert aside[:, 1] == pytest.approx(frontal[:, 1], abs=1e-3)
 
 
 def test_only_blunt_ends_of_an_opening_are_rounded() -> None:

@@ -14,7 +14,7 @@ from photoplay.generation.buffers import FrameBuffers, Source
 from photoplay.generation.face_layers import FaceLayers
 from photoplay.generation.mouth_teeth import TeethFit, dental_arches, fit_row
 from photoplay.generation.photo_look import luma
-from photoplay.generation.tooth_kernels import edge_line
+from photoplay.generation.tooth_kernels import edge_line, tooth
 from photoplay.types import Array, Label, Landmarks
 from tests.generation.faces_at_rest import NEUTRAL, STILL, face, frame, jaw_opened, layers, painted
 
@@ -218,8 +218,32 @@ def test_teeth_that_a_dark_open_mouth_hid_come_out_of_its_dark() -> None:
     mouth = FaceLayers.build(Source(rgb, 2, source.matte, source.plan), rest, NEUTRAL).mouth
     assert mouth.textures.scale.open
     assert not mouth.textures.scale.has_upper
-    assert luma(mouth.textures.colours[0]) < 0.75 * luma(mouth.textures.colours[4])
+    assert luma(mouth.textures.colours[0]) < 0.85 * luma(mouth.textures.colours[4])
     assert (mouth.lift > 1.1).all()
+
+
+def test_a_beard_is_no_shadow_on_hidden_teeth() -> None:
+    """Dark skin around an open, dark mouth: its teeth come to the face's light all the same."""
+    source, rest = face()
+    rgb = between_lips(source.rgb, rest, np.full(source.rgb.shape[1], 0.08))
+    y, x = np.mgrid[: rgb.shape[0], : rgb.shape[1]]
+    away = np.hypot((x + 0.5) / 2 - 0.5 - rest[14, 0], (y + 0.5) / 2 - 0.5 - rest[14, 1])
+    lips = np.zeros(rgb.shape[:2], np.uint8)
+    outline = [*topology.LIPS_OUTER_UPPER, *topology.LIPS_OUTER_LOWER[::-1]]
+    cv2.fillPoly(lips, [(rest[outline, :2] * 2 + 0.5).astype(np.int32)], 1)
+    beard = (lips == 0) & (away < 1.2 * float(rest[308, 0] - rest[78, 0]))
+    rgb = np.where(beard[..., None], 0.45 * rgb, rgb).astype(np.uint8)
+    mouth = FaceLayers.build(Source(rgb, 2, source.matte, source.plan), rest, NEUTRAL).mouth
+    assert mouth.textures.scale.open
+    assert not mouth.textures.scale.has_upper
+    assert luma(mouth.lift * mouth.textures.colours[0]) > 0.85 * luma(mouth.textures.colours[4])
+
+
+def test_lines_between_drawn_teeth_are_faint() -> None:
+    """A line between sharp teeth takes a quarter of the light at most, and still some."""
+    bend = np.zeros(4, np.float32)
+    line, middle = (tooth(0, arc, 18.0, 3.0, 1.0, bend)[1] for arc in (8.6, 4.3))
+    assert 0.72 < line / middle < 0.9
 
 
 def test_a_fit_knows_its_own_shape() -> None:

@@ -152,9 +152,11 @@ class MouthLayer:
         upper, lower = np.where(beyond, middle, upper), np.where(beyond, middle, lower)
         lower = np.maximum(lower, upper)
         # Corners lie at a height of 0: each edge gives way by as much as it stands off from them.
-        excess = fresh * _blunt(grid / axes.length, lower - upper, float(abs(self.turn[2, 0])))
+        # A lower lip that did so by more would end in a straight thread, and the mouth in a sharp V.
+        turned = float(abs(self.turn[2, 0]))
+        excess = [fresh * _blunt(grid / axes.length, lower - upper, sine) for sine in (turned, 0.0)]
         share = np.clip(-upper, 0, None) / np.maximum(np.clip(-upper, 0, None) + np.clip(lower, 0, None), 1e-6)
-        upper, lower = upper + excess * share, lower - excess * (1 - share)
+        upper, lower = upper + excess[0] * share, lower - excess[1] * (1 - share)
         columns = np.empty((len(grid), 10), np.float32)
         columns[:, 0], columns[:, 1], columns[:, 8], columns[:, 9] = upper, lower, outer[0], outer[1]
         columns[:, 2:5], columns[:, 5:8] = parts[0], parts[1]

@@ -89,7 +89,7 @@ class MouthTextures(NamedTuple):
 @njit(cache=True, nogil=True, fastmath=True)
 def _shaded(colour: tuple[float, float, float], light: float, chroma: float) -> tuple[float, float, float]:
     """A colour inside the mouth under ``light`` 0..1: shadows there are warm, lit by lips and gums."""
-    warm = 0.30 * chroma * (1 - light)
+    warm = 0.20 * chroma * (1 - light)
     return colour[0] * light * (1 + warm), colour[1] * light * (1 - 0.3 * warm), colour[2] * light * (1 - warm)
 
 
@@ -148,11 +148,12 @@ def _tongue(x: float, y: float, lip: float, wide: float, out_by: float, k: float
     if abs(x) >= half or y < -20:
         return 0.0, 0.0
     bow = abs(x) / half
-    top = 2.0 - (2.0 + 13.0 * wide + 4.0 * out_by * (1 - wide)) * (1 - bow * bow) + 0.9 * fade(x * x / 6.8)
-    cover = min(1.0, max(0.0, (y - top) * k / (1.5 * soft + 1.2 * k) + 0.5))
+    top = 2.0 - (2.0 + 11.0 * wide + 4.0 * out_by * (1 - wide)) * (1 - bow * bow * bow) + 0.9 * fade(x * x / 6.8)
+    # Its back lies ever deeper in the dark: no edge shows there.
+    cover = ramp(-0.5 * soft / k - 1.0, 0.5 * soft / k + 1.0 + 3.0 * (1 - out_by), y - top)
     if cover <= 0:
         return 0.0, 0.0
-    light = 0.36 + 0.40 * ramp(top, top + 8.0 + 4.0 * wide, y)
+    light = 0.36 + 0.44 * ramp(top, top + 9.0 + 4.0 * wide, y)
     if out_by > 0:
         tip = lip + 19.0 * out_by * (max(0.0, 1 - bow**3.2)) ** 0.42 - 3.0 * (1 - out_by)
         cover *= min(1.0, max(0.0, (tip - y) * k / soft + 0.5)) * min(1.0, max(0.0, (half - abs(x)) * k / soft))
@@ -181,7 +182,7 @@ def paint_mouth(
 ) -> None:
     """Paints the mouth inside ``box`` (x0, y0, x1, y1) of the frame in place."""
     inner = np.empty((box[2] - box[0], 4), np.float32)
-    lips = np.empty((box[2] - box[0], 6), np.float32)
+    lips = np.empty((box[2] - box[0], 7), np.float32)
     for py in range(box[1], box[3]):
         _lip_row(
             rgb, labels, lips, py, box[0], pose.axes, pose.columns, pose.state, tex.photo, tex.rest_axes, tex.scale
@@ -203,14 +204,15 @@ def _lip_row(
 ) -> None:  # fmt: skip
     """Labels the lips in one row and mends their inner rim, moved with its edge without stretch.
 
-    Writes what the row's other passes need into ``lips`` [w, 6]: y, y of the opening's upper and lower end, the texture
-    point that the mesh brings here, rest y of the upper lip's edge.
+    Writes what the row's other passes need into ``lips`` [w, 7]: y, y of the opening's upper and lower end, the texture
+    point that the mesh brings here, rest y of the upper lip's edge, how far the nearer corner is in mouth widths.
     """
     last = columns.shape[0] - 1
     for k in range(lips.shape[0]):
         px = left + k
         ax, ay = px - axes[0], py - axes[1]
-        at = (ax * axes[2] + ay * axes[3] - state.start) / state.step
+        across = ax * axes[2] + ay * axes[3]
+        at = (across - state.start) / state.step
         y = ay * axes[2] - ax * axes[3]
         lips[k, 0], lips[k, 1], lips[k, 2] = y, 1e9, 1e9
         if at < 0 or at >= last:
@@ -227,7 +229,7 @@ def _lip_row(
         fx, fy = rest[0] + rx * rest[2] - ry * rest[3], rest[1] + rx * rest[3] + ry * rest[2]
         lips[k, 3] = (fx + 0.5) * scale.factor - 0.5 - scale.left
         lips[k, 4] = (fy + 0.5) * scale.factor - 0.5 - scale.top
-        lips[k, 5] = up_y
+        lips[k, 5], lips[k, 6] = up_y, min(across, axes[4] - across) / axes[4]
         if not (up <= y < top or bottom < y <= low):
             continue
         # Between the lips an open photo shows teeth: a lip goes on there as its own mirror image.
@@ -249,7 +251,7 @@ def _inner_row(
     """The mouth's inside in one row, from front to back: colour and label into ``inner`` [w, 4]."""
     lower, colours, rest_axes, scale = tex.lower, tex.colours, tex.rest_axes, tex.scale
     k, soft, ux, uy = scale.px, scale.soft, upright[0], upright[1]
-    lip_shadow = max(0.03 * scale.width, 0.8 * soft)
+    lip_shadow = max(0.03 * scale.width, 0.5 * soft)
     for n in range(inner.shape[0]):
         px, y, top, bottom = left + n, lips[n, 0], lips[n, 1], lips[n, 2]
         if y < top - soft or y > bottom + soft or top > 1e8:
@@ -257,7 +259,9 @@ def _inner_row(
         red, green, blue, rest, label = 0.0, 0.0, 0.0, 1.0, MOUTH
         shadow = 0.45 * fade(max(y - top, 0.0) / lip_shadow)
         across = (px - axes[0]) * axes[2] + (py - axes[1]) * axes[3]
-        corner = 0.3 + 0.7 * ramp(-0.02, 0.20, min(across, axes[4] - across) / axes[4])
+        # Teeth darken towards the corners, and where they stand close behind the lower lip.
+        corner = 0.4 + 0.6 * ramp(0.0, 0.30, min(across, axes[4] - across) / axes[4])
+        corner *= 1 - 0.25 * ramp(0.0, 0.15 * scale.width, bottom - top) * fade(max(bottom - y, 0.0) / lip_shadow)
         if scale.has_upper:
             tx, ty = _placed(inverse, px, py, scale)
             # The photo's teeth keep its light; a lip that lifts takes its shadow along.
@@ -268,7 +272,12 @@ def _inner_row(
             _, cover, own = sample(tex.upper, tx, ty, 2)
             if cover > 0:
                 red, green, blue = _photo_tooth(
-                    tex, tx, ty, own * state.shaded * (1 - lifted), 1 - shadow * lifted, gain
+                    tex,
+                    tx,
+                    ty,
+                    own * state.shaded * (1 - lifted),
+                    (1 - shadow * lifted) * (1 - state.fresh * (1 - corner)),
+                    gain,
                 )
                 red, green, blue, rest = red * cover, green * cover, blue * cover, 1 - cover
         if rest > 0.01:
@@ -344,12 +353,14 @@ def _blend_row(
     grain_x, grain_y = int(anchors[0, 0] + 0.5), int(anchors[0, 1] + 0.5)
     for n in range(inner.shape[0]):
         px, y, top, bottom = left + n, lips[n, 0], lips[n, 1], lips[n, 2]
-        away = max(top - y, y - bottom, 0.0) / (0.012 * scale.width + 0.4 * soft)
+        # A corner is a soft dark pocket: light neither falls into it nor stands at its edge.
+        near = state.fresh * (1 - ramp(0.0, 0.16, lips[n, 6])) if top < 1e8 else 0.0
+        away = max(top - y, y - bottom, 0.0) / ((0.012 * scale.width + 0.4 * soft) * (1 + near))
         if top > 1e8 or (away > 8 and state.tongue_out <= 0):
             continue
-        gap = bottom - top
-        opening = min(1.0, max(0.0, (y - top) / soft + 0.5)) * min(1.0, max(0.0, (bottom - y) / soft + 0.5))
-        opening *= min(1.0, max(0.0, gap / soft))
+        gap, edge = bottom - top, soft * (1 + 0.8 * near)
+        opening = min(1.0, max(0.0, (y - top) / edge + 0.5)) * min(1.0, max(0.0, (bottom - y) / edge + 0.5))
+        opening *= min(1.0, max(0.0, gap / edge))
         if opening < 1 and gap > 0:
             mix(
                 rgb,
@@ -358,8 +369,13 @@ def _blend_row(
                 colours[3, 0],
                 colours[3, 1],
                 colours[3, 2],
-                0.38 * state.fresh * ramp(0.0, 0.10 * scale.width, gap) * fade(away) * weight,
+                (0.38 + 0.17 * near) * state.fresh * ramp(0.0, 0.10 * scale.width, gap) * fade(away) * weight,
             )
+        if scale.open and gap < soft:
+            # Lips that were apart in the photo bring no line along where they meet.
+            off = (y - 0.5 * (top + bottom)) / (0.012 * scale.width + 0.4 * soft)
+            shut = 0.36 * state.fresh * (1 - max(gap, 0.0) / soft) * fade(off * off) * ramp(0.0, 0.14, lips[n, 6])
+            mix(rgb, px, py, colours[3, 0], colours[3, 1], colours[3, 2], shut * weight)
         if opening > 0:
             level = 0.3 * inner[n, 0] + 0.6 * inner[n, 1] + 0.1 * inner[n, 2]
             speck = grain[(py - grain_y) % grain.shape[0], (px - grain_x) % grain.shape[1]] * min(1.0, level / 110.0)

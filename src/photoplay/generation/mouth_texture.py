@@ -25,8 +25,8 @@ _BINS = 48
 """Columns over the mouth in which teeth are looked for."""
 _BESIDE = [164, 18, 200, 199, 57, 287, 186, 410, 204, 424]
 """Landmarks on the skin around the lips."""
-_UNSEEN = 0.65
-"""Light on teeth that an open mouth hides in its dark, as a share of the face's."""
+_UNSEEN, _HIDDEN = 0.95, 0.8
+"""Light on teeth that shut lips hide, and that an open mouth hides in its dark, as shares of the face's."""
 _MOST, _HUE = 1.9, 0.06
 """By what factor teeth out of their lips' shadow become lighter at most, and by what share each channel departs from it."""
 _EYE_DISTANCE = 63.0
@@ -151,7 +151,7 @@ class MouthPicture:
             )
             return edge, max(below, edge)
         if self.open:
-            return upper + (0.5 if self.hollow else 2.2) * self.scale, lower - 0.3 * self.scale
+            return upper + (2.0 if self.hollow else 2.2) * self.scale, lower - 0.3 * self.scale
         line = upper + float(self.contact[0][5])
         return line + 3.0 * self.scale, line + 0.4 * self.scale
 
@@ -238,7 +238,8 @@ class MouthPicture:
 
     def _lift(self) -> Float32[Array, 3]:
         """What the light that falls into a wide open mouth makes of the colour of teeth that stand in the lips' shadow."""
-        own, lit = np.maximum(self.own, 8.0), self._ivory() * self._shade()
+        # A beard around the mouth is no shadow: it says nothing of teeth that have not been seen in one.
+        own, lit = np.maximum(self.own, 8.0), self._ivory() * (self._shade() if self.row is not None else 1.0)
         more = float(np.clip(luma(lit) / luma(own), 1.0, _MOST))
         hue = np.clip(lit / luma(lit) / (own / luma(own)), 1 - _HUE, 1 + _HUE)
         return np.maximum(1.0, 1 + (more * hue - 1) * min(1.0, (more - 1) / 0.2)).astype(np.float32)
@@ -334,7 +335,7 @@ class MouthPicture:
     def _own_teeth(self) -> Float32[Array, 3]:
         """The colour of the photo's teeth, or of teeth in the face's light where it shows none."""
         if self.row is None:
-            return self._ivory() * np.float32(_UNSEEN if self.open and self.hollow else 1.0)
+            return self._ivory() * np.float32(_HIDDEN if self.open and self.hollow else _UNSEEN)
         upper = self.rows[0]
         lit = (upper[..., 3] > 0.9) & (upper[..., 4] > 0.9)
         own = upper[lit if lit.any() else upper[..., 3] >= upper[..., 3].max(), :3]
@@ -347,7 +348,7 @@ class MouthPicture:
         red = 1 + chroma * (np.array([1.10, 0.86, 0.86]) - 1)
         lip = self.lip
         white, teeth = self.white, self.own
-        if self.row is not None:
+        if self.row is not None or self.open:
             # Drawn front teeth turn a little of the light away: so shaded they are as light as the photo's beside them.
             most = float((np.maximum(teeth, white) / np.maximum(teeth, 1.0)).min())
             teeth = teeth * min(most, 1 / (0.93 * (0.3 + 0.7 * max(float(self.turn[2, 2]), 0.5))))

@@ -13,7 +13,7 @@ from photoplay.types import Array
 WIDTHS = np.array([[8.6, 6.6, 7.6, 7.0, 6.8, 9.5], [5.4, 6.0, 6.9, 7.1, 7.3, 10.0]], np.float32)
 _HEIGHTS = np.array([[10.3, 9.0, 10.0, 8.4, 7.6, 7.0], [8.8, 9.2, 10.0, 8.5, 8.0, 7.0]], np.float32)
 _OFFSETS = np.array([[0.0, 0.8, 0.3, 1.3, 2.0, 2.6], [0.0, 0.1, -0.2, 0.9, 1.5, 2.0]], np.float32)
-_ROUND = np.array([[0.7, 1.1, 1.9, 1.7, 1.3, 1.0], [0.5, 0.6, 1.5, 1.3, 1.0, 0.8]], np.float32)
+_ROUND = np.array([[0.6, 0.9, 1.4, 1.2, 1.0, 0.8], [0.5, 0.6, 1.5, 1.3, 1.0, 0.8]], np.float32)
 
 
 @njit(cache=True, nogil=True, fastmath=True)
@@ -43,9 +43,9 @@ def edge_line(row: int, arc: float, soft: float, bend: Array) -> float:
     k, t = which_tooth(row, arc)
     bow = (2 * t - 1) * (2 * t - 1)
     fine = _fine(soft)
-    even = 0.0016 * arc * arc
+    even = 0.003 * arc * arc
     # Corners are rounder on the far side.
-    corner = _ROUND[row, k] * bow * bow * (1.6 if t > 0.5 else 1.0)
+    corner = _ROUND[row, k] * bow * bow * (1.3 if t > 0.5 else 1.0)
     line: float = even + (_OFFSETS[row, k] - even + corner) * fine
     at = min(max(arc, bend[2]), bend[3])
     return line - (at * (bend[0] + bend[1] * at) if row == 0 else 0.0)
@@ -67,9 +67,9 @@ def tooth(row: int, arc: float, depth: float, px: float, soft: float, bend: Arra
     wide = 0.05 + (0.55 * soft / px) ** 2
     line = 0.0
     if near * near < 5 * wide:
-        line = 0.36 * (0.05 / wide) ** 0.35 * _fine(soft / px) ** 0.5 * exp(-near * near / wide)
+        line = 0.20 * (0.05 / wide) ** 0.35 * _fine(soft / px) ** 0.5 * exp(-near * near / wide)
     rise = min(1.0, max(0.0, inside / height))
-    body = (1 - 0.10 * bow) * (0.90 + 0.10 * ramp(0.0, 0.28, rise) - 0.09 * ramp(0.5, 1.0, rise))
+    body = (1 - 0.07 * bow) * (0.90 + 0.10 * ramp(0.0, 0.28, rise) - 0.09 * ramp(0.5, 1.0, rise))
     return cover, (1 - line * (1 - gum)) * body, gum, rise
 
 
