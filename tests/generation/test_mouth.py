@@ -204,6 +204,21 @@ def test_a_tongue_that_is_out_lies_on_the_lower_lip() -> None:
     assert kept.labels[below, x] != Label.TONGUE
 
 
+def test_the_tongue_shows_above_a_lip_that_stands_high() -> None:
+    """A lower lip that hides the mouth's floor leaves no empty hole: the tongue lies behind it and fades upwards."""
+    _, rest = face()
+    opened = jaw_opened(rest, 44)
+    for edge in (topology.LIPS_INNER_LOWER, topology.LIPS_OUTER_LOWER):
+        opened[list(edge)[1:-1], 1] -= 14
+    buffers = painted(opened)
+    x, y = int(opened[14, 0]), int(opened[14, 1])
+    columns = slice(x - 6, x + 7)
+    assert (buffers.labels[y - 5 : y - 2, columns] == Label.TONGUE).mean() > 0.8
+    light = luma(buffers.rgb.astype(np.float32))[y - 16 : y - 2, columns].mean(1)
+    assert (np.diff(light) > -1).all()
+    assert light[-1] > 1.4 * light[0]
+
+
 def test_the_lip_line_is_found_where_the_photo_has_it() -> None:
     """Landmarks that stand beside the painted lip line are brought to it."""
     source, rest = without_mouth()

@@ -153,7 +153,7 @@ def _tongue(x: float, y: float, lip: float, wide: float, out_by: float, k: float
     cover = ramp(-0.5 * soft / k - 1.0, 0.5 * soft / k + 1.0 + 3.0 * (1 - out_by), y - top)
     if cover <= 0:
         return 0.0, 0.0
-    light = 0.36 + 0.44 * ramp(top, top + 9.0 + 4.0 * wide, y)
+    light = 0.33 + 0.43 * ramp(top, top + 9.0 + 4.0 * wide, y)
     if out_by > 0:
         tip = lip + 19.0 * out_by * (max(0.0, 1 - bow**3.2)) ** 0.42 - 3.0 * (1 - out_by)
         cover *= min(1.0, max(0.0, (tip - y) * k / soft + 0.5)) * min(1.0, max(0.0, (half - abs(x)) * k / soft))
@@ -306,7 +306,9 @@ def _inner_row(
             label = TEETH
         if rest > 0.01:
             wide = min(1.0, (bottom - top) / (0.6 * scale.width))
-            share, light = _tongue(x / k, down / k, 100.0, wide, 0.0, k, soft)
+            # However far the jaw drops, the tongue lies on the mouth's floor and shows above the lip.
+            floor = max(down, y - bottom + 1.5 * wide * k)
+            share, light = _tongue(x / k, floor / k, 100.0, wide, 0.0, k, soft)
             cover = rest * share
             r, g, b = colours[2, 0] * light, colours[2, 1] * light, colours[2, 2] * light
             red, green, blue, rest = red + r * cover, green + g * cover, blue + b * cover, rest - cover
