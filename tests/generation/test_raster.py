@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from photoplay.generation.raster import empty_maps, rasterise, rasterise_numpy
+from photoplay.generation.raster_kernels import soften_folds
 
 
 def test_a_triangle_interpolates_linearly_and_covers_what_it_should():
@@ -69,3 +70,26 @@ def test_the_numpy_path_agrees_to_a_rounding_error():
     off = np.abs(compiled[both] - plain[both]).max(1)
     assert (off > 2e-2).mean() < 1e-3
     assert np.median(off) < 1e-4
+
+
+@pytest.mark.parametrize(("slope", "most"), [(0.08, 0.25), (0.2, 0.15), (0.45, 0.25)])
+def test_the_edge_of_a_fold_is_a_straight_line_and_no_staircase(slope, most):
+    y, x = np.mgrid[0:60, 0:60].astype(np.float32)
+    before = x < 20 + slope * y
+    maps = np.dstack([np.where(before, x, x + 30), y, np.ones_like(x), np.ones_like(x)]).astype(np.float32)
+    rgb = np.repeat(np.where(before, 40, 220).astype(np.uint8)[..., None], 3, axis=2)
+    soften_folds(maps, 1.0, 0, 0, rgb)
+    edge = ((220 - rgb[8:52, :, 0].astype(float)) / 180).sum(axis=1)
+    straight = np.polyval(np.polyfit(np.arange(len(edge)), edge, 1), np.arange(len(edge)))
+    assert np.abs(edge - straight).max() < most
+    assert (rgb[30, :18] == 40).all()
+    assert (rgb[30, 40:] == 220).all()
+
+
+def test_where_nothing_folds_nothing_is_softened():
+    y, x = np.mgrid[0:40, 0:40].astype(np.float32)
+    maps = np.dstack([x + 0.4 * y, y, np.ones_like(x), np.ones_like(x)]).astype(np.float32)
+    rgb = np.random.default_rng(0).integers(0, 255, (40, 40, 3)).astype(np.uint8)
+    before = rgb.copy()
+    soften_folds(maps, 1.0, 0, 0, rgb)
+    assert (rgb == before).all()

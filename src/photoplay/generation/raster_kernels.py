@@ -11,6 +11,10 @@ TOLERANCE = np.float32(1e-4)
 TINY = np.float32(1e-6)
 SOLID = np.float32(235)
 """Alpha up to which a layer is too soft for the photo to stand in its place, where people pass each other."""
+ALONG = 4
+"""How far an edge is evened out along its direction, in pixels."""
+SEEN = 32
+"""Difference of neighbours (red + 2 green + blue) below which nobody sees an edge's steps."""
 NO_LIGHT = np.float32(4e-3)
 """Sum of a pixel's four nearest gains below which none of its levels changes visibly."""
 
@@ -186,12 +190,11 @@ def shade(
 
 
 @njit(cache=True, nogil=True)
-def soften_folds(maps: Array, factor: float, x0: int, y0: int, rgb: Array) -> None:
-    """Anti-aliases where one part of the layer covers another: a small blur along the jumps of ``maps``' (u, v)."""
+def _folds(maps: Array, factor: float) -> Array:
+    """How far each pixel [h, w] lies at a jump of ``maps``' (u, v), 0..1."""
     height, width = maps.shape[0], maps.shape[1]
-    low, high = np.float32(1.5), np.float32(4.0)
+    low, high, scale = np.float32(1.5), np.float32(4.0), np.float32(1 / factor)
     weight = np.zeros((height, width), np.float32)
-    found = 0
     for j in range(height - 1):
         for i in range(width - 1):
             if not maps[j, i, 3] < np.float32(1e30):
@@ -200,38 +203,106 @@ def soften_folds(maps: Array, factor: float, x0: int, y0: int, rgb: Array) -> No
                 dj, di = k, 1 - k
                 if not maps[j + dj, i + di, 3] < np.float32(1e30):
                     continue
-                du = (maps[j + dj, i + di, 0] - maps[j, i, 0]) / factor - np.float32(di)
-                dv = (maps[j + dj, i + di, 1] - maps[j, i, 1]) / factor - np.float32(dj)
-                jump = np.sqrt(du * du + dv * dv)
-                if jump > low:
-                    t = min((jump - low) / (high - low), np.float32(1))
-                    if weight[j, i] == 0:
-                        found += 1
+                du = (maps[j + dj, i + di, 0] - maps[j, i, 0]) * scale - np.float32(di)
+                dv = (maps[j + dj, i + di, 1] - maps[j, i, 1]) * scale - np.float32(dj)
+                far = du * du + dv * dv
+                if far > low * low:
+                    t = min((np.sqrt(far) - low) / (high - low), np.float32(1))
                     weight[j, i] = max(weight[j, i], t)
-                    if weight[j + dj, i + di] == 0:
-                        found += 1
                     weight[j + dj, i + di] = max(weight[j + dj, i + di], t)
-    values = np.empty((found, 3), np.float32)
-    place = np.empty((found, 2), np.int32)
-    n = 0
+    return weight
+
+
+@njit(cache=True, nogil=True)
+def _light(rgb: Array, y: int, x: int) -> np.int32:
+    return np.int32(rgb[y, x, 0]) + np.int32(2) * np.int32(rgb[y, x, 1]) + np.int32(rgb[y, x, 2])
+
+
+@njit(cache=True, nogil=True)
+def _along_edge(rgb: Array, y: int, x: int, share: float, value: Array) -> None:
+    """Mixes ``value`` with the mean of ``rgb`` along the edge that runs through (y, x), if there is one."""
+    own = _light(rgb, y, x)
+    contrast = max(
+        abs(_light(rgb, y - 1, x) - own),
+        abs(_light(rgb, y + 1, x) - own),
+        abs(_light(rgb, y, x - 1) - own),
+        abs(_light(rgb, y, x + 1) - own),
+    )
+    if contrast < SEEN:
+        return
+    xx, xy, yy = np.float32(0), np.float32(0), np.float32(0)
+    for dy in range(-2, 3, 2):
+        for dx in range(-2, 3, 2):
+            v, u = y + dy, x + dx
+            gx = np.float32(_light(rgb, v, u + 1) - _light(rgb, v, u - 1))
+            gy = np.float32(_light(rgb, v + 1, u) - _light(rgb, v - 1, u))
+            xx, xy, yy = xx + gx * gx, xy + gx * gy, yy + gy * gy
+    angle = np.float32(0.5) * np.arctan2(np.float32(2) * xy, xx - yy)
+    tx, ty = -np.sin(angle), np.cos(angle)
+    r, g, b, total = np.float32(0), np.float32(0), np.float32(0), np.float32(0)
+    for k in range(-ALONG, ALONG + 1):
+        u, v = np.float32(x) + np.float32(k) * tx, np.float32(y) + np.float32(k) * ty
+        iu, iv = int(u), int(v)
+        fu, fv = u - np.float32(iu), v - np.float32(iv)
+        near = np.float32(ALONG + 1 - abs(k))
+        for dy in range(2):
+            for dx in range(2):
+                w = (fu if dx else np.float32(1) - fu) * (fv if dy else np.float32(1) - fv) * near
+                r += w * np.float32(rgb[iv + dy, iu + dx, 0])
+                g += w * np.float32(rgb[iv + dy, iu + dx, 1])
+                b += w * np.float32(rgb[iv + dy, iu + dx, 2])
+        total += near
+    value[0] += (r / total - value[0]) * share
+    value[1] += (g / total - value[1]) * share
+    value[2] += (b / total - value[2]) * share
+
+
+@njit(cache=True, nogil=True)
+def soften_folds(maps: Array, factor: float, x0: int, y0: int, rgb: Array) -> None:
+    """Anti-aliases where one part of the layer covers another, along the jumps of ``maps``' (u, v).
+
+    Such an edge is a staircase of whole pixels: it is evened out along its own direction, then a little across.
+    """
+    weight = _folds(maps, factor)
+    height, width = weight.shape
+    room = ALONG + 2
+    # Steps reach a pixel beyond the jump itself.
+    wide = np.zeros((height, width), np.float32)
+    found = 0
     for j in range(height):
-        y = y0 + j
         for i in range(width):
-            x = x0 + i
-            if weight[j, i] == 0 or y < 1 or x < 1 or y >= rgb.shape[0] - 1 or x >= rgb.shape[1] - 1:
-                continue
+            if weight[j, i] > 0:
+                for dj in range(max(-1, -j), min(2, height - j)):
+                    for di in range(max(-1, -i), min(2, width - i)):
+                        if wide[j + dj, i + di] == 0:
+                            found += 1
+                        wide[j + dj, i + di] = max(wide[j + dj, i + di], weight[j, i])
+    place = np.empty((found, 2), np.int32)
+    values = np.empty((found, 3), np.float32)
+    n = 0
+    for j in range(max(0, room - y0), min(height, rgb.shape[0] - room - y0)):
+        for i in range(max(0, room - x0), min(width, rgb.shape[1] - room - x0)):
+            if wide[j, i] > 0:
+                place[n, 0], place[n, 1] = j, i
+                n += 1
+    for across in range(2):
+        for m in range(n):
+            j, i = place[m, 0], place[m, 1]
+            y, x = y0 + j, x0 + i
             for k in range(3):
-                total = np.float32(0)
-                for dy in range(-1, 2):
-                    for dx in range(-1, 2):
-                        total += np.float32((2 - abs(dx)) * (2 - abs(dy))) * np.float32(rgb[y + dy, x + dx, k])
-                own = np.float32(rgb[y, x, k])
-                values[n, k] = own + (total / np.float32(16) - own) * weight[j, i]
-            place[n, 0], place[n, 1] = y, x
-            n += 1
-    for m in range(n):
-        for k in range(3):
-            rgb[place[m, 0], place[m, 1], k] = np.uint8(values[m, k] + np.float32(0.5))
+                values[m, k] = np.float32(rgb[y, x, k])
+            if across == 0:
+                _along_edge(rgb, y, x, wide[j, i], values[m])
+            elif weight[j, i] > 0:
+                for k in range(3):
+                    total = np.float32(0)
+                    for dy in range(-1, 2):
+                        for dx in range(-1, 2):
+                            total += np.float32((2 - abs(dx)) * (2 - abs(dy))) * np.float32(rgb[y + dy, x + dx, k])
+                    values[m, k] += (total / np.float32(16) - values[m, k]) * weight[j, i]
+        for m in range(n):
+            for k in range(3):
+                rgb[y0 + place[m, 0], x0 + place[m, 1], k] = np.uint8(values[m, k] + np.float32(0.5))
 
 
 @njit(cache=True, nogil=True)
