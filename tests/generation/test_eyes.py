@@ -253,3 +253,28 @@ def test_the_lash_line_runs_from_corner_to_corner_and_ends_in_nothing(upper: tup
     assert line[0] > 0.75 * max(line)
     assert max(line[:8]) == max(line)
     assert darkness(1.0) < 0.3 * max(line)
+
+
+@pytest.mark.parametrize(
+    ("upper", "iris"),
+    [(topology.RIGHT_EYE_UPPER, topology.RIGHT_IRIS), (topology.LEFT_EYE_UPPER, topology.LEFT_IRIS)],
+)
+def test_the_iris_behind_a_raised_lid_has_no_step(upper: tuple[int, ...], iris: tuple[int, ...]) -> None:
+    """The shadow that the photo's lid casts on the iris stays behind the lid when it goes up."""
+    source, rest = face()
+    width = float(np.hypot(*(rest[upper[0], :2] - rest[upper[-1], :2])))
+    centre, radius = rest[iris[0], :2], float(np.median(np.hypot(*(rest[list(iris[1:]), :2] - rest[iris[0], :2]).T)))
+    flat = np.full_like(source.rgb, (150, 120, 90))
+    points = (2 * rest[list(upper), :2] + 0.5).round().astype(np.int32)
+    down = np.array([0, 1], np.int32)
+    cv2.polylines(flat, [points + round(0.08 * width) * down], False, (82, 66, 50), round(0.2 * width))
+    spot = tuple(int(v) for v in np.round(2 * centre + 0.5))
+    inside = cv2.circle(np.zeros(flat.shape[:2], np.uint8), spot, round(2 * radius), 255, -1) > 0
+    below = cv2.fillPoly(np.zeros(flat.shape[:2], np.uint8), [np.concatenate([points, points[::-1] + 200 * down])], 255)
+    rgb = np.where((inside & (below > 0))[..., None], flat, source.rgb)
+    landmarks = rest.copy()
+    landmarks[list(upper[1:-1]), 1] -= 0.16 * width * np.sin(np.linspace(0, np.pi, 9))[1:-1].astype(np.float32)
+    grey = painted_on(rgb, landmarks).rgb.astype(float).mean(-1)
+    x, y = round(float(centre[0])), round(float(centre[1]))
+    column = grey[y - round(0.7 * radius) : y + round(0.3 * radius), x - 1 : x + 2].mean(1)
+    assert column.min() > 0.75 * column.max()

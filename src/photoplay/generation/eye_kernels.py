@@ -201,7 +201,7 @@ def _lash_line(u: float, d: float, w: float, soft: float, lashes: float, outer: 
 @njit(cache=True, nogil=True, fastmath=True)
 def _fresh(ly: float, w: float, upper_rest: float, lower: float, lower_rest: float, raised: float) -> float:
     """How far the eyeball must be put together anew, because the photo shows a lid there."""
-    above = raised * (1 - ramp(0.07 * w, 0.15 * w, ly - upper_rest))
+    above = raised * (1 - ramp(0.08 * w, 0.26 * w, ly - upper_rest))
     return max(above, ramp(0.0, 0.03 * w, lower - lower_rest) * ramp(-0.07 * w, 0.0, ly - lower_rest))
 
 

@@ -269,33 +269,58 @@ class EyeTexture:
         dx, dy, rho = self._disc()
         grey = luma(self.photo)
         valid = self._inside(0.05, 0.02) * (rho < 1.3)
-        rings = np.minimum((rho * 12).astype(int), 15)
+        # The rings of the iris lie around the pupil inside and around the limbus outside.
+        px, py = self._pupil(grey, valid)
+        around = np.clip(1 - rho, 0, 1)
+        about = np.hypot(dx - px * around, dy - py * around)
+        rings = np.minimum((about * 12).astype(int), 15)
         profile = np.zeros((16, 3), np.float32)
         for k in range(16):
             here = (rings == k) & (valid > 0.5)
+            lit = here & (self.y > self.upper + 0.12 * self.axes.length)
+            here = lit if k > 5 and lit.sum() >= 3 else here
             profile[k] = np.median(self.photo[here], axis=0) if here.sum() >= 3 else np.nan
         known = ~np.isnan(profile[:, 0])
         if not known.any():
             profile[:], known[:] = self.look.skin * 0.25, True
         for k in range(3):
             profile[:, k] = np.interp(np.arange(16), np.flatnonzero(known), profile[known, k])
-        at = np.clip(rho * 12 - 0.5, 0, 15)
+        at = np.clip(about * 12 - 0.5, 0, 15)
         radial = np.stack([np.interp(at, np.arange(16), profile[:, k]) for k in range(3)], axis=-1).astype(np.float32)
         excess = grey - luma(radial)
         bright = ((excess > np.maximum(18, 0.3 * luma(radial))) & (rho < 0.95) & (valid > 0.3)).astype(np.float32)
         spot = cv2.GaussianBlur(cv2.dilate(bright, np.ones((3, 3), np.uint8)), (0, 0), 0.5 * self.factor)
-        weight = valid * (1 - np.clip(spot * 2, 0, 1))
-        total, mass = self.photo * weight[..., None] * 50, weight * 50
+        # Near a lid its shadow lies on the iris: what is carried on behind it comes from farther away, and sets in softly.
+        w = self.axes.length
+        clear = between(0.04 * w, 0.16 * w, self.y - self.upper) * between(0.0, 0.1 * w, self.lower - self.y)
+        weight = (valid * clear * (1 - np.clip(spot * 2, 0, 1))).astype(np.float32)
+        total, mass = 2.0 * radial, np.full_like(weight, 2.0)
         for sx, sy in ((-1, 1), (1, -1), (-1, -1)):
             flipped, share = self._mirrored(dx * sx, dy * sy, weight)
+            share = share * between(0.35, 0.65, about)
             total, mass = total + flipped * share[..., None], mass + share
-        disc = (total + radial * 0.05) / (mass + 0.05)[..., None]
+        disc = total / mass[..., None]
+        disc += (self.photo - disc) * weight[..., None]
         rim = max(0.17, 1.5 / self.radius, min(0.6, 1.8 * self.look.blur / self.radius))
         alpha = 1 - np.clip((rho - 0.95) / rim, 0, 1)
         alpha = alpha * alpha * (3 - 2 * alpha)
         made = sclera + (disc - sclera) * alpha[..., None]
         glint = np.clip(self.photo - made, 0, None) * np.clip(spot * 2, 0, 1)[..., None]
         return np.dstack([disc, alpha]).astype(np.float32), glint.astype(np.float32)
+
+    def _pupil(self, grey: Float32[Array, "h w"], valid: Array) -> tuple[float, float]:
+        """How far the pupil lies from the middle of the iris, in iris radii: its darkest part, (0, 0) where none shows."""
+        dx, dy, rho = self._disc()
+        near = (rho < 0.6) & (valid > 0.5) & (self.y > self.upper + 0.07 * self.axes.length)
+        if near.sum() < 12:
+            return 0.0, 0.0
+        low, middle = np.percentile(grey[near], (2, 60))
+        dark = near * np.clip((low + 0.5 * (middle - low) - grey) / max(float(middle - low), 1.0), 0, 1)
+        mass = float(dark.sum())
+        if mass < 1.0 or middle - low < 0.15 * middle:
+            return 0.0, 0.0
+        x, y = float((dark * dx).sum()) / mass, float((dark * dy).sum()) / mass
+        return float(np.clip(x, -0.25, 0.25)), float(np.clip(y, -0.25, 0.25))
 
     def _mirrored(self, dx: Array, dy: Array, weight: Array) -> tuple[Array, Array]:
         """Photo and weight at the mirrored spot of the iris."""
