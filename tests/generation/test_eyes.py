@@ -278,3 +278,34 @@ def test_the_iris_behind_a_raised_lid_has_no_step(upper: tuple[int, ...], iris: 
     x, y = round(float(centre[0])), round(float(centre[1]))
     column = grey[y - round(0.7 * radius) : y + round(0.3 * radius), x - 1 : x + 2].mean(1)
     assert column.min() > 0.75 * column.max()
+
+
+@pytest.mark.parametrize("edges", [(topology.RIGHT_EYE_UPPER, topology.RIGHT_EYE_LOWER)])
+def test_the_white_of_a_half_shut_eye_is_in_shade_towards_both_corners(edges: tuple[tuple[int, ...], ...]) -> None:
+    source, rest = face()
+    rgb = source.rgb.copy()
+    contour = np.concatenate([rest[list(edges[0]), :2], rest[list(edges[1][::-1]), :2]])
+    cv2.fillPoly(rgb, [(2 * contour + 0.5).round().astype(np.int32)], (200, 200, 200))
+    start, end = rest[edges[0][0], :2], rest[edges[0][-1], :2]
+
+    def light(shut: float, along: float) -> float:
+        shown = painted_on(rgb, blinked(rest, shut))
+        x = round(float(start[0] + (end[0] - start[0]) * along))
+        return float(shown.rgb[:, x].astype(float).mean(-1)[shown.labels[:, x] == Label.EYE].max())
+
+    for along in (0.15, 0.85):
+        assert light(0.5, along) / light(0.5, 0.5) < 0.89 * light(0.1, along) / light(0.1, 0.5)
+
+
+def test_no_bruise_is_left_where_blue_black_lashes_were() -> None:
+    """Past the outer corner the shade that stays has the skin's hue, however many lashes made it."""
+    source, rest = face()
+    outer, inner = rest[33, :2], rest[133, :2]
+    along, width = (outer - inner) / np.hypot(*(outer - inner)), float(np.hypot(*(outer - inner)))
+    rgb = source.rgb.copy()
+    spot = tuple(int(v) for v in np.round(2 * (outer + 0.2 * width * along) + 0.5))
+    cv2.circle(rgb, spot, round(0.6 * width), (70, 60, 100), -1)
+    x, y = (round(float(v)) for v in outer + 0.2 * width * along)
+    window = slice(y - 2, y + 3), slice(x - 2, x + 3)
+    red, _, blue = painted_on(rgb, blinked(rest, 1.0)).rgb[window].astype(float).mean((0, 1))
+    assert red > blue

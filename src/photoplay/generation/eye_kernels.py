@@ -285,6 +285,8 @@ def _ball_row(
         # The lid's shadow on the ball goes with the lid.
         shade = max(ramp(0.0, 0.1 * w, upper - place[n, 7]), raised, state.turned)
         shade = 1 - 0.45 * shade * fade(max(ly - upper, 0.0) / (0.05 * w))
+        # A ball that two lids all but cover turns away from the light towards both corners.
+        shade *= 1 - 0.3 * ramp(0.15, 0.6, state.shut) * ramp(0.3, 0.0, min(place[n, 3], 1 - place[n, 3]))
         mix(rgb, px, py, r * shade, g * shade, b * shade, cover)
         mix_one(confidence, px, py, 255 - 150 * fresh, cover)
         if cover > 0.5:

@@ -182,6 +182,10 @@ class EyeTexture:
         )
         bare = cv2.morphologyEx(soft, cv2.MORPH_CLOSE, self._spot(0.4 * scale))
         bare = cv2.GaussianBlur(bare, (0, 0), 0.06 * across * scale)
+        # Lashes are bluer than skin in shade: spread out, they would look like a bruise.
+        light, skin = luma(bare), self.look.skin / max(float(luma(self.look.skin)), 1.0)
+        bare[..., 0] = np.maximum(bare[..., 0], light * min(1.0, skin[0]) + 0.6 * light * max(0.0, skin[0] - 1))
+        bare[..., 2] = np.minimum(bare[..., 2], light * max(skin[2], 0.5))
         return np.asarray(cv2.resize(bare, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
 
     def _grain(self) -> Float32[Array, "h w 3"]:
