@@ -2,7 +2,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from photoplay.generation.mesh import HeadField, Outline, face_height, signed_areas, smoothstep, visible_triangles
+from photoplay.generation.mesh import (
+    HeadField,
+    Outline,
+    exact_distance,
+    face_height,
+    signed_areas,
+    smoothstep,
+    visible_triangles,
+)
 from photoplay.topology import CHIN, FACE_OVAL
 from photoplay.types import HeadPose
 from tests.generation.actors import astronaut, track
@@ -64,3 +72,11 @@ def test_hair_follows_the_head_rigidly():
 def test_smoothstep_is_flat_at_both_ends():
     x = np.array([-1, 0, 0.5, 1, 2], np.float32)
     assert np.allclose(smoothstep(0, 1, x), [0, 0, 0.5, 1, 1])
+
+
+def test_distances_are_roots_of_whole_numbers():
+    rng = np.random.default_rng(0)
+    mask = (rng.random((96, 80)) > 0.02).astype(np.uint8)
+    zeros, here = np.argwhere(mask == 0), np.argwhere(mask >= 0)
+    nearest = np.square(here[:, None] - zeros[None]).sum(-1).min(1).reshape(mask.shape)
+    np.testing.assert_array_equal(exact_distance(mask), np.sqrt(nearest.astype(np.float32)))

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
-from photoplay.generation.mesh import smoothstep
+from photoplay.generation.mesh import exact_distance, smoothstep
 from photoplay.types import Anchor, Array, Contact, Duet, RenderPlan
 
 GROW, SOFT = 0.012, 0.008
@@ -125,7 +125,7 @@ def _way(mask: Bool[Array, "h w"]) -> Float32[Array, "h w"]:
     inside = mask.astype(np.uint8)
     if inside.all() or not inside.any():
         return np.full(mask.shape, -sum(mask.shape) if inside.all() else sum(mask.shape), np.float32)
-    to, out = (cv2.distanceTransform(one, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) for one in (1 - inside, inside))
+    to, out = (exact_distance(one) for one in (1 - inside, inside))
     return np.asarray(np.where(mask, 0.5 - out, to - 0.5), np.float32)
 
 

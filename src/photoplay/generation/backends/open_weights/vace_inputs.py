@@ -20,6 +20,7 @@ from jaxtyping import Bool, Float32, UInt8
 
 from photoplay.generation.backends.open_weights.composite import Compositor
 from photoplay.generation.controls.face_map import draw_face_map
+from photoplay.generation.mesh import exact_distance
 from photoplay.generation.people import subject_matte, subject_picture
 from photoplay.types import Anchor, Array, Label, Mask, MotionTrack, Photo, RenderPlan, Rgb, RgbStack, Scene
 
@@ -200,8 +201,7 @@ def laid_over(made: Rgb, still: Rgb, make: Bool[Array, "h w"], soft: float) -> U
         return still
     if make.all():
         return made
-    inside = cv2.distanceTransform(make.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    share = np.clip(inside / soft, 0, 1)[..., None]
+    share = np.clip(exact_distance(make.astype(np.uint8)) / soft, 0, 1)[..., None]
     return np.asarray(np.rint(still + (made.astype(np.float32) - still) * share), np.uint8)
 
 
