@@ -12,6 +12,7 @@ from photoplay import topology
 from photoplay.generation.buffers import Source
 from photoplay.generation.contours import Axes, edge_columns
 from photoplay.generation.eye_kernels import EyeScale, EyeTextures
+from photoplay.generation.mesh import smoothstep
 from photoplay.generation.photo_look import Look, luma, smooth_fill
 from photoplay.types import Array, Landmarks
 
@@ -36,13 +37,6 @@ def eye_edges(side: Side) -> tuple[list[int], list[int], list[int], list[int]]:
         list(_CREASE[side][::-1]),
         list(topology.LEFT_IRIS),
     )
-
-
-def between(low: Array | float, high: Array | float, value: Array) -> Array:
-    """A smooth step from 0 at ``low`` to 1 at ``high``, which may lie below."""
-    t = np.clip((value - low) / (np.asarray(high) - low), 0, 1)
-    eased: Array = t * t * (3 - 2 * t)
-    return eased
 
 
 class EyeTexture:
@@ -142,18 +136,18 @@ class EyeTexture:
         reach = np.clip(np.minimum(outer + 0.1 * w, inner) / (0.2 * w), 0, 1)
         top, bottom = self.upper - (0.5 + 0.5 * reach) * lashes, self.lower + 0.06 * w
         # At the outer corner the upper lashes hang below it.
-        bottom += 0.1 * w * between(0.22 * w, -0.02 * w, outer)
+        bottom += 0.1 * w * smoothstep(0.22 * w, -0.02 * w, outer)
         grey, pale = luma(self.photo), float(luma(self.look.skin))
         # Rims of glasses and brows above the lashes lie over the lid and stay; lashes and folds are thinner.
         lit = np.maximum(cv2.morphologyEx(grey, cv2.MORPH_CLOSE, self._spot(0.4)), 1.0)
-        dark = between(0.45, 0.25, grey / lit) * between(0.0, -0.06 * w, self.y - top)
+        dark = smoothstep(0.45, 0.25, grey / lit) * smoothstep(0.0, -0.06 * w, self.y - top)
         kept = cv2.morphologyEx(dark.astype(np.float32), cv2.MORPH_OPEN, self._spot(0.08))
         kept = cv2.GaussianBlur(kept, (0, 0), max(0.5, 0.015 * w * self.factor))
-        sides = between(-0.42 * w, -0.16 * w, outer) * between(-0.16 * w, 0.04 * w, inner) * (1 - kept)
-        sides *= np.maximum(self._on_face(), between(-0.2 * w, -0.04 * w, outer))
-        low = between(bottom + 0.06 * w, bottom - 0.04 * w, self.y)
-        hole = sides * low * between(top - 0.12 * w, top + 0.01 * w, self.y)
-        fold = sides * low * between(0.5 * (self.fold + self.brow), self.fold + 0.04 * w, self.y)
+        sides = smoothstep(-0.42 * w, -0.16 * w, outer) * smoothstep(-0.16 * w, 0.04 * w, inner) * (1 - kept)
+        sides *= np.maximum(self._on_face(), smoothstep(-0.2 * w, -0.04 * w, outer))
+        low = smoothstep(bottom + 0.06 * w, bottom - 0.04 * w, self.y)
+        hole = sides * low * smoothstep(top - 0.12 * w, top + 0.01 * w, self.y)
+        fold = sides * low * smoothstep(0.5 * (self.fold + self.brow), self.fold + 0.04 * w, self.y)
         hidden = np.maximum(hole, fold)
         ring = (hole < 0.1) & (fold > 0.02) & (grey > 0.3 * pale)
         skin = float(np.percentile(grey[ring], 60)) if ring.sum() > 20 else pale
@@ -164,11 +158,11 @@ class EyeTexture:
         line = 1 - grey / np.maximum(cv2.morphologyEx(grey, cv2.MORPH_CLOSE, self._spot(0.14)), 1.0)
         odd += np.clip((line - 0.05) / 0.1, 0, 1)
         far = np.clip((np.abs(self.y - self.upper) / w - 0.35) / 0.2, 0, 1)
-        seen = between(0.75, 0.45, hole) * (1 - 0.97 * np.minimum(odd, 1)) * (1 - 0.9 * far)
+        seen = smoothstep(0.75, 0.45, hole) * (1 - 0.97 * np.minimum(odd, 1)) * (1 - 0.9 * far)
         seen *= np.where(self.y > self.lower, 0.5, 1.0)
         smooth = smooth_fill(self.photo, seen.astype(np.float32))
         smooth = cv2.GaussianBlur(smooth, (0, 0), 0.05 * w * self.factor)
-        smooth = smooth + (self._shade() - smooth) * between(0.0, -0.16 * w, outer)[..., None]
+        smooth = smooth + (self._shade() - smooth) * smoothstep(0.0, -0.16 * w, outer)[..., None]
         return np.dstack([np.clip(smooth + self._grain(), 0, 255), hole, hidden]).astype(np.float32)
 
     def _shade(self) -> Float32[Array, "h w 3"]:
@@ -296,12 +290,12 @@ class EyeTexture:
         spot = cv2.GaussianBlur(cv2.dilate(bright, np.ones((3, 3), np.uint8)), (0, 0), 0.5 * self.factor)
         # Near a lid its shadow lies on the iris: what is carried on behind it comes from farther away, and sets in softly.
         w = self.axes.length
-        clear = between(0.04 * w, 0.16 * w, self.y - self.upper) * between(0.0, 0.1 * w, self.lower - self.y)
+        clear = smoothstep(0.04 * w, 0.16 * w, self.y - self.upper) * smoothstep(0.0, 0.1 * w, self.lower - self.y)
         weight = (valid * clear * (1 - np.clip(spot * 2, 0, 1))).astype(np.float32)
         total, mass = 2.0 * radial, np.full_like(weight, 2.0)
         for sx, sy in ((-1, 1), (1, -1), (-1, -1)):
             flipped, share = self._mirrored(dx * sx, dy * sy, weight)
-            share = share * between(0.35, 0.65, about)
+            share = share * smoothstep(0.35, 0.65, about)
             total, mass = total + flipped * share[..., None], mass + share
         disc = total / mass[..., None]
         disc += (self.photo - disc) * weight[..., None]

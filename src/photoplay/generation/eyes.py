@@ -11,7 +11,8 @@ from jaxtyping import Float32
 from photoplay.generation.buffers import FrameBuffers, Source
 from photoplay.generation.contours import Axes, Motion, Plane, edge_columns
 from photoplay.generation.eye_kernels import EyePose, EyeState, EyeTextures, paint_eye
-from photoplay.generation.eye_texture import EyeTexture, Side, between, eye_edges
+from photoplay.generation.eye_texture import EyeTexture, Side, eye_edges
+from photoplay.generation.mesh import smoothstep
 from photoplay.generation.photo_look import Look
 from photoplay.types import Array, Landmarks
 
@@ -95,8 +96,8 @@ class EyeLayer:
             for edge in (upper, lower, crease)
         )
         u = grid / self.axes.length
-        ends = between(-0.42, -0.2, u) * between(1.42, 1.2, u)
-        beyond = between(0.04, -0.08, u) + between(0.96, 1.08, u)
+        ends = smoothstep(-0.42, -0.2, u) * smoothstep(1.42, 1.2, u)
+        beyond = smoothstep(0.04, -0.08, u) + smoothstep(0.96, 1.08, u)
         columns = np.empty((len(grid), 9), np.float32)
         columns[:, :3], columns[:, 3], columns[:, 4] = top, bottom[:, 0], bottom[:, 2]
         columns[:, 5], columns[:, 6] = fold[:, 0], fold[:, 0] - fold[:, 2]

@@ -33,10 +33,10 @@ def signed_areas(points: Float32[Array, "n d"], triangles: Int32[Array, "m 3"]) 
     return areas
 
 
-def smoothstep(low: float, high: float, x: Array) -> Float32[Array, ...]:
-    """0 below ``low``, 1 above ``high``, and a cubic without corners between."""
+def smoothstep(low: Array | float, high: Array | float, x: Array) -> Float32[Array, ...]:
+    """0 at ``low`` and before, 1 at ``high``, which may lie below, and after; a cubic without corners between."""
     t = np.clip((x - low) / (high - low), 0, 1)
-    return (t * t * (3 - 2 * t)).astype(np.float32)
+    return np.asarray(t * t * (3 - 2 * t), np.float32)
 
 
 def exact_distance(mask: UInt8[Array, "h w"]) -> Float32[Array, "h w"]:

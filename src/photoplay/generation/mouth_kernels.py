@@ -258,9 +258,8 @@ def _inner_row(
             continue
         red, green, blue, rest, label = 0.0, 0.0, 0.0, 1.0, MOUTH
         shadow = 0.45 * fade(max(y - top, 0.0) / lip_shadow)
-        across = (px - axes[0]) * axes[2] + (py - axes[1]) * axes[3]
         # Teeth darken towards the corners, and where they stand close behind the lower lip.
-        corner = 0.4 + 0.6 * ramp(0.0, 0.30, min(across, axes[4] - across) / axes[4])
+        corner = 0.4 + 0.6 * ramp(0.0, 0.30, lips[n, 6])
         corner *= 1 - 0.25 * ramp(0.0, 0.15 * scale.width, bottom - top) * fade(max(bottom - y, 0.0) / lip_shadow)
         if scale.has_upper:
             tx, ty = _placed(inverse, px, py, scale)
@@ -315,7 +314,7 @@ def _inner_row(
             if share > 0.5 and label == MOUTH:
                 label = TONGUE
         # The cavity goes dark towards the throat; lips and cheeks light its rim.
-        rim = fade(max(min(y - top, bottom - y, 0.4 * across, 0.4 * (axes[4] - across)), 0.0) / (0.05 * scale.width))
+        rim = fade(max(min(y - top, bottom - y, 0.4 * axes[4] * lips[n, 6]), 0.0) / (0.05 * scale.width))
         tint = rest * (0.62 + 0.26 * (y - top) / max(bottom - top, 1.0) + 0.45 * rim)
         rosy = rest * 0.10 * rim
         inner[n, 0], inner[n, 1] = (

@@ -183,7 +183,7 @@ def read_voices(audio: Sound | Sequence[Sound], words: str, voice: str) -> tuple
     if audio:
         raise RequestError("sound_twice", "There is a recording and a text to say.", "Give one of them.")
     check_prompt(words)
-    return (say_aloud(words, voice or VOICE),)
+    return (say_aloud(words, voice),)
 
 
 def read_clip(source: str | Path | bytes) -> Video:

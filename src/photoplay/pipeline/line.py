@@ -344,6 +344,7 @@ def animate(
     given = checked({"template": template, "prompt": prompt, "say": say, "voice": voice, "turns": turns})
     checked({"video": video, "audio": audio, "out": out, "stills": stills, "sheet": sheet, "resume": resume})
     film = checked(options)
+    voice = voice or (VOICE if say else "")
     if backdrop is not None:
         film.setdefault("staging", Staging(backdrop="photo"))
     request = Request(
@@ -355,7 +356,7 @@ def animate(
         video=None if video is None else read_clip(video),
         audio=read_voices(audio, say, voice),
         said=say,
-        voice=(voice or VOICE) if say else "",
+        voice=voice,
         turns=given["turns"],
         backdrop=None if backdrop is None else read_photo(backdrop),
         **film,
