@@ -20,8 +20,12 @@ def link(tmp_path: Path) -> Iterator[str]:
         yield found
 
 
+COMPILING_MS = 150_000
+"""On a machine that never drew a film, kernels are compiled first: 42 s alone on an EPYC with AVX2, and tests run beside."""
+
+
 @pytest.mark.slow
-@pytest.mark.timeout(170)
+@pytest.mark.timeout(400)
 def test_a_real_film_from_the_photo_to_the_bin(browser: Browser, link: str) -> None:
     base = link.split("/sign-in")[0]
     with opened(browser, base, viewport=PHONE, has_touch=True) as at:
@@ -33,13 +37,13 @@ def test_a_real_film_from_the_photo_to_the_bin(browser: Browser, link: str) -> N
             expect(page.get_by_role("heading", name="Bring a photo to life")).to_be_visible()
             add_photos(page, "astronaut")
             agree(page, "A historical portrait")
-            expect(page.locator(".template img.moving").first).to_be_visible()
+            expect(page.locator(".template img.moving").first).to_be_visible(timeout=COMPILING_MS)
             page.get_by_role("radio", name="Nod", exact=False).first.check()
             page.get_by_role("button", name="Use “").click()
             page.get_by_role("radio", name="480p, quick").check()
             expect(page.get_by_text("Starts at once.")).to_be_visible()
             page.get_by_role("button", name="Make the film").click()
-            expect(page.locator("video")).to_be_visible(timeout=90_000)
+            expect(page.locator("video")).to_be_visible(timeout=COMPILING_MS)
             until(page, "document.querySelector('video').readyState >= 2")
             assert page.evaluate("document.querySelector('video').videoWidth") >= 400
             page.get_by_text("How was this made?").click()
