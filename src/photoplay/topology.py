@@ -72,10 +72,10 @@ OPENPOSE_18: tuple[int, ...] = (0, -1, 12, 14, 16, 11, 13, 15, 24, 26, 28, 23, 2
 """Index of the pose joint for each OpenPose joint; -1 is the neck, halfway between the shoulders."""
 
 
-def _table(name: str) -> Int32[Array, ...]:
+def _table(name: str, dtype: type = np.int32) -> Array:
     text = files("photoplay").joinpath("data", name).read_text(encoding="utf-8")
     rows = [line.split(",") for line in text.splitlines() if line and not line.startswith("#")]
-    table = np.array(rows, dtype=np.int32)
+    table: Array = np.array(rows, dtype=dtype)
     table.setflags(write=False)
     return table
 
@@ -104,6 +104,12 @@ def skin_triangles() -> Int32[Array, "t 3"]:
 def face_mirror() -> Int32[Array, 478]:
     """The landmark on the other side of the face, for each landmark."""
     return _table("face_mirror.csv")[:, 0]
+
+
+@cache
+def mean_face() -> Float32[Array, "478 3"]:
+    """The mean of a few faces at rest: the subject's left, up, towards the camera; 1 is :func:`inter_ocular`."""
+    return _table("mean_face.csv", np.float32)
 
 
 def face_68(landmarks: Landmarks) -> Float32[Array, "68 3"]:

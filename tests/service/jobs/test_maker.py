@@ -18,6 +18,7 @@ from skimage.data import astronaut
 from structlog.testing import capture_logs
 
 from photoplay.errors import MediaError, PhotoplayError, RefusedError, UnavailableError
+from photoplay.generation.backends.anchor import AnchorBackend
 from photoplay.media import probe_video
 from photoplay.pipeline import line
 from photoplay.pipeline.outputs import write_film
@@ -276,21 +277,32 @@ def test_models_are_read_before_the_first_film_and_what_is_missing_stops_nothing
     hub: Hub, guard: Guard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     warmed: list[str] = []
+    rehearsed: list[str] = []
 
-    class Backend:
-        def __init__(self, name: str) -> None:
-            self.name = name
+    class Cold:
+        def __init__(self, name: str, needs_gpu: bool = False) -> None:
+            self.name, self.capabilities = name, replace(AnchorBackend.capabilities, needs_gpu=needs_gpu)
 
+    class Backend(Cold):
         def warm(self) -> None:
             if self.name == "absent":
                 raise UnavailableError("model_missing", "It is not there.", "Pull it.")
             warmed.append(self.name)
 
-    found = {"first": Backend("first"), "absent": Backend("absent"), "cold": object(), "last": Backend("last")}
+    found = {
+        "first": Backend("first"),
+        "absent": Backend("absent"),
+        "cold": Cold("cold"),
+        "last": Backend("last", True),
+    }
+    made = [*found, "unknown"]
+    found["anchor"] = Cold("anchor")
     monkeypatch.setattr("photoplay.generation.backends.get_backend", found.__getitem__)
+    monkeypatch.setattr("photoplay.pipeline.rehearsal.rehearse", lambda backend: rehearsed.append(backend.name))
     with capture_logs() as logged:
-        LineMaker(hub, guard).warm([*found, "unknown"])
+        LineMaker(hub, guard).warm(made)
     assert warmed == ["first", "last"]
+    assert rehearsed == ["first", "cold", "anchor"]  # a model on a graphics card paints over the anchor
     told = [(one["event"], one["backend"], one["code"]) for one in logged]
     assert told == [("not_warmed", "absent", "model_missing"), ("not_warmed", "unknown", "KeyError")]
 

@@ -207,11 +207,13 @@ class LineMaker:
         import photoplay.pipeline.line  # noqa: F401  (the line itself takes a second)
         from photoplay.generation.backends import get_backend
         from photoplay.generation.backends.protocol import Warm
+        from photoplay.pipeline.rehearsal import rehearse
 
         for name in backends:
             try:
                 if isinstance(backend := get_backend(name), Warm):
                     backend.warm()
+                rehearse(get_backend("anchor") if backend.capabilities.needs_gpu else backend)
             except Exception as error:  # the film that needs it says so to whom it concerns
                 why = getattr(error, "code", type(error).__name__)
                 logger(__name__).warning("not_warmed", backend=name, code=why)

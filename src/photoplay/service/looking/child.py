@@ -24,13 +24,13 @@ from PIL import Image
 from photoplay import topology
 from photoplay.errors import PhotoplayError
 from photoplay.generation.backends import get_backend
-from photoplay.generation.plate import background_plate
 from photoplay.media import load_photo, resize_photo
 from photoplay.motion.library import find, list_templates
 from photoplay.perception.scene import perceive
 from photoplay.pipeline.enrolment import face_in_clip, face_in_photo
 from photoplay.pipeline.gallery import draw_moving
 from photoplay.pipeline.moving import Recent, small
+from photoplay.pipeline.rehearsal import rehearse
 from photoplay.pipeline.scenes import Rest
 from photoplay.safety.consent.record import Adult
 from photoplay.safety.consent.record import Terms as RecordTerms
@@ -62,14 +62,11 @@ class Eyes:
         return replace(Guard.local(), hosted=self._hosted)
 
     def warm(self) -> None:
-        """Loads what the first preview would wait for: models, templates, and compiled code, by filling in a square."""
-        square, hole = np.zeros((64, 64, 3), np.uint8), np.zeros((64, 64), np.uint8)
-        hole[24:40, 24:40] = 255
-        with suppress(PhotoplayError):  # whoever asks is told
-            get_backend("anchor")
+        """Loads what the first preview would wait for: models, templates, and compiled code."""
+        with suppress(PhotoplayError, OSError):  # whoever asks is told
             list_templates()
-            self.guard.content.check([square])
-        background_plate(square, hole, 4)
+            self.guard.content.check([np.zeros((64, 64, 3), np.uint8)])
+            rehearse(get_backend("anchor"))
         Image.init()
 
     def inspect(self, data: bytes) -> dict[str, Any]:
