@@ -3,6 +3,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from photoplay.generation import plate_kernels
 from photoplay.generation.matting import FAINT, edge_softness, firm_matte
 from photoplay.generation.plate import (
     background_plate,
@@ -177,3 +178,21 @@ def test_a_background_full_of_texture_stays_as_it_is_around_people():
     hole = (disc(320) > 5).astype(np.uint8)
     image = photo.astype(np.float32)
     assert np.abs(without_strands(image, hole) - image).mean() < 0.5
+
+
+def test_one_stray_match_leaves_no_speck() -> None:
+    """Three of the four patches that could be copied lie in the hole, and the fourth shows a star's pixel."""
+    image = np.full((20, 20, 3), 30, np.float32)
+    image[2, 2] = 250
+    hole, index = np.zeros((20, 20), np.uint8), np.full((20, 20), -1, np.int32)
+    hole[10, 10] = 1
+    index[10, 10] = 0
+    targets, cost = np.array([[10, 10]], np.int32), np.zeros(1, np.float32)
+    copied = {}
+    for name, place in (("star", (2, 2)), ("sky", (4, 4))):
+        out = image.copy()
+        out[10, 10] = 40  # what the vote of all patches says
+        plate_kernels.enlarge(image, hole, index, np.array([place], np.int32), cost, targets, out)
+        copied[name] = float(out[10, 10].max())
+    assert abs(copied["star"] - 40) < 8
+    assert abs(copied["sky"] - 30) < 0.5

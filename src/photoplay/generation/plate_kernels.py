@@ -9,6 +9,8 @@ from photoplay.types import Array
 
 RADIUS = 3
 """Patches are 7 x 7 pixels."""
+UNLIKE, VOTED = np.float32(60), np.float32(1e-4)
+"""How many grey levels a copied pixel may be off the vote for half of its weight, and the vote's own."""
 AROUND = 5
 """How far a line that is continued looks back, in pixels."""
 
@@ -130,7 +132,10 @@ def vote(image: Array, targets: Array, match: Array, cost: Array, belief: Array,
 
 @njit(cache=True, nogil=True)
 def enlarge(image: Array, hole: Array, index: Array, match: Array, cost: Array, targets: Array, out: Array) -> None:
-    """Copies ``image``'s own pixels into its ``hole`` along a coarser level's matches: the nearest four patches, blended."""
+    """Copies ``image``'s own pixels into its ``hole`` along a coarser level's matches: the nearest four patches, blended.
+
+    A copy far from what the patches' vote made of ``out`` there counts for little: one star's pixel is a speck in the sky.
+    """
     height, width = hole.shape
     low_height, low_width = index.shape
     sy, sx = np.float32(low_height / height), np.float32(low_width / width)
@@ -141,7 +146,8 @@ def enlarge(image: Array, hole: Array, index: Array, match: Array, cost: Array, 
             v = (np.float32(y) + np.float32(0.5)) * sy - np.float32(0.5)
             u = (np.float32(x) + np.float32(0.5)) * sx - np.float32(0.5)
             iv, iu = int(np.floor(v)), int(np.floor(u))
-            total, r, g, b = np.float32(0), np.float32(0), np.float32(0), np.float32(0)
+            total = VOTED
+            r, g, b = total * out[y, x, 0], total * out[y, x, 1], total * out[y, x, 2]
             for dy in range(2):
                 for dx in range(2):
                     ly, lx = min(max(iv + dy, 0), low_height - 1), min(max(iu + dx, 0), low_width - 1)
@@ -154,13 +160,16 @@ def enlarge(image: Array, hole: Array, index: Array, match: Array, cost: Array, 
                         continue
                     near = max(np.float32(0), np.float32(1) - abs(v - np.float32(iv + dy)))
                     near *= max(np.float32(0), np.float32(1) - abs(u - np.float32(iu + dx)))
+                    unlike = np.float32(0)
+                    for k in range(3):
+                        unlike = max(unlike, abs(image[qy, qx, k] - out[y, x, k]))
                     weight = near * near / (np.float32(20) + cost[p]) + np.float32(1e-7)
+                    weight /= np.float32(1) + (unlike / UNLIKE) ** 8
                     r += weight * image[qy, qx, 0]
                     g += weight * image[qy, qx, 1]
                     b += weight * image[qy, qx, 2]
                     total += weight
-            if total > 0:
-                out[y, x, 0], out[y, x, 1], out[y, x, 2] = r / total, g / total, b / total
+            out[y, x, 0], out[y, x, 1], out[y, x, 2] = r / total, g / total, b / total
 
 
 @njit(cache=True, nogil=True)
