@@ -12,6 +12,7 @@ from jaxtyping import Float32, UInt8
 from photoplay.perception.body import BodyReading
 from photoplay.perception.matting import refine, upsample
 from photoplay.perception.mediapipe_models import POSE_SIZE, SELFIE_SIZE, Models
+from photoplay.perception.missed import missed
 from photoplay.types import Array, Face, Mask, Rgb
 
 MAX_PERSONS = 6
@@ -52,7 +53,8 @@ def cut_out(rgb: Rgb, faces: tuple[Face, ...], bodies: tuple[BodyReading | None,
             own[i] = this_one
         else:
             np.maximum(others, this_one, out=others)
-    alpha = refine(work, people, (faces[order[0]].box[3] - faces[order[0]].box[1]) * ratio)
+    unit = (faces[order[0]].box[3] - faces[order[0]].box[1]) * ratio
+    alpha = refine(work, np.maximum(people, missed(work, people, unit)), unit)
     full = upsample(rgb, work, alpha) if scale < 1 else _to_mask(alpha)
     persons: list[Mask | None] = [None] * len(faces)
     for i, share in zip(own, _shares([*own.values(), *([others] if len(faces) > MAX_PERSONS else [])]), strict=False):
