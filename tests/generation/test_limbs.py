@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from photoplay.generation.anchors import render
+from photoplay.generation.limb_cut import _cleared
 from photoplay.generation.limbs import Arm, ArmMotion
 from photoplay.generation.person import FramedTrack
 from photoplay.generation.source import frame_photo, frame_scene
@@ -106,3 +107,18 @@ def test_an_arm_that_is_not_seen_is_not_cut():
     hidden = replace(moving, joint_visibility=np.zeros(33, np.float32))
     framed = FramedTrack.of(hidden, frame_scene(scene, sized(2)))
     assert not Arm.of(framed, "left").moves(framed)
+
+
+@pytest.mark.parametrize(
+    ("body", "flap", "stays"), [((180, 60, 60), (92, 150, 198), False), ((60, 130, 220),) * 2 + (True,)]
+)
+def test_gaps_beside_the_torso_open_and_clothes_like_the_wall_do_not_tear(body, flap, stays):
+    """Under the arm the matte covers more: background between arm and torso, or cloth a little bluer than the wall."""
+    scene, moving = arm_track([0.0, -50.0])
+    framed = FramedTrack.of(moving, frame_scene(scene, sized(2)))
+    behind = np.full((320, 400, 3), (90, 150, 200), np.uint8)
+    remains = np.zeros((320, 400, 4), np.uint8)
+    remains[125:, 75:166], remains[160:185, 166:215] = (*body, 255), (*flap, 255)
+    cleared = _cleared(remains, behind, np.zeros(2, np.float32), Arm.of(framed, "left"), framed)
+    kept = cleared[161:163, 176:190, 3].mean() / 255
+    assert kept > 0.98 if stays else kept < 0.1

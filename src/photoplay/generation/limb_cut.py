@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Bool, Float32, UInt8
 
 from photoplay.generation.layers import Layer, grid
 from photoplay.generation.limbs import INNER, SEAM, Arm, ArmMotion, along_bone
@@ -21,6 +21,12 @@ CLOTH = (3.0, 0.3)
 """How strictly the torso behind an arm takes the colour of what is next to it (as in ``plate.FAITH``)."""
 UNDER = 0.07
 """How far the torso is continued behind an arm that lies against it, in shoulder widths."""
+
+GAP = (40.0, 0.25)
+"""How like the background the person must look to be a gap: grey levels, and as a share of how unlike it the rest is."""
+
+FEWEST = 1e-4
+"""Share of what lies around from which on a mean is one."""
 
 
 @dataclass(frozen=True)
@@ -171,13 +177,26 @@ def _cleared(
     brush = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
     firm = cv2.dilate(cv2.morphologyEx(solid, cv2.MORPH_OPEN, brush), np.ones((5, 5), np.uint8))
     sliver = (small[..., 3] > 0) & (firm == 0)
-    gap = np.abs(small[..., :3].astype(np.float32) - behind).max(-1) < 40
+    wall = cv2.GaussianBlur(behind.astype(np.float32), (0, 0), 1.0)
+    to_behind = np.abs(_mean_around(small, small[..., 3] > 0, 1.0, wall) - wall).max(-1)
+    unlike = (small[..., 3] > 250) & (to_behind > GAP[0])
+    rest = np.abs(_mean_around(small, unlike, 0.2 * arm.thickness, wall) - wall).max(-1)
+    gap = to_behind < np.minimum(GAP[0], GAP[1] * rest)
     gap &= cv2.dilate((small[..., 3] < 128).astype(np.uint8), np.ones((4 * radius + 1,) * 2, np.uint8)) > 0
     gone = cv2.dilate((zone & (sliver | gap)).astype(np.uint8), np.ones((3, 3), np.uint8))
     share = cv2.resize(
         cv2.GaussianBlur(gone.astype(np.float32), (0, 0), 0.8), remains.shape[1::-1], interpolation=cv2.INTER_LINEAR
     )
     return np.asarray(np.rint(remains * (1 - share[..., None])), np.uint8)
+
+
+def _mean_around(
+    person: UInt8[Array, "h w 4"], where: Bool[Array, "h w"], sigma: float, otherwise: Float32[Array, "h w 3"]
+) -> Float32[Array, "h w 3"]:
+    """The person's mean colour ``sigma`` pixels around, of the marked pixels alone; ``otherwise`` where there are none."""
+    total = cv2.GaussianBlur(person * where.astype(np.float32)[..., None], (0, 0), sigma)
+    share = total[..., 3:] / 255
+    return np.asarray(np.where(share > FEWEST, total[..., :3] / np.maximum(share, FEWEST), otherwise), np.float32)
 
 
 def _inner_side(size: tuple[int, int], origin: Float32[Array, 2], arm: Arm) -> Float32[Array, "h w"]:
