@@ -43,3 +43,16 @@ def test_triangles_are_wound_alike() -> None:
     triangles = topology.face_triangles()
     directed = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
     assert len(np.unique(directed, axis=0)) == len(directed)
+
+
+def test_a_hand_on_the_other_arm_touches_it() -> None:
+    joints = np.zeros((33, 3), np.float32)
+    for side, x in (("left", 100.0), ("right", -100.0)):
+        for name, y in (("elbow", 100.0), ("wrist", 200.0), ("index", 220.0)):
+            joints[topology.POSE_INDEX[f"{side}_{name}"], :2] = x, y
+    assert not topology.arms_touch(joints, 200.0)
+    crossed = joints.copy()
+    for name, x in (("wrist", 60.0), ("index", 90.0)):  # the right hand on the left forearm
+        crossed[topology.POSE_INDEX[f"right_{name}"], :2] = x, 150.0
+    assert topology.arms_touch(crossed, 200.0)
+    assert not topology.arms_touch(crossed, 20.0)

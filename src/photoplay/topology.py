@@ -134,3 +134,23 @@ def inter_ocular(landmarks: Landmarks) -> float:
     right = (landmarks[33] + landmarks[133]) / 2
     left = (landmarks[263] + landmarks[362]) / 2
     return float(np.linalg.norm(left - right))
+
+
+TOGETHER = 0.3
+"""Shoulder widths from the other arm within which a hand lies on it: photos of folded hands have up to 0.1."""
+
+
+def arms_touch(joints: Float32[Array, "33 d"], width: float) -> bool:
+    """Whether a hand lies on the other arm, as folded hands and crossed arms do: neither can move by itself.
+
+    That is nearer than :data:`TOGETHER` times the shoulders' ``width`` to the other forearm or hand, in the picture.
+    """
+    hands, arms = [], []
+    for side in ("left", "right"):
+        elbow, wrist, finger = (joints[POSE_INDEX[f"{side}_{name}"], :2] for name in ("elbow", "wrist", "index"))
+        along = np.linspace(0.0, 1.0, 9)[:, None]
+        hand = wrist + along * (finger - wrist)
+        hands.append(hand)
+        arms.append(np.concatenate([elbow + along * (wrist - elbow), hand]))
+    apart = [np.linalg.norm(hands[side][:, None] - arms[1 - side], axis=-1).min() for side in (0, 1)]
+    return bool(min(apart) < TOGETHER * width)

@@ -122,3 +122,15 @@ def test_gaps_beside_the_torso_open_and_clothes_like_the_wall_do_not_tear(body, 
     cleared = _cleared(remains, behind, np.zeros(2, np.float32), Arm.of(framed, "left"), framed)
     kept = cleared[161:163, 176:190, 3].mean() / 255
     assert kept > 0.98 if stays else kept < 0.1
+
+
+def test_arms_that_lie_on_each_other_are_not_cut_apart():
+    scene, moving = arm_track([0.0, -50.0])
+    joints, visibility = moving.rest_joints.copy(), moving.joint_visibility.copy()
+    visibility[[14, 16]] = 1
+    for hand, cut in (((100.0, 280.0), True), ((290.0, 152.0), False)):
+        joints[[16, 18, 20], :2] = hand
+        framed = FramedTrack.of(
+            replace(moving, rest_joints=joints, joint_visibility=visibility), frame_scene(scene, sized(2))
+        )
+        assert Arm.of(framed, "left").moves(framed) == cut

@@ -227,6 +227,22 @@ def test_an_arm_that_is_up_already_goes_little_further() -> None:
     assert np.abs(folded.joints[-1, wrist] - folded.rest_joints[wrist]).max() < 1e-3
 
 
+@pytest.mark.parametrize(("apart", "still"), [(0.1, True), (0.8, False)])
+def test_folded_hands_stay_folded(apart: float, still: bool) -> None:
+    """Both forearms come together before the belly; ``apart`` is in shoulder widths."""
+    body = standing(face("hopper"))
+    joints = body.joints.copy()
+    middle, width = joints[list(SHOULDERS)].mean(axis=0), np.linalg.norm(np.diff(joints[list(SHOULDERS)], axis=0))
+    for side, aside in ((0, 0.5), (1, -0.5)):
+        (_, (elbow,), (wrist,), hand) = ARMS[side]
+        for point in (wrist, *hand):
+            joints[point] = [middle[0] + aside * apart * width, joints[elbow, 1] + 0.3 * width, 0.0]
+    made = track(ramp(arms_0_0=40.0, arms_1_1=60.0), body=replace(body, joints=joints))
+    moved = np.abs(made.joints[-1] - made.rest_joints).max()
+    assert (moved < 1e-3) == still
+    assert ([notice.code for notice in made.notices] == ["arms_together"] * 2) == still
+
+
 def test_breath_and_shrug_lift_the_shoulders() -> None:
     performance = ramp(arms_0_3=0.08)
     performance.breath[:] = np.linspace(0.0, 1.0, 48)

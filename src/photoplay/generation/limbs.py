@@ -10,7 +10,7 @@ from jaxtyping import Float32
 from photoplay.generation.body import CORNERS
 from photoplay.generation.mesh import smoothstep
 from photoplay.generation.person import FramedTrack
-from photoplay.topology import POSE_INDEX
+from photoplay.topology import POSE_INDEX, arms_touch
 from photoplay.types import Array, Joints
 
 SEEN = 0.35
@@ -40,6 +40,10 @@ def shoulder_width(joints: Joints) -> float:
     """Distance between the shoulders in frame pixels."""
     left, right = joints[POSE_INDEX["left_shoulder"], :2], joints[POSE_INDEX["right_shoulder"], :2]
     return max(float(np.linalg.norm(left - right)), 1.0)
+
+
+def _is_seen(track: FramedTrack, side: str) -> bool:
+    return all(track.visibility[POSE_INDEX[f"{side}_{name}"]] >= SEEN for name in ("shoulder", "elbow", "wrist"))
 
 
 @dataclass(frozen=True)
@@ -75,12 +79,13 @@ class Arm:
         return cls(side, chain, chains, turns.astype(np.float32), lengths, shoulder_width(track.rest_joints), spine)
 
     def moves(self, track: FramedTrack) -> bool:
-        """Whether it is seen, clear of the face, and moves enough against the shoulder."""
-        seen = all(
-            track.visibility[POSE_INDEX[f"{self.side}_{name}"]] >= SEEN for name in ("shoulder", "elbow", "wrist")
-        )
+        """Whether it is seen, clear of the face and of the other arm, and moves enough against the shoulder."""
+        if not _is_seen(track, self.side) or self._covers_face(track):
+            return False
+        if all(_is_seen(track, side) for side in SIDES) and arms_touch(track.rest_joints, self.thickness):
+            return False
         own = (self.chains - self.chains[:, :1]) - (self.chain - self.chain[:1])
-        return seen and float(np.abs(own[:, 1:3, :2]).max()) > LEAST * self.thickness and not self._covers_face(track)
+        return float(np.abs(own[:, 1:3, :2]).max()) > LEAST * self.thickness
 
     def in_front(self) -> bool:
         """Whether the arm lies before the torso, as arms mostly do."""

@@ -15,7 +15,7 @@ from photoplay.motion.duet_points import Spot
 from photoplay.motion.retarget import perspective
 from photoplay.motion.skeleton import ARMS, FACE_JOINTS, HIPS, SHOULDERS, Skeleton
 from photoplay.motion.taming import room_in_picture
-from photoplay.topology import POSE_INDEX, inter_ocular
+from photoplay.topology import POSE_INDEX, arms_touch, inter_ocular
 from photoplay.types import Array, Box, MotionTrack, Scene, Subject
 
 SEEN = 0.5
@@ -74,6 +74,12 @@ class Body:
     def arm_is_seen(self, arm: int) -> bool:
         """Whether shoulder, elbow and wrist are in the photo."""
         return bool(all(self.track.joint_visibility[i] >= SEEN for joint in ARMS[arm][:3] for i in joint))
+
+    def arm_is_free(self, arm: int) -> bool:
+        """Whether it is seen, and does not lie on the other one."""
+        if not self.arm_is_seen(arm):
+            return False
+        return not (self.arm_is_seen(1 - arm) and arms_touch(self.track.rest_joints, self.width))
 
     def face_centre(self) -> Float64[Array, "f 2"]:
         """The middle of the face."""

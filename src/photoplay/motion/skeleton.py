@@ -11,7 +11,7 @@ from math import cos, radians, sin
 import numpy as np
 from jaxtyping import Bool, Float32, Float64
 
-from photoplay.topology import POSE_INDEX, inter_ocular
+from photoplay.topology import POSE_INDEX, arms_touch, inter_ocular
 from photoplay.types import Array, Face, Joints, Subject
 
 SEEN = 0.5
@@ -67,6 +67,10 @@ class Skeleton:
     def arm_is_seen(self, side: int) -> bool:
         """Whether shoulder, elbow and wrist of the left (0) or right (1) arm are in the photo."""
         return bool(all(self.visibility[i] >= SEEN for joint in ARMS[side][:3] for i in joint))
+
+    def arms_touch(self) -> bool:
+        """Whether a hand lies on the other arm, as folded hands and crossed arms do: neither then moves by itself."""
+        return self.arm_is_seen(0) and self.arm_is_seen(1) and arms_touch(self.joints, self.width)
 
     def raised(self, side: int, level: int) -> float:
         """How far the upper arm (``level`` 0) or forearm (1) of the left (0) or right (1) side is lifted from hanging.

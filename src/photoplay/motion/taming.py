@@ -115,8 +115,9 @@ def tame_arms(
     """Arm angles within the limits; an arm that the photo does not show lifts its shoulder only.
 
     Motions are written for arms that hang, so an arm that the photo shows raised goes up only so far as there is room,
-    and does not fold in before the chest.
+    and does not fold in before the chest. Arms that lie on each other stay.
     """
+    together = skeleton.arms_touch()
     tamed = np.stack([soft_clip(arms[..., i], limit) for i, limit in enumerate(ARM)], axis=-1)
     for side, name in enumerate(("left", "right")):
         folding = float(np.clip(1.5 - skeleton.raised(side, 0) / 60.0, 0.0, 1.0))
@@ -136,6 +137,18 @@ def tame_arms(
                         "arm_not_visible",
                         f"The {name} arm stays still: the photo does not show it from shoulder to wrist.",
                         "Choose a photo that shows both arms, or a motion of face and head.",
+                        "warning",
+                        subject,
+                    )
+                )
+        elif together:
+            tamed[:, side, :3] = 0.0
+            if asked > TOLD_FROM:
+                notices.append(
+                    Notice(
+                        "arms_together",
+                        f"The {name} arm stays still: in the photo it lies on the other one.",
+                        "Choose a photo in which the arms hang free, or a motion of face and head.",
                         "warning",
                         subject,
                     )

@@ -1,0 +1,1 @@
+import{i as e}from"./Notice-DVYQhoOF.js";var t=null;function n(){return t??=e(`GET`,`/v1/templates`).then(e=>Array.isArray(e)?e:e.data).catch(e=>{throw t=null,e}),t}export{n as t};
