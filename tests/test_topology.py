@@ -45,14 +45,18 @@ def test_triangles_are_wound_alike() -> None:
     assert len(np.unique(directed, axis=0)) == len(directed)
 
 
-def test_a_hand_on_the_other_arm_touches_it() -> None:
+def test_folded_hands_and_crossed_arms_touch() -> None:
     joints = np.zeros((33, 3), np.float32)
     for side, x in (("left", 100.0), ("right", -100.0)):
         for name, y in (("elbow", 100.0), ("wrist", 200.0), ("index", 220.0)):
             joints[topology.POSE_INDEX[f"{side}_{name}"], :2] = x, y
     assert not topology.arms_touch(joints, 200.0)
-    crossed = joints.copy()
+    held, crossed = joints.copy(), joints.copy()
     for name, x in (("wrist", 60.0), ("index", 90.0)):  # the right hand on the left forearm
-        crossed[topology.POSE_INDEX[f"right_{name}"], :2] = x, 150.0
+        held[topology.POSE_INDEX[f"right_{name}"], :2] = x, 150.0
+    assert topology.arms_touch(held, 200.0)
+    assert not topology.arms_touch(held, 20.0)
+    for side, x in (("left", -100.0), ("right", 100.0)):  # forearms across each other, the hands on the upper arms
+        for name, y in (("wrist", 60.0), ("index", 40.0)):
+            crossed[topology.POSE_INDEX[f"{side}_{name}"], :2] = x, y
     assert topology.arms_touch(crossed, 200.0)
-    assert not topology.arms_touch(crossed, 20.0)

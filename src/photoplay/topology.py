@@ -137,20 +137,18 @@ def inter_ocular(landmarks: Landmarks) -> float:
 
 
 TOGETHER = 0.3
-"""Shoulder widths from the other arm within which a hand lies on it: photos of folded hands have up to 0.1."""
+"""Shoulder widths within which two forearms or hands lie on each other: photos of folded hands have up to 0.1."""
 
 
 def arms_touch(joints: Float32[Array, "33 d"], width: float) -> bool:
-    """Whether a hand lies on the other arm, as folded hands and crossed arms do: neither can move by itself.
+    """Whether forearms or hands lie on each other, as folded hands and crossed arms do: neither can move by itself.
 
-    That is nearer than :data:`TOGETHER` times the shoulders' ``width`` to the other forearm or hand, in the picture.
+    That is nearer than :data:`TOGETHER` times the shoulders' ``width``, in the picture.
     """
-    hands, arms = [], []
+    along = np.linspace(0.0, 1.0, 9)[:, None]
+    lines = []
     for side in ("left", "right"):
         elbow, wrist, finger = (joints[POSE_INDEX[f"{side}_{name}"], :2] for name in ("elbow", "wrist", "index"))
-        along = np.linspace(0.0, 1.0, 9)[:, None]
-        hand = wrist + along * (finger - wrist)
-        hands.append(hand)
-        arms.append(np.concatenate([elbow + along * (wrist - elbow), hand]))
-    apart = [np.linalg.norm(hands[side][:, None] - arms[1 - side], axis=-1).min() for side in (0, 1)]
-    return bool(min(apart) < TOGETHER * width)
+        lines.append(np.concatenate([elbow + along * (wrist - elbow), wrist + along * (finger - wrist)]))
+    apart = np.linalg.norm(lines[0][:, None] - lines[1], axis=-1)
+    return bool(apart.min() < TOGETHER * width)

@@ -69,7 +69,7 @@ class Skeleton:
         return bool(all(self.visibility[i] >= SEEN for joint in ARMS[side][:3] for i in joint))
 
     def arms_touch(self) -> bool:
-        """Whether a hand lies on the other arm, as folded hands and crossed arms do: neither then moves by itself."""
+        """Whether forearms or hands lie on each other: neither arm then moves by itself."""
         return self.arm_is_seen(0) and self.arm_is_seen(1) and arms_touch(self.joints, self.width)
 
     def raised(self, side: int, level: int) -> float:
