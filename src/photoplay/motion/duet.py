@@ -128,7 +128,9 @@ def _cast(
     touches, spots, strengths = [], [], []
     for touch, strength in zip(template.contacts, played.strengths, strict=True):
         pair = Spot.of(touch.first, heads[0].towards > 0), Spot.of(touch.second, heads[1].towards > 0)
-        if all(spot.arm is None or body.arm_is_free(spot.arm) for spot, body in zip(pair, bodies, strict=True)):
+        if all(
+            spot.arm is None or body.skeleton.arm_is_free(spot.arm) for spot, body in zip(pair, bodies, strict=True)
+        ):
             touches.append(touch)
             spots.append(pair)
             strengths.append(strength)

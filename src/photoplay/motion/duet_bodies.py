@@ -13,12 +13,11 @@ from jaxtyping import Float64
 
 from photoplay.motion.duet_points import Spot
 from photoplay.motion.retarget import perspective
-from photoplay.motion.skeleton import ARMS, FACE_JOINTS, HIPS, SHOULDERS, Skeleton
+from photoplay.motion.skeleton import ARMS, FACE_JOINTS, HIPS, SEEN, SHOULDERS, Skeleton
 from photoplay.motion.taming import room_in_picture
-from photoplay.topology import POSE_INDEX, arms_touch, inter_ocular
+from photoplay.topology import POSE_INDEX, inter_ocular
 from photoplay.types import Array, Box, MotionTrack, Scene, Subject
 
-SEEN = 0.5
 CAMERA_DISTANCE = 3.0
 """Shoulder widths from the camera to the people: how much nearer looks larger."""
 CUT_SHARE = 0.12
@@ -30,8 +29,8 @@ UPPER = tuple(i for side in ARMS for joint in side for i in joint)
 
 @dataclass(frozen=True)
 class Body:
-    """One person. ``towards`` is 1 where the partner is at the image's right, else -1; ``width`` are the shoulders and
-    ``unit`` the inter-ocular distance in pixels.
+    """One person. ``towards`` is 1 where the partner is at the image's right, else -1; ``unit`` is the inter-ocular
+    distance in pixels.
 
     ``stands`` where the feet are in the picture, ``cut`` where the picture's edge cuts the person on the far side.
     ``room`` is how far the head may go (left, right), (up, down).
@@ -40,7 +39,7 @@ class Body:
     subject: Subject
     track: MotionTrack
     towards: float
-    width: float
+    skeleton: Skeleton
     unit: float
     stands: bool
     cut: bool
@@ -58,7 +57,7 @@ class Body:
             subject=subject,
             track=track,
             towards=towards,
-            width=Skeleton.of(subject).width,
+            skeleton=Skeleton.of(subject),
             unit=inter_ocular(track.rest_landmarks),
             stands=_feet_seen(subject, bottom),
             cut=_cut(scene, track.subject, towards),
@@ -67,19 +66,14 @@ class Body:
             joints=track.joints.astype(np.float64),
         )
 
+    @property
+    def width(self) -> float:
+        """The shoulders' distance in pixels."""
+        return self.skeleton.width
+
     def at(self, spot: Spot) -> Float64[Array, "f 2"]:
         """Where one of its points is in the picture."""
         return spot.places(self.landmarks, self.joints)
-
-    def arm_is_seen(self, arm: int) -> bool:
-        """Whether shoulder, elbow and wrist are in the photo."""
-        return bool(all(self.track.joint_visibility[i] >= SEEN for joint in ARMS[arm][:3] for i in joint))
-
-    def arm_is_free(self, arm: int) -> bool:
-        """Whether it is seen, and does not lie on the other one."""
-        if not self.arm_is_seen(arm):
-            return False
-        return not (self.arm_is_seen(1 - arm) and arms_touch(self.track.rest_joints, self.width))
 
     def face_centre(self) -> Float64[Array, "f 2"]:
         """The middle of the face."""

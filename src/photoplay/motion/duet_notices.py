@@ -53,10 +53,10 @@ def _left_out(template: DuetTemplate, bodies: tuple[Body, Body], contacts: tuple
             continue
         for point, body in zip((touch.first, touch.second), bodies, strict=True):
             spot = Spot.of(point, body.towards > 0)
-            if spot.arm is not None and not body.arm_is_free(spot.arm):
+            if spot.arm is not None and not body.skeleton.arm_is_free(spot.arm):
                 name = ("left", "right")[spot.arm]
                 hidden = f"the photo does not show the {name} arm"
-                why = f"the {name} arm lies on the other one" if body.arm_is_seen(spot.arm) else hidden
+                why = f"the {name} arm lies on the other one" if body.skeleton.arm_is_seen(spot.arm) else hidden
                 found.append(
                     Notice(
                         "contact_left_out",

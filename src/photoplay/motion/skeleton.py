@@ -72,6 +72,10 @@ class Skeleton:
         """Whether forearms or hands lie on each other: neither arm then moves by itself."""
         return self.arm_is_seen(0) and self.arm_is_seen(1) and arms_touch(self.joints, self.width)
 
+    def arm_is_free(self, side: int) -> bool:
+        """Whether an arm is seen and may move by itself."""
+        return self.arm_is_seen(side) and not self.arms_touch()
+
     def raised(self, side: int, level: int) -> float:
         """How far the upper arm (``level`` 0) or forearm (1) of the left (0) or right (1) side is lifted from hanging.
 

@@ -117,7 +117,6 @@ def tame_arms(
     Motions are written for arms that hang, so an arm that the photo shows raised goes up only so far as there is room,
     and does not fold in before the chest. Arms that lie on each other stay.
     """
-    together = skeleton.arms_touch()
     tamed = np.stack([soft_clip(arms[..., i], limit) for i, limit in enumerate(ARM)], axis=-1)
     for side, name in enumerate(("left", "right")):
         folding = float(np.clip(1.5 - skeleton.raised(side, 0) / 60.0, 0.0, 1.0))
@@ -129,30 +128,10 @@ def tame_arms(
             tamed[:, side, level] = np.where(turn > 0, soft_clip(turn, room), turn)
             bent = bent + np.maximum(tamed[:, side, level], 0.0)
         asked = float(np.abs(arms[:, side, :3]).max(initial=0.0))
-        if not skeleton.arm_is_seen(side):
+        if not skeleton.arm_is_free(side):
             tamed[:, side, :3] = 0.0
             if asked > TOLD_FROM:
-                notices.append(
-                    Notice(
-                        "arm_not_visible",
-                        f"The {name} arm stays still: the photo does not show it from shoulder to wrist.",
-                        "Choose a photo that shows both arms, or a motion of face and head.",
-                        "warning",
-                        subject,
-                    )
-                )
-        elif together:
-            tamed[:, side, :3] = 0.0
-            if asked > TOLD_FROM:
-                notices.append(
-                    Notice(
-                        "arms_together",
-                        f"The {name} arm stays still: in the photo it lies on the other one.",
-                        "Choose a photo in which the arms hang free, or a motion of face and head.",
-                        "warning",
-                        subject,
-                    )
-                )
+                notices.append(_stays(name, subject, seen=skeleton.arm_is_seen(side)))
         elif float(np.abs(tamed[:, side, :3] - arms[:, side, :3]).max(initial=0.0)) > TOLD_FROM:
             notices.append(
                 Notice(
@@ -163,6 +142,18 @@ def tame_arms(
                 )
             )
     return tamed
+
+
+def _stays(name: str, subject: int, seen: bool) -> Notice:
+    """Why an arm does not move: the photo does not show it, or (``seen``) it lies on the other one."""
+    still = f"The {name} arm stays still:"
+    if seen:
+        why = f"{still} in the photo it lies on the other one."
+        hint = "Choose a photo in which the arms hang free, or a motion of face and head."
+        return Notice("arms_together", why, hint, "warning", subject)
+    why = f"{still} the photo does not show it from shoulder to wrist."
+    hint = "Choose a photo that shows both arms, or a motion of face and head."
+    return Notice("arm_not_visible", why, hint, "warning", subject)
 
 
 def room_in_picture(landmarks: Landmarks, width: int, height: int) -> tuple[tuple[float, float], tuple[float, float]]:
