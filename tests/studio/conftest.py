@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from typing import Any
 
@@ -13,10 +13,19 @@ from playwright.sync_api import Browser, expect, sync_playwright
 from tests.studio.browsers import find_chromium
 from tests.studio.fake_api import fake_app
 from tests.studio.fake_world import World
-from tests.studio.stage import PATIENCE_MS, Watched, opened, serving
+from tests.studio.stage import OPEN, PATIENCE_MS, Watched, opened, serving
 from tests.studio.walks import Visit
 
 CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that failed shows what its pages showed."""
+    report = yield
+    if report.failed and call.when == "call":
+        report.sections += [(f"page {number}", page.tells()) for number, page in enumerate(OPEN, 1)]
+    return report
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from typing import Any
 
 import uvicorn
 from playwright.sync_api import Browser, ConsoleMessage, Page, Route
+from playwright.sync_api import Error as PlaywrightError
 
 PHONE = {"width": 390, "height": 844}
 DESKTOP = {"width": 1280, "height": 800}
@@ -46,10 +48,24 @@ class Watched:
     page: Page
     base: str
     strange: list[str] = field(default_factory=list)
+    requests: Counter[str] = field(default_factory=Counter)
+
+    def tells(self) -> str:
+        """What somebody who looks at a failed test wants to know: where the page is, what it says, what it asked for."""
+        try:
+            says = self.page.locator("body").inner_text(timeout=5000)
+        except PlaywrightError as error:
+            says = f"(no answer: {error.message.splitlines()[0]})"
+        asked = ", ".join(f"{count} x {what}" for what, count in self.requests.most_common(8))
+        return f"At {self.page.url}\nIt says: {says[:1500]}\nIt asked: {asked}\nStrange: {self.strange}"
 
     def check(self) -> None:
         """Nothing went elsewhere, nothing was said on the console, nothing broke the policy."""
         assert not self.strange, self.strange
+
+
+OPEN: list[Watched] = []
+"""The pages that are open now."""
 
 
 @contextmanager
@@ -62,6 +78,7 @@ def opened(browser: Browser, base: str, **context: Any) -> Iterator[Watched]:
     watched = Watched(page, base)
 
     def gate(route: Route) -> None:
+        watched.requests[f"{route.request.method} {route.request.url.removeprefix(base)}"] += 1
         if not route.request.url.startswith(base):
             watched.strange.append(f"went elsewhere: {route.request.url}")
             route.abort()
@@ -76,7 +93,12 @@ def opened(browser: Browser, base: str, **context: Any) -> Iterator[Watched]:
     made.route(lambda url: not url.startswith(("blob:", "data:")), gate)
     page.on("console", console)
     page.on("pageerror", lambda error: watched.strange.append(f"broke: {error}"))
+    OPEN.append(watched)
     try:
         yield watched
+    except Exception as error:
+        error.add_note(watched.tells())
+        raise
     finally:
+        OPEN.remove(watched)
         made.close()
