@@ -17,6 +17,8 @@ from tests.studio.stage import OPEN, PATIENCE_MS, Watched, opened, serving
 from tests.studio.walks import Visit
 
 CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+ALONE = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
+"""No host but this machine has an address."""
 
 
 @pytest.hookimpl(wrapper=True)
@@ -38,7 +40,7 @@ def browser() -> Iterator[Browser]:
     with sync_playwright() as play:
         made = play.chromium.launch(
             executable_path=found.path,
-            args=["--no-sandbox", "--disable-gpu", *CAMERA],
+            args=["--no-sandbox", "--disable-gpu", ALONE, *CAMERA],
             env={**os.environ, **found.environment},
         )
         yield made

@@ -70,6 +70,8 @@ def fake_app(world: World, studio: Path | None = None) -> FastAPI:
     @app.middleware("http")
     async def door(request: Request, call_next: Any) -> Response:
         path = request.url.path
+        if path.endswith(".woff2") and not world.fonts:
+            return Response(status_code=404)
         if path.startswith("/v1/"):
             open_ = path in ("/v1/session", "/v1/verify", "/v1/sign-up") or path.startswith(
                 ("/v1/files/", "/v1/letters")

@@ -23,6 +23,7 @@ class World:
     picture: str = "astronaut"
     advice: list[dict[str, Any]] = field(default_factory=list)
     fail: dict[str, Any] | None = None
+    fonts: bool = True
     unfit: frozenset[str] = frozenset()
     refuse: dict[str, tuple[int, dict[str, str]]] = field(default_factory=dict)
     uploads: dict[str, dict[str, Any]] = field(default_factory=dict)

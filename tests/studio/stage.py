@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import uvicorn
-from playwright.sync_api import Browser, ConsoleMessage, Page, Route
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request
 from playwright.sync_api import Error as PlaywrightError
 
 PHONE = {"width": 390, "height": 844}
@@ -70,27 +70,27 @@ OPEN: list[Watched] = []
 
 @contextmanager
 def opened(browser: Browser, base: str, **context: Any) -> Iterator[Watched]:
-    """A page in a context of its own; no request leaves the base's origin."""
+    """A page in a context of its own, which notes every request that would leave the base's origin.
+
+    Requests are watched and not intercepted: an intercepted one can stay paused for good, and the page with it.
+    """
     settings: dict[str, Any] = {"viewport": DESKTOP, "locale": "en-GB", "reduced_motion": "no-preference", **context}
     made = browser.new_context(**settings)
     made.set_default_timeout(PATIENCE_MS)
     page = made.new_page()
     watched = Watched(page, base)
 
-    def gate(route: Route) -> None:
-        watched.requests[f"{route.request.method} {route.request.url.removeprefix(base)}"] += 1
-        if not route.request.url.startswith(base):
-            watched.strange.append(f"went elsewhere: {route.request.url}")
-            route.abort()
-        else:
-            route.continue_()
+    def asked(request: Request) -> None:
+        watched.requests[f"{request.method} {request.url.removeprefix(base)}"] += 1
+        if not request.url.startswith((f"{base}/", "blob:", "data:")):
+            watched.strange.append(f"went elsewhere: {request.url}")
 
     def console(message: ConsoleMessage) -> None:
         expected = "Failed to load resource" in message.text  # a refusal that a test asks for
         if message.type in ("error", "warning") and not expected:
             watched.strange.append(f"{message.type}: {message.text}")
 
-    made.route(lambda url: not url.startswith(("blob:", "data:")), gate)
+    page.on("request", asked)
     page.on("console", console)
     page.on("pageerror", lambda error: watched.strange.append(f"broke: {error}"))
     OPEN.append(watched)
