@@ -30,6 +30,7 @@ import numpy as np
 from benchmarks.report import publish
 from skimage import data
 
+from photoplay.device import same_priority
 from photoplay.media import stream_video
 from photoplay.safety.watermark import Marker, detect
 from photoplay.safety.watermark_code import CHECK_BITS
@@ -108,6 +109,8 @@ def saved(frames: np.ndarray, crf: int = 23, codec: str = "libx264") -> np.ndarr
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         own = {"preset": "fast"} if codec == "libx264" else {"preset": "10", "svtav1-params": "lp=1"}
         stream.options, stream.codec_context.thread_count = {"crf": str(crf), "g": "48", **own}, 1
+        with same_priority():
+            stream.codec_context.open()
         for frame in frames:
             picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame[:height, :width]), format="rgb24")
             film.mux(stream.encode(picture))

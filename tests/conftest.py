@@ -34,6 +34,7 @@ install_import_hook(_hooked_modules(), "tests.typecheck.checked")
 logging.getLogger("dbos").addHandler(logging.NullHandler())  # where it finds none, DBOS adds one to standard error
 
 # Only now: what it imports of the package is to be checked too.
+from photoplay.device import same_priority  # noqa: E402
 from tests import remembering  # noqa: E402
 from tests.remembering import Memory  # noqa: E402
 
@@ -82,6 +83,21 @@ def logging_as_it_was() -> Iterator[None]:
         one.handlers[:], one.propagate = handlers, propagate
         if one.level != level:
             one.setLevel(level)  # looks at every logger there is: most of a test's time, were it done for each
+
+
+@pytest.fixture(autouse=True)
+def priority_as_it_was() -> Iterator[None]:
+    """No test leaves its process a real-time priority: it would starve those that run beside it."""
+    with same_priority():
+        before = scheduling()
+        yield
+        after = scheduling()
+    assert after == before, "the scheduling of this process changed: was AV1 encoded outside device.same_priority?"
+
+
+def scheduling() -> tuple[int, int] | None:
+    """Policy and priority of the calling thread, where the system tells them."""
+    return (os.sched_getscheduler(0), os.sched_getparam(0).sched_priority) if hasattr(os, "sched_getparam") else None
 
 
 def _is_closed(handler: logging.Handler) -> bool:

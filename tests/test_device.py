@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -95,3 +96,23 @@ def test_what_was_forked_after_work_is_told_so() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["0", "9"]
+
+
+def test_a_librarys_priority_ends_with_its_work() -> None:
+    before, policies = os.sched_getscheduler(0), {}
+    begun, done = threading.Event(), threading.Event()
+
+    def beside() -> None:
+        begun.set()
+        done.wait(10)
+        policies["beside"] = os.sched_getscheduler(0)
+
+    with device.same_priority():
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+        thread = threading.Thread(target=beside)  # it inherits what the library took
+        thread.start()
+        begun.wait(10)
+        assert os.sched_getscheduler(0) == os.SCHED_BATCH
+    done.set()
+    thread.join()
+    assert os.sched_getscheduler(0) == policies["beside"] == before != os.SCHED_BATCH

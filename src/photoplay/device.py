@@ -1,11 +1,14 @@
 """What this machine offers: read once, told by ``photoplay doctor``, and asked where a choice depends on the processor; and
-whose process this is."""
+whose process this is, and what it may take from others."""
 
 from __future__ import annotations
 
 import os
 import platform
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from importlib.util import find_spec
@@ -109,6 +112,40 @@ def one_process() -> None:
             "This process was forked from one in which photoplay had worked already, and cannot make films.",
             "Start processes by spawn: multiprocessing.get_context('spawn').",
         )
+
+
+@contextmanager
+def same_priority() -> Iterator[None]:
+    """Gives this process's threads back the scheduling that they had, and new ones that of the caller, at the end.
+
+    SVT-AV1 takes the highest real-time priority (``SCHED_FIFO`` 99) where it may, as root: for its own threads and for the
+    one that opens it, which keeps it for good and hands it on to all that it starts. Whoever works for a while then stops
+    everything else on its cores, the service's own answers too.
+    """
+    before, own = _scheduling(), threading.get_native_id()
+    try:
+        yield
+    finally:
+        for thread, now in _scheduling().items():
+            wanted = before.get(thread, before[own])
+            if now != wanted:
+                with suppress(ProcessLookupError):
+                    os.sched_setscheduler(thread, wanted[0], os.sched_param(wanted[1]))
+
+
+def _scheduling() -> dict[int, tuple[int, int]]:
+    """Policy and priority of each thread of this process; of the calling one alone where the system lists none."""
+    if not hasattr(os, "sched_getscheduler"):
+        return {threading.get_native_id(): (0, 0)}
+    try:
+        threads = [int(entry.name) for entry in Path("/proc/self/task").iterdir()]
+    except OSError:
+        threads = [threading.get_native_id()]
+    found = {}
+    for thread in threads:
+        with suppress(ProcessLookupError):
+            found[thread] = os.sched_getscheduler(thread), os.sched_getparam(thread).sched_priority
+    return found
 
 
 def _text(path: Path) -> str:

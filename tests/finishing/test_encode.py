@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import replace
 
 import av
@@ -88,6 +89,19 @@ def test_same_frames_same_bytes(tmp_path, codec):
         encode(windows(moving(40, 180, 320), 7 + 9 * run), film, codec=codec, audio=Audio(tone, 16000, ""))
         digests.add(hashlib.sha256(film.read_bytes()).hexdigest())
     assert len(digests) == 1
+
+
+def test_av1_takes_no_real_time_priority(tmp_path):
+    stream = moving(6, 64, 64)
+    before, policies = os.sched_getscheduler(0), set()
+
+    def seen():
+        for window in windows(stream, 2):
+            yield window
+            policies.update(os.sched_getscheduler(int(thread)) for thread in os.listdir("/proc/self/task"))
+
+    encode(seen(), tmp_path / "film.mp4", codec="av1")
+    assert policies == {before}  # as root, the encoder would have taken SCHED_FIFO for all its threads
 
 
 def test_header_stands_in_front(tmp_path):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from skimage import data
 
+from photoplay.device import same_priority
 from photoplay.safety.watermark import DEFAULT_KEY, Marker, detect, mean_luma
 from photoplay.safety.watermark_code import CODED, encode
 from photoplay.safety.watermark_grid import (
@@ -76,6 +77,8 @@ def _saved(frames: np.ndarray, codec: str, **options: str) -> np.ndarray:
         stream = film.add_stream(codec, rate=Fraction(24), options=options)
         stream.height, stream.width = (side // 2 * 2 for side in frames.shape[1:3])
         stream.pix_fmt = "yuv420p"
+        with same_priority():
+            stream.codec_context.open()
         for frame in frames:
             picture = np.ascontiguousarray(frame[: stream.height, : stream.width])
             film.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))

@@ -18,6 +18,7 @@ import numpy as np
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation
 from jaxtyping import Float32
 
+from photoplay.device import same_priority
 from photoplay.errors import RequestError
 from photoplay.finishing.atomic import replacing
 from photoplay.types import Array, Audio, Frames, Progress, Rgb, StageEvent, silent
@@ -133,6 +134,8 @@ class _Writer:
         context.flags |= av.codec.context.Flags.bitexact
         context.color_primaries, context.color_trc = ColorPrimaries.BT709, ColorTrc.BT709
         context.colorspace, context.color_range = Colorspace.ITU709, ColorRange.MPEG
+        with same_priority():
+            context.open()
         return stream
 
     def __enter__(self) -> _Writer:
