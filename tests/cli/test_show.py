@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import numba
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -27,6 +28,20 @@ def test_an_error_stands_alone_after_the_bars(capsys: pytest.CaptureFixture[str]
     with show.stages(quiet=False) as progress:
         progress(StageEvent("generate", 9, 9))
     assert "Making the frames" in capsys.readouterr().err
+
+
+def test_who_waits_for_the_compiler_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with show.stages(quiet=False) as progress:
+        progress(StageEvent("generate", 0, 9))
+        numba.njit(lambda x: x + 1)(1)
+    assert show.COMPILING in capsys.readouterr().err
+    with show.stages(quiet=False) as progress:
+        progress(StageEvent("generate", 0, 9))
+        numba.njit(lambda x: x + 2)(1)
+        progress(StageEvent("generate", 1, 9))
+    assert show.COMPILING not in capsys.readouterr().err
+    numba.njit(lambda x: x + 3)(1)  # nobody listens any more
+    assert show.COMPILING not in capsys.readouterr().err
 
 
 def test_a_file_is_replaced_only_by_who_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ TITLES = {
     "capture": "Reading the clip",
     "look": "Looking for their face",
 }
+COMPILING = "Compiling, this once"
+"""Said instead of a stage's title while kernels are compiled for the processor: the first film on a machine waits for it."""
 MARKS = {"info": "·", "warning": "!", "blocking": "✗"}
 
 
@@ -47,13 +49,24 @@ def stages(quiet: bool) -> Iterator[Progress]:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    with Bars(*columns, console=console) as bars:
+    with Bars(*columns, console=console) as bars, ExitStack() as ends:
         tasks: dict[str, Any] = {}
+        heard = False
 
         def tell(event: StageEvent) -> None:
+            nonlocal heard
+            if not heard and "numba.core.event" in sys.modules:  # it is slow to load: not before somebody needs it
+                ends.enter_context(_heard(compiling))
+                heard = True
+            title = TITLES.get(event.stage, event.stage)
             if event.stage not in tasks:
-                tasks[event.stage] = bars.add_task(TITLES.get(event.stage, event.stage), total=event.total)
-            bars.update(tasks[event.stage], completed=event.done, total=event.total)
+                tasks[event.stage] = bars.add_task(title, total=event.total)
+            bars.update(tasks[event.stage], description=title, completed=event.done, total=event.total)
+
+        def compiling() -> None:
+            newest = bars.tasks[-1]
+            if not newest.finished:
+                bars.update(newest.id, description=COMPILING)
 
         try:
             yield tell
@@ -62,6 +75,22 @@ def stages(quiet: bool) -> Iterator[Progress]:
             bars.live.stop()
             bars.disable = True  # or it ends the display itself, with an empty line
             raise
+
+
+@contextmanager
+def _heard(compiling: Callable[[], None]) -> Iterator[None]:
+    """Calls ``compiling`` whenever Numba begins to compile a kernel that it has not kept from an earlier run."""
+    from numba.core import event
+
+    class Ear(event.Listener):
+        def on_start(self, _: object) -> None:
+            compiling()
+
+        def on_end(self, _: object) -> None:
+            """The next step of the stage takes its title back."""
+
+    with event.install_listener("numba:compile", Ear()):
+        yield
 
 
 @contextmanager
