@@ -114,6 +114,15 @@ def one_process() -> None:
         )
 
 
+def openvino_options(threads: int) -> dict[str, Any]:
+    """How OpenVINO compiles a network for ``threads`` threads of the CPU that the system places where there is room.
+
+    Its own default pins them to the first cores, those of every process to the same ones: processes that look at pictures
+    at once would take turns on one core (``python -m benchmarks.at_once``).
+    """
+    return {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False}
+
+
 @contextmanager
 def same_priority() -> Iterator[None]:
     """Gives this process's threads back the scheduling that they had, and new ones that of the caller, at the end.

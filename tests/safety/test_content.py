@@ -151,6 +151,7 @@ def test_nudenet_calls_portraits_and_things_safe() -> None:
     assert said[0] < 0.1, "a portrait"
     assert (said < LIMIT).all(), "a cup of coffee comes to 0.32"
     assert (said > 0).any(), "the network says nothing at all"
+    assert not detector._network._compiled.get_property("ENABLE_CPU_PINNING"), "every process would take the same core"
 
 
 def test_a_changed_nudenet_is_not_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from photoplay.device import openvino_options
 from photoplay.errors import UnavailableError
 from photoplay.types import Array, Rgb
 
@@ -47,8 +48,7 @@ class _Network:
                 core = openvino.Core()
                 model = core.read_model(str(self._file))
                 model.reshape(list(batch.shape))
-                threads = {"INFERENCE_NUM_THREADS": 1, "PERFORMANCE_HINT": "LATENCY"}
-                self._compiled = core.compile_model(model, "CPU", threads)
+                self._compiled = core.compile_model(model, "CPU", openvino_options(threads=1))
             return np.array(self._compiled(batch)[0])
 
 

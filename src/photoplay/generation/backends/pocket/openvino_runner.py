@@ -15,7 +15,7 @@ import numpy as np
 import openvino
 from jaxtyping import Float32
 
-from photoplay.device import usable_cores
+from photoplay.device import openvino_options, usable_cores
 from photoplay.errors import UnavailableError
 from photoplay.generation.backends.pocket.weights_file import graph_paths
 from photoplay.types import Array
@@ -39,7 +39,7 @@ class OpenVinoRunner:
             )
         self._graphs = {name: file.read_bytes() for name, file in files.items()}
         self._weights = np.fromfile(path, np.uint8)
-        self._options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": usable_cores()}
+        self._options = openvino_options(usable_cores())
         if precision:
             self._options["INFERENCE_PRECISION_HINT"] = precision
         self._compiled: dict[tuple[str, tuple[tuple[int, ...], ...]], Any] = {}
