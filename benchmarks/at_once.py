@@ -34,6 +34,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5, help="how long each is timed")
     parser.add_argument("--write", action="store_true", help="keep it in benchmarks/results")
     asked = parser.parse_args()
+    if classifiers.NudeNet.installed() is None:
+        raise SystemExit("There is no content filter: pip install 'photoplay[nudenet]'.")
     lines = ["| work | threads | ms alone | ms, each of several at once |", "|---|---|---:|---:|"]
     for work in WORK:
         for pinned in (False, True):
@@ -79,8 +81,6 @@ def prepared(work: str, pinned: bool) -> Callable[[], object]:
     classifiers.openvino_options = openvino_runner.openvino_options = options
     if work == WORK[0]:
         detector = classifiers.NudeNet.installed()
-        if detector is None:
-            raise SystemExit("There is no content filter: pip install 'photoplay[nudenet]'.")
         picture = np.random.default_rng(0).integers(0, 256, (480, 854, 3), np.uint8)
         return lambda: detector.unsafe([picture])
     case = Case("openvino", str(packaged()), 128, 1)

@@ -88,16 +88,12 @@ def logging_as_it_was() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def priority_as_it_was() -> Iterator[None]:
     """No test leaves its process a real-time priority: it would starve those that run beside it."""
+    policy = getattr(os, "sched_getscheduler", lambda _: None)
     with same_priority():
-        before = scheduling()
+        before = policy(0)
         yield
-        after = scheduling()
+        after = policy(0)
     assert after == before, "the scheduling of this process changed: was AV1 encoded outside device.same_priority?"
-
-
-def scheduling() -> tuple[int, int] | None:
-    """Policy and priority of the calling thread, where the system tells them."""
-    return (os.sched_getscheduler(0), os.sched_getparam(0).sched_priority) if hasattr(os, "sched_getparam") else None
 
 
 def _is_closed(handler: logging.Handler) -> bool:

@@ -90,7 +90,7 @@ def opened(browser: Browser, base: str, **context: Any) -> Iterator[Watched]:
         if message.type in ("error", "warning") and not expected:
             watched.strange.append(f"{message.type}: {message.text}")
 
-    page.on("request", asked)
+    made.on("request", asked)  # of every page that this one may open, too
     page.on("console", console)
     page.on("pageerror", lambda error: watched.strange.append(f"broke: {error}"))
     OPEN.append(watched)

@@ -55,13 +55,13 @@ def stages(quiet: bool) -> Iterator[Progress]:
 
         def tell(event: StageEvent) -> None:
             nonlocal heard
-            if not heard and "numba.core.event" in sys.modules:  # it is slow to load: not before somebody needs it
-                ends.enter_context(_heard(compiling))
-                heard = True
             title = TITLES.get(event.stage, event.stage)
             if event.stage not in tasks:
                 tasks[event.stage] = bars.add_task(title, total=event.total)
             bars.update(tasks[event.stage], description=title, completed=event.done, total=event.total)
+            if not heard and "numba.core.event" in sys.modules:  # it is slow to load: not before somebody needs it
+                ends.enter_context(_heard(compiling))
+                heard = True
 
         def compiling() -> None:
             newest = bars.tasks[-1]
